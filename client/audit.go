@@ -40,12 +40,13 @@ func (d directory) Checkpoint(context.Context) ([]byte, error) {
 
 // Audit says what to audit, and from where to judge it.
 type Audit struct {
-	Source        Source
-	Charter       record.ID // the pinned charter; zero takes the log's own, and says so
-	Trusted       *proof.Published
-	TrustedTiles  proof.ReadTiles // of the copy that goes to Trusted; nil without one
-	RegisterFiles vfs.FS          // where the audit's own register is built, in Dir
-	RegisterDir   string
+	Source          Source
+	Charter         record.ID // the pinned charter; zero takes the log's own, and says so
+	Trusted         *proof.Published
+	TrustedPolicies Policies        // of the charters that led to Trusted; nil: its own alone
+	TrustedTiles    proof.ReadTiles // of the copy that goes to Trusted; nil without one
+	RegisterFiles   vfs.FS          // where the audit's own register is built, in Dir
+	RegisterDir     string
 	// Fatal ends the process after a write there whose outcome is unknown, as disk.Config says.
 	Fatal func(reason string)
 	// Cosigner is the key that is to cosign what was audited ([Auditor.Cosign]); may be zero.
@@ -96,7 +97,7 @@ const MaxFindings = 1000
 func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	note, err := a.Source.Checkpoint(ctx)
 	if err != nil {
-		return nil, asUnpublished(err)
+		return nil, err
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
 	if err != nil {
@@ -183,8 +184,8 @@ type charterSource interface {
 // findSigner looks for the log's key among those of the trusted checkpoint's policy, of
 // the charter at index 0, and of the charters after it.
 func (a Audit) findSigner(ctx context.Context, note []byte, cp proof.Checkpoint) (signerStatus, error) {
-	if a.Trusted != nil {
-		if _, err := a.Trusted.Policy().VerifyLog(note); err == nil {
+	if policy := a.trustedPolicy(cp.Size); policy != nil {
+		if _, err := policy.VerifyLog(note); err == nil {
 			return signerLog, nil
 		}
 	}
@@ -227,6 +228,20 @@ func (a Audit) findSigner(ctx context.Context, note []byte, cp proof.Checkpoint)
 	return signerNone, nil
 }
 
+// trustedPolicy is the one by which a checkpoint of that size counted, as far as the charters
+// that were trusted before tell; nil if none were.
+func (a Audit) trustedPolicy(size uint64) *proof.Policy {
+	if a.TrustedPolicies != nil {
+		if policy, err := a.TrustedPolicies.Policy(size); err == nil {
+			return policy
+		}
+	}
+	if a.Trusted != nil {
+		return a.Trusted.Policy()
+	}
+	return nil
+}
+
 // signedByCharterKey reports whether one of the log keys that a charter names signed a note.
 func signedByCharterKey(note []byte, c *record.Charter) bool {
 	policy, err := proof.ParsePolicy([]byte(c.Policy))
@@ -263,7 +278,7 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 		return false, fmt.Errorf("entry %d: %w", old.Index, err)
 	case errors.As(err, &bad):
 		var again *register.EntryError
-		if err := a.replayUpTo(ctx, reg, bad.Index); errors.As(err, &again) {
+		if err := a.replayUpTo(ctx, reg, bad.Index, cp.Size); errors.As(err, &again) {
 			r.Ledger, r.Checked, r.RootMismatch = reg.Ledger(), reg.Size(), true
 			r.addSourceFinding("entry %d was in order when it was read first, and when it was read again: %v: the source does not hand out the same twice, so that what is wrong with it is no fault of the log", again.Index, again.Err)
 			return true, nil
@@ -279,6 +294,13 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 			}
 		}
 		if by != signerLog {
+			if fault, err := a.checkEntry(ctx, cp.Tree(), bad.Index); err != nil {
+				return false, err
+			} else if fault != nil {
+				r.RootMismatch = true
+				r.addSourceFinding("entry %d is not in order (%s), and not what the checkpoint of size %d says of it (%v): no fault of the log; the %d entries after it were not fetched", bad.Index, why, cp.Size, fault, cp.Size-bad.Index-1)
+				return true, nil
+			}
 			r.addFinding("%s%s; the %d entries after it were not fetched, since no charter before it names a key that signed the checkpoint", must, why, cp.Size-bad.Index-1)
 			return true, nil
 		}
@@ -330,15 +352,44 @@ func signerAt(reg *register.Register, note []byte, index uint64) (signerStatus, 
 	return signerLog, nil
 }
 
-// replayUpTo brings the register to the last entry before one that must not be there:
-// the batch in which that stood was not taken in.
-func (a Audit) replayUpTo(ctx context.Context, reg *register.Register, size uint64) error {
+// checkEntry holds an entry against the tree that a checkpoint says, by the source's own
+// tiles, whoever signed it. fault is why the entry, or a tile, is not of that tree: then
+// nobody has signed what the source hands out.
+func (a Audit) checkEntry(ctx context.Context, tree proof.Tree, index uint64) (fault, err error) {
+	entries, err := EntriesOf(ctx, wholeBundles(a.Source.Bundle, tree.Size), index, index+1)
+	if err != nil {
+		return nil, err
+	}
+	fault = proof.NewTileReader(a.Source.Tiles, -1).At(tree).CheckEntries(ctx, index, entries)
+	if fault != nil && isTransient(ctx, fault) {
+		return nil, fault
+	}
+	return fault, nil
+}
+
+// replayUpTo brings the register to the last entry before one that must not be there, in a
+// log of some size: the batch in which that stood was not taken in.
+func (a Audit) replayUpTo(ctx context.Context, reg *register.Register, index, size uint64) error {
 	if err := reg.Reset(); err != nil {
 		return err
 	}
-	f := &logReplayer{read: a.Source.Bundle, tree: proof.NewAppender(), register: reg}
-	_, err := f.replayTo(ctx, size)
+	f := &logReplayer{read: wholeBundles(a.Source.Bundle, size), tree: proof.NewAppender(), register: reg}
+	_, err := f.replayTo(ctx, index)
 	return err
+}
+
+// wholeBundles reads each bundle as a log of that size has it, and cuts it to what is asked:
+// a source need not hand out one of a smaller log.
+func wholeBundles(read readBundle, size uint64) readBundle {
+	return func(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
+		whole := id
+		whole.Width = int(min(size-id.Index*proof.TileWidth, proof.TileWidth))
+		entries, err := read(ctx, whole)
+		if err != nil {
+			return nil, err
+		}
+		return entries[:id.Width], nil
+	}
 }
 
 // replayUpToWithheld judges what comes before the first entry that the source withholds, and
@@ -412,8 +463,18 @@ func (a Audit) compareTiles(ctx context.Context, r *AuditReport, head proof.Tree
 }
 
 // checkCheckpoint holds the checkpoint against the policy of the newest charter
-// below its size.
+// below its size. Where the source did not hand out the entries that tell which one that is,
+// the charters that were trusted before do.
 func (a Audit) checkCheckpoint(r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint) error {
+	if r.RootMismatch && r.Checked < cp.Size {
+		policy := a.trustedPolicy(cp.Size)
+		if policy == nil {
+			r.Notes = append(r.Notes, fmt.Sprintf("the checkpoint of size %d was held against no policy: the charters below it are among the entries that were not handed out as they were signed", cp.Size))
+			return nil
+		}
+		r.holdAgainst(policy, note, cp)
+		return nil
+	}
 	if reg.Size() == 0 {
 		r.addFinding("the checkpoint of size %d has no charter to be judged by", cp.Size)
 		return nil
@@ -429,14 +490,18 @@ func (a Audit) checkCheckpoint(r *AuditReport, reg *register.Register, note []by
 	if cp.Origin != era.Origin {
 		r.addFinding("the checkpoint is of the log %s; the charter's origin is %s", cp.Origin, era.Origin)
 	}
+	r.holdAgainst(policy, note, cp)
+	return nil
+}
+
+func (r *AuditReport) holdAgainst(policy *proof.Policy, note []byte, cp proof.Checkpoint) {
 	r.Notes = append(r.Notes, policy.Warnings()...)
 	published, err := policy.Verify(note, time.Now())
 	if err != nil {
 		r.addFinding("the checkpoint of size %d: %v", cp.Size, err)
-		return nil
+		return
 	}
 	r.Published = published
-	return nil
 }
 
 // compareTrusted holds the tree that the checkpoint says, whatever the entries make,

@@ -287,14 +287,16 @@ func TestAuditSpoiltMirror(t *testing.T) {
 	}
 }
 
-// A mirror that spoils each file in its own way has another fault each time it is read: a
+// A mirror that spoils a file in another way has another fault each time it is read: a
 // finding against it as well, and no end of the audit.
 func TestAuditFickleMirror(t *testing.T) {
 	w := newWorld(t)
 	w.growTo(40)
+	reads := 0
 	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
-			answer[len(answer)/2] ^= 1
+			reads++
+			answer[len(answer)/(1+reads)] ^= 1 // an earlier entry than before
 		}
 		return answer
 	}

@@ -94,18 +94,54 @@ func (p *Problem) Error() string {
 }
 
 // Retryable tells whether the same request may be fine later: a server that fails, or a
-// proxy before it, refuses nothing, and may even have written what it was sent.
-func (p *Problem) Retryable() bool { return p.Status >= 500 || p.Status == http.StatusTooManyRequests }
+// proxy before it, refuses nothing, and may even have written what it was sent. One that
+// does not know the method (501) has not.
+func (p *Problem) Retryable() bool {
+	return p.Status >= 500 && p.Status != http.StatusNotImplemented || p.Status == http.StatusTooManyRequests
+}
+
+// NoRecordsError says that a server takes no records: it hands out a log, perhaps, and no
+// ledger stands behind it. Nothing was written.
+type NoRecordsError struct {
+	URL string
+	Err error // its answer
+}
+
+func (e *NoRecordsError) Error() string {
+	return fmt.Sprintf("%s takes no records (a mirror?): %v", e.URL, e.Err)
+}
+
+func (e *NoRecordsError) Unwrap() error { return e.Err }
+
+// post sends an envelope. What answers as no ledger does, that it has no such path or
+// method, is a *[NoRecordsError].
+func (c *Client) post(ctx context.Context, query string, envelope []byte) ([]byte, *http.Response, error) {
+	body, res, err := c.call(ctx, http.MethodPost, "/v1/records"+query, "application/json", envelope)
+	var p *Problem
+	if errors.As(err, &p) && p.Type == "" {
+		switch p.Status {
+		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+			return nil, res, &NoRecordsError{URL: c.URL(), Err: err}
+		}
+	}
+	return body, res, err
+}
 
 // ErrUnpublished: the ledger has published nothing yet, or not yet this record.
 var ErrUnpublished = errors.New("not published yet")
 
-// asUnpublished maps the 404 of a checkpoint to the error that it means.
-func asUnpublished(err error) error {
-	if wire.IsNotFound(err) {
-		return fmt.Errorf("%w, or this is no ledger's URL: %w", ErrUnpublished, err)
+// checkpoint fetches the newest checkpoint. A 404 is [ErrUnpublished] only where a ledger
+// answers: it names its witnesses before they have cosigned anything. Anywhere else, a
+// path beside a ledger's among them, it is a *[NoLedgerError].
+func (c *Client) checkpoint(ctx context.Context) ([]byte, error) {
+	note, err := c.log.Checkpoint(ctx)
+	if !wire.IsNotFound(err) {
+		return note, err
 	}
-	return err
+	if _, other := c.GetUnverified(ctx, "/v1/witnesses"); other != nil && !isTransient(ctx, other) {
+		return nil, &NoLedgerError{URL: c.URL(), What: "no checkpoint is handed out there", Err: err}
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUnpublished, err)
 }
 
 // ChainUnverified fetches the chain of a record: all charters, the records that made its
@@ -280,7 +316,7 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*Unv
 		return nil, err
 	}
 	return withRetry(ctx, retry, func() (*UnverifiedCommit, error) {
-		_, res, err := c.call(ctx, http.MethodPost, "/v1/records?wait=committed", "application/json", envelope)
+		_, res, err := c.post(ctx, "?wait=committed", envelope)
 		if err != nil {
 			return nil, err
 		}
@@ -318,7 +354,7 @@ func withRetry[T any](ctx context.Context, retry Retry, attempt func() (T, error
 }
 
 func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Policies) (*Submission, error) {
-	body, res, err := c.call(ctx, http.MethodPost, "/v1/records", "application/json", envelope)
+	body, res, err := c.post(ctx, "", envelope)
 	if err != nil {
 		if refused := (*Problem)(nil); errors.As(err, &refused) {
 			refused.readRefusal(ctx, c, id, p)
@@ -379,7 +415,7 @@ type DryRunResult struct {
 
 // DryRun asks what would become of an envelope; nothing is written.
 func (c *Client) DryRun(ctx context.Context, envelope []byte) (*DryRunResult, error) {
-	body, _, err := c.call(ctx, http.MethodPost, "/v1/records?dry-run=true", "application/json", envelope)
+	body, _, err := c.post(ctx, "?dry-run=true", envelope)
 	if err != nil {
 		return nil, err
 	}

@@ -295,3 +295,30 @@ func TestProblemsNameNoCommands(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// A server of files that answers a POST as such servers do takes no records: that does not
+// pass, and nothing is tried again.
+func TestTakesNoRecords(t *testing.T) {
+	w := newWorld(t)
+	for status, taken := range map[int]bool{404: false, 405: false, 501: false, 502: true, 503: true} {
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.WriteHeader(status)
+		}))
+		defer server.Close()
+		c, err := New(server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Submit(t.Context(), w.Charter().Marshal(), SinglePolicy{w.policy}, Retry{})
+		none := (*NoRecordsError)(nil)
+		if errors.As(err, &none) == taken || asked != 1 {
+			t.Errorf("%d: %v, asked %d times", status, err, asked)
+		}
+		var p *Problem
+		if errors.As(err, &p) && p.Retryable() != taken {
+			t.Errorf("%d: retryable %v", status, p.Retryable())
+		}
+	}
+}

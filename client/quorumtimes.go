@@ -120,6 +120,9 @@ type serverSource struct {
 	c *Client
 }
 
+// Checkpoint is the newest one that the server hands out.
+func (s serverSource) Checkpoint(ctx context.Context) ([]byte, error) { return s.c.checkpoint(ctx) }
+
 // Bundle is the server's; where an entry of it is withheld the *[wire.WithheldError] names the
 // first such, and others are fetched one by one.
 func (s serverSource) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {

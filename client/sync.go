@@ -446,8 +446,8 @@ func (t *Trust) TimesErr() error { return t.timesErr }
 // history, by the policies known. What satisfies none may still be believed once a newer
 // charter is known, if it is larger than what is trusted.
 func (t *Trust) fetchCheckpoint(ctx context.Context, c *Client) (next newestCheckpoint, err error) {
-	if next.note, err = c.log.Checkpoint(ctx); err != nil {
-		return next, asUnpublished(err)
+	if next.note, err = c.checkpoint(ctx); err != nil {
+		return next, err
 	}
 	cp, _, err := proof.ParseCheckpoint(next.note)
 	if err != nil {

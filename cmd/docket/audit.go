@@ -227,6 +227,7 @@ func (u *auditCmd) pinLedger(audit *client.Audit, where string) (err error) {
 		return err
 	}
 	audit.Charter, audit.Trusted, audit.TrustedTiles = trust.Ledger(), trust.Checkpoint(), client.Directory(vfs.Default, dir).Tiles
+	audit.TrustedPolicies = trust
 	return trust.Close()
 }
 

@@ -102,6 +102,7 @@ func exitStatusOf(err error) (status int, next string) {
 	var damage *client.DamageError
 	var pin *client.PinError
 	var noLedger *client.NoLedgerError
+	var noRecords *client.NoRecordsError
 	var otherLedger *client.OtherLedgerError
 	var absentTile *wire.MissingError
 	switch {
@@ -123,6 +124,8 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitNotYet, "run the same command again in a moment"
 	case errors.As(err, &page):
 		return exitRefused, "a proxy or a login page stands in between, or that is not the URL of a ledger: check it, and run the same command again"
+	case errors.As(err, &noRecords):
+		return exitRefused, "send it to the ledger's own server: --ledger URL"
 	case errors.As(err, &p) && p.Status == http.StatusNotFound && p.Type == "":
 		return exitRefused, "that is not how a ledger answers: check its URL, and the path in it"
 	case errors.As(err, &p) && p.RetryAt != "":

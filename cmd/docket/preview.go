@@ -150,7 +150,8 @@ func (g *baseState) namesPresentLogKey(c *record.Charter) (bool, error) {
 }
 
 // preflight asks the register for what no signature could heal. What the day, or others'
-// records, may heal in the meantime, or have where the copy is behind, is only warned of.
+// records, may heal in the meantime, or have where the copy is behind, is only warned of; of
+// what a copy that is not behind knows, that is so only where it is not sent at once.
 func (b *preview) preflight(warn func(format string, args ...any)) error {
 	g := b.base
 	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
@@ -165,6 +166,12 @@ func (b *preview) preflight(warn func(format string, args ...any)) error {
 		return err
 	case g.isPermanent(r):
 		return refusal("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
+	case g.justSynced && g.sendsAtOnce:
+		stop := refusal("the ledger would refuse this as it stands, whoever signs it: %w", r)
+		if !r.RetryAt.IsZero() {
+			stop = notYet("the ledger would refuse this as it stands, whoever signs it: %w", r)
+		}
+		return stop.hint("nothing was written or sent; correct the record, or run the same command again when that has changed")
 	case g.justSynced:
 		warn("the ledger would refuse it as it stands, whoever signs it: %v", r)
 	default:

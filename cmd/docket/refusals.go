@@ -44,20 +44,26 @@ func sameRefusal(a, b record.RefusalNote) bool {
 	return a.Ledger == b.Ledger && a.Record == b.Record && a.Rule == b.Rule && slices.Equal(a.Keys, b.Keys)
 }
 
-// withKeptRefusal keeps what proves a refusal, and tells where. That nothing could be kept
-// does not hide the refusal.
-func (s *submitCmd) withKeptRefusal(m inputFile, explained error) error {
+// refused is what submit says of a refusal, once what proves it is kept. That nothing could
+// be kept does not hide the refusal.
+func (s *submitCmd) refused(m inputFile, env record.Envelope, err error) error {
 	var p *client.Problem
-	if !errors.As(explained, &p) || p.Refusal == nil && p.RefusalFault == nil {
-		return explained
-	}
-	if p.RefusalFault != nil {
+	var file string
+	switch {
+	case !errors.As(err, &p):
+		return err
+	case p.RefusalFault != nil:
 		s.app.logf("docket: warning: %v", p.RefusalFault)
-		return explained
+	case p.Refusal != nil:
+		kept, fault := keepRefusal(m.stem, p.Refusal)
+		if fault != nil {
+			s.app.logf("docket: warning: the ledger's signed refusal could not be kept: %v", fault)
+			break
+		}
+		file = kept
 	}
-	file, err := keepRefusal(m.stem, p.Refusal)
-	if err != nil {
-		s.app.logf("docket: warning: the ledger's signed refusal could not be kept: %v", err)
+	explained := s.explainRefusal(m, env, err, file)
+	if file == "" {
 		return explained
 	}
 	status, next := exitStatusOf(explained)
@@ -66,28 +72,65 @@ func (s *submitCmd) withKeptRefusal(m inputFile, explained error) error {
 
 var numberedRefusal = regexp.MustCompile(`\.[0-9]+$`)
 
-// refusedEnvelope reads the envelope that a refusal is about: --envelope, or what lies beside.
-func (v *verifyCmd) refusedEnvelope(file string) (record.Envelope, error) {
-	name := v.envelope
-	if name == "" {
-		stem := strings.TrimSuffix(file, refusalSuffix)
-		stems := []string{stem, numberedRefusal.ReplaceAllString(stem, "")}
-		for _, suffix := range []string{envelopeSuffix, ".sigstore.json", ".bundle.json", ".json", ""} {
-			for _, stem := range stems {
-				if info, err := os.Stat(stem + suffix); name == "" && stem+suffix != file && err == nil && info.Mode().IsRegular() {
-					name = stem + suffix
-				}
-			}
-		}
-		if name == "" {
-			return record.Envelope{}, usageError("%s: the envelope that was refused does not lie beside it", file).hint("name it with --envelope FILE")
-		}
-	}
-	saved, err := v.app.readEnvelope(name)
+// refusedSuffix is what the name of an envelope ends in that was refused, and gave way to another.
+const refusedSuffix = ".refused" + envelopeSuffix
+
+// refusedEnvelope reads the envelope that a refusal is about: --envelope, or the one of that
+// record that lies beside.
+func (v *verifyCmd) refusedEnvelope(file string, raw []byte) (record.Envelope, error) {
+	note, err := record.ParseRefusalNote(raw)
 	if err != nil {
 		return record.Envelope{}, err
 	}
-	return *saved.envelope, nil
+	if v.envelope != "" {
+		saved, err := v.app.readEnvelope(v.envelope)
+		if err != nil {
+			return record.Envelope{}, err
+		}
+		if got := record.IDOf(saved.envelope.Payload); got != note.Record {
+			return record.Envelope{}, usageError("%s is about record %s, and %s holds another, %s", file, note.Record, v.envelope, got).hint("name the envelope that was refused")
+		}
+		return *saved.envelope, nil
+	}
+	var other string
+	for _, name := range besideRefusal(file) {
+		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		saved, err := v.app.readEnvelope(name)
+		if err != nil {
+			return record.Envelope{}, err
+		}
+		got := record.IDOf(saved.envelope.Payload)
+		if got == note.Record {
+			return *saved.envelope, nil
+		}
+		if other == "" {
+			other = fmt.Sprintf(": it is of record %s, and %s holds another, %s", note.Record, name, got)
+		}
+	}
+	return record.Envelope{}, usageError("%s: the envelope that was refused does not lie beside it%s", file, other).hint("name it with --envelope FILE")
+}
+
+// besideRefusal are the names that a refused envelope has, the likeliest first.
+func besideRefusal(file string) (names []string) {
+	stem := strings.TrimSuffix(file, refusalSuffix)
+	stems := []string{stem}
+	if first := numberedRefusal.ReplaceAllString(stem, ""); first != stem {
+		stems = append(stems, first)
+	}
+	for _, suffix := range []string{refusedSuffix, envelopeSuffix, ".sigstore.json", ".bundle.json", ".json", ""} {
+		for _, stem := range stems {
+			if stem+suffix != file {
+				names = append(names, stem+suffix)
+			}
+		}
+	}
+	// It may have given way when another rule, or another record, was refused.
+	for n := 2; n <= maxKeptRefusals; n++ {
+		names = append(names, fmt.Sprintf("%s.%d%s", stems[len(stems)-1], n, refusedSuffix))
+	}
+	return names
 }
 
 // checkRefusal is [verifyCmd.verifyRefusal] of one of the files named: of several, one that
@@ -130,7 +173,7 @@ func (v *verifyCmd) verifyRefusal(file string, raw []byte, trust *client.Trust) 
 	if trust == nil {
 		return refusalOutput{}, usageError("%s is a refusal: only a ledger's charters say who signs those, and only its copy what the rules were", file).hint("give --trust DIR")
 	}
-	env, err := v.refusedEnvelope(file)
+	env, err := v.refusedEnvelope(file, raw)
 	if err != nil {
 		return refusalOutput{}, err
 	}

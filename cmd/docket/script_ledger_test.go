@@ -448,3 +448,19 @@ func writeChain(ts *testscript.TestScript, out string, entries [][]byte, indexes
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(out), []byte(text.String()), 0o644))
 }
+
+// changePayload edits the text of an envelope under its signatures:
+// change-payload FILE OLD NEW OUT.
+func changePayload(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: change-payload FILE OLD NEW OUT")
+	}
+	env, err := record.ParseEnvelope([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	changed := bytes.ReplaceAll(env.Payload, []byte(args[1]), []byte(args[2]))
+	if bytes.Equal(changed, env.Payload) {
+		ts.Fatalf("%s does not say %s", args[0], args[1])
+	}
+	env.Payload = changed
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), append(env.Marshal(), '\n'), 0o644))
+}

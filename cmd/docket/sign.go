@@ -127,6 +127,11 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 	if err := s.app.compareDocument(m, b.statement); err != nil {
 		return err
 	}
+	if g.register != nil {
+		if key := changedUnder(env, g.register); key != nil {
+			return refusal("%s was changed after it was signed: the signature by %s does not verify over what it says now", m.name, b.keyOwnerText(key.ID())).hint("nothing was written; get the original of it from whoever signed, or sign the short form anew")
+		}
+	}
 	if s.pae {
 		return s.printPAE(m, env, salts)
 	}

@@ -31,6 +31,8 @@ type baseState struct {
 	register   *register.Register // nil where only the ledger's name is known
 	inMemory   bool               // the register is ours, in memory
 	justSynced bool               // the register was synced just now
+
+	sendsAtOnce bool // what is signed is sent: nothing is signed that would be refused
 }
 
 // baseState takes the trust directory, synced unless offline; or else the charter
@@ -343,6 +345,25 @@ func (b *preview) needsSignature(key *record.Key) (bool, error) {
 func signedBy(env record.Envelope, key *record.Key) bool {
 	message := record.PAE(env.Payload)
 	return slices.ContainsFunc(env.Signatures, func(s record.Signature) bool { return key.Verify(message, s.Sig) == nil })
+}
+
+// changedUnder is the key of a signature that does not verify over the envelope's text,
+// among those that may sign it: nil if there is none. The text was changed, or another signed.
+func changedUnder(env record.Envelope, reg *register.Register) *record.Key {
+	st, err := record.ParseStatement(env.Payload)
+	if err != nil {
+		return nil
+	}
+	keys := reg.CandidateKeysFor(env)(st)
+	message := record.PAE(env.Payload)
+	for _, s := range env.Signatures {
+		for _, key := range keys {
+			if key.ID() == s.KeyID && key.Verify(message, s.Sig) != nil {
+				return key
+			}
+		}
+	}
+	return nil
 }
 
 // saveEnvelope keeps an envelope, the salts of its commitments first: without them a

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,12 +30,14 @@ An envelope is sent as it is. A short form is filled in, signed with --key, and
 saved as NAME.dsse.json before it is sent; a saved envelope is sent again and never
 signed again, whatever --key says, so that repeating the command is always safe. If
 the newest record on the thread says the same already, nothing is sent: "already on
-the ledger at 10". Where that hangs on {secret: …}, NAME.salts.json must be there to tell.
+the ledger at 10". What the copy, just synced, knows that the ledger would refuse is
+not signed, and not sent; where the ledger could not be asked, or an envelope is there
+already, the ledger decides. Where that hangs on {secret: …}, NAME.salts.json must be there to tell.
 
 What the ledger refuses it signs, if its charter names a key for that and a key that is
 enrolled has signed the record: the refusal is verified and kept as NAME.refusal, with
 which you can prove, years later, that you were refused, and by which rule. Keep the
-envelope with it. A server that is silent, or too busy, signs nothing.
+envelope with it; out of the way of another one it is NAME.refused.dsse.json. A server that is silent, or too busy, signs nothing.
 
 While the server is busy it tries again, for as long as --wait says. Exit status 3
 means that the record is committed and not published yet, or that the server was
@@ -105,7 +108,7 @@ func (s *submitCmd) run(c *cobra.Command, files []string) error {
 		return err
 	}
 	if trust != nil {
-		s.base = &baseState{ledger: trust.Ledger(), trust: trust}
+		s.base = &baseState{ledger: trust.Ledger(), trust: trust, sendsAtOnce: !s.dry}
 	}
 	var failed []error
 	for _, file := range files {
@@ -160,7 +163,7 @@ func (s *submitCmd) submitFile(c *cobra.Command, file string) error {
 	}
 	sub, err := s.send(c.Context(), env)
 	if err != nil {
-		return s.withKeptRefusal(m, s.explainRefusal(m, err))
+		return s.refused(m, env, err)
 	}
 	if sub.Receipt == nil {
 		return notYet("record %s is committed, not yet published", sub.ID).hint("run the same command again: it is sent once, and the receipt comes when the witnesses have cosigned")
@@ -357,17 +360,24 @@ func submitWithRenewal[T any](ctx context.Context, s *submitCmd, ask func() (T, 
 	return answer, err
 }
 
-// explainRefusal says what to do about a refusal.
-func (s *submitCmd) explainRefusal(m inputFile, err error) error {
+// explainRefusal says what to do about a refusal, which is kept in a file, or in none. The
+// envelope that it is about stays where docket verify finds it.
+func (s *submitCmd) explainRefusal(m inputFile, env record.Envelope, err error, kept string) error {
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Retryable() || p.Type == "" {
 		return err // no ledger has refused it
 	}
-	again := "sign its short form again, where " + m.stem + envelopeSuffix + " is out of the way"
+	saved, then := m.stem+envelopeSuffix, "sign its short form again"
 	if m.envelope == nil {
-		again = "move " + m.stem + envelopeSuffix + " away and run the same command again"
+		then = "run the same command again"
+	}
+	again := "move " + saved + " away and " + then
+	if kept != "" {
+		again = "move " + saved + " to " + strings.TrimSuffix(kept, refusalSuffix) + refusedSuffix + " and " + then
 	}
 	switch {
+	case p.Status == 403 && s.wasChanged(env):
+		return refusal("refused: %w", err).hint("no signature heals that: get the original of %s from whoever signed it, or sign the short form anew", m.name)
 	case p.Status == 409 && p.Current != "":
 		return refusal("refused: %w", err).hint("the thread's newest record is %s; look at it (docket sync, docket show %[1]s), then %s", p.Current, again)
 	case p.Status == 422 && p.Earliest != "":
@@ -380,6 +390,16 @@ func (s *submitCmd) explainRefusal(m inputFile, err error) error {
 		return refusal("refused: %w", err).hint("correct the record, then %s", again)
 	}
 	return refusal("refused: %w", err)
+}
+
+// wasChanged tells, as far as the copy does, whether an envelope's text was changed after it
+// was signed.
+func (s *submitCmd) wasChanged(env record.Envelope) bool {
+	if s.base == nil {
+		return false
+	}
+	reg, err := s.base.trust.Register()
+	return err == nil && changedUnder(env, reg) != nil
 }
 
 // saveReceipt writes the receipt, or the chain, and prints the result.

@@ -123,17 +123,20 @@ func requireFullID(id string) error {
 	return usageError("--charter %s is abbreviated; want all 64 hexadecimal digits of the record ID", id).hint("the authority gives it out; the charter's envelope or receipt will do, too")
 }
 
-// explainNotPinned says of a ledger that shows no checkpoint whether it is one, as far as its
-// answer tells.
+// explainNotPinned says of a URL that shows no checkpoint whether a ledger is there, as far as
+// its answers tell.
 func explainNotPinned(server *client.Client, err error) error {
 	var answer *wire.StatusError
-	if !errors.Is(err, client.ErrUnpublished) || !errors.As(err, &answer) {
+	var none *client.NoLedgerError
+	switch {
+	case !errors.As(err, &answer):
 		return err
-	}
-	if kind, _ := answer.Problem(); kind == "" {
+	case errors.As(err, &none):
 		return refusal("%s shows no checkpoint: %w", server.URL(), answer).hint("no ledger is served at this URL, as far as one can see; compare it with what the authority gives out")
+	case errors.Is(err, client.ErrUnpublished):
+		return notYet("%s shows no checkpoint", server.URL()).hint("if that is the ledger's URL, it has published nothing yet and waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 	}
-	return notYet("%s shows no checkpoint", server.URL()).hint("if that is the ledger's URL, it has published nothing yet and waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
+	return err
 }
 
 // printLedger says whose ledger it is, and what its policy is worth.

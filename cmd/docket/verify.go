@@ -57,9 +57,9 @@ it replayed and judged every entry below (docket audit --cosign); repeated, by e
 docket receipt --refresh --auditor VKEY fetches such a receipt.
 
 A refusal that the ledger signed (docket submit keeps it as NAME.refusal) is verified by
-the refusals key of the charter in force at its size, and the envelope beside it is
-judged again, by the rules, the register and the signatures of then, which takes a trust
-directory and its copy. If the ledger has refused what the rules admit, the exit status
+the refusals key of the charter in force at its size, and the envelope beside it
+(NAME.dsse.json, or NAME.refused.dsse.json) is judged again, by the rules, the register
+and the signatures of then, which takes a trust directory and its copy. If the ledger has refused what the rules admit, the exit status
 is 1, and the refusal is your proof.
 
 An answer (docket show --prove) is judged by the records in the file: each is verified, the
