@@ -168,7 +168,7 @@ func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, 
 	defer r.trust.Close()
 	n, failed, more := 0, error(nil), false
 	w := q.app.table()
-	if width := q.app.terminalWidth(); width > 0 && !q.asJSON && len(q.header) > 0 {
+	if width := q.app.terminalWidth(); (width > 0 || q.headed) && !q.asJSON && len(q.header) > 0 {
 		fmt.Fprintln(w, strings.Join(q.header, "\t"))
 		if !q.wide {
 			w.width = width

@@ -158,7 +158,11 @@ func cutToWidth(text string, width int) string {
 
 // terminalWidth is the width of the terminal that stdout is; 0 if it is none.
 func (a *app) terminalWidth() int {
-	f, ok := a.out.(*os.File)
+	out := a.out
+	if o, ok := out.(*output); ok {
+		out = o.to
+	}
+	f, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
