@@ -39,11 +39,12 @@ and the records that it rests on.`,
 		if f.Jurisdiction, err = jurisdictionCode(f.Jurisdiction); err != nil {
 			return err
 		}
+		f.Provider = partyID(f.Provider)
 		if q.remote {
 			return q.queryServer(c, "register/requests", queryValues("status", status, "jurisdiction", f.Jurisdiction, "party", f.Provider))
 		}
 		return printList(q, func(r *copyView, yield func(view.Request) bool) error {
-			return r.Requests(f, r.at, yield)
+			return foundOrKnown(r, f.Provider, "", yield, func(yield func(view.Request) bool) error { return r.Requests(f, r.at, yield) })
 		}, func(w *table, d view.Request) {
 			printRow(w, d.Status, d.Thread, d.Jurisdiction, requestDue(d), sealedOr(d, d.Provider), sealedOr(d, string(d.Type)))
 		}, q.printNone("request to disclose", "other --status, --at or filters may have some; docket new disclosure-request begins one; docket sync fetches newer ones"))
@@ -148,7 +149,7 @@ func (q *queryFlags) showRequest(ctx context.Context, r *copyView, thread record
 		line(string(d.Status), "%s%s", d.Decided, daysText(d.Days))
 	}
 	if d.Recipient != "" {
-		line("recipient", "%s", d.Recipient)
+		line("recipient", "%s", shortened(d.Recipient))
 	}
 	q.printCut(d.Cut, d.Thread, "history", "receipts")
 	threads := []record.Thread{thread}

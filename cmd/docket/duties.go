@@ -51,6 +51,7 @@ come by due date (more than 10,000 by designation), all others by designation an
 		if f.State, err = oneOf("state", state, view.DutyStates); err != nil {
 			return err
 		}
+		f.Party = partyID(f.Party)
 		if q.remote {
 			return q.queryServer(c, "register/duties", queryValues("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
@@ -60,7 +61,7 @@ come by due date (more than 10,000 by designation), all others by designation an
 			}
 			return r.Duties(f, r.at, yield)
 		}, func(w *table, d view.Duty) {
-			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.About(), withDate("met on ", d.MetOn))
+			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, aboutDuty(d), withDate("met on ", d.MetOn))
 		}, func(r *copyView) error { return q.printNothingOwed(r, f) })
 	}
 	return c
@@ -127,6 +128,11 @@ func (q *queryFlags) printNothingOwed(r *copyView, f view.DutyFilter) error {
 	q.app.logf("nothing %s owed on %s, by all %s", is, day, register.FormatEntryCount(r.Size()))
 	q.app.logf("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
 	return nil
+}
+
+// aboutDuty is what a duty is about, and the day from which on it is owed again.
+func aboutDuty(d view.Duty) string {
+	return cmp.Or(d.About(), withDate("from ", d.From))
 }
 
 // dueText is a due date for people; as text, no date comes after every date.

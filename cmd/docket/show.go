@@ -152,11 +152,22 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 				return q.showIndex(ctx, r, index)
 			}
 			return refusal("%w", &view.AbsentError{
-				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(noDesignation.Hint, noParty.Hint),
+				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(otherThread(r, what), noDesignation.Hint, noParty.Hint),
 			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
 		}
 	}
 	return err
+}
+
+// otherThread is the hint at a thread of that very name whose family must be said, else "".
+func otherThread(r *copyView, name string) string {
+	for _, family := range []record.Family{record.FamilyDisclosure, record.FamilyLicence} {
+		thread := record.Thread(string(family) + "/" + name)
+		if _, err := r.Head(thread); err == nil {
+			return fmt.Sprintf("; did you mean %q?", thread)
+		}
+	}
+	return ""
 }
 
 // parseIndex reads an index as it is printed everywhere, "#13", or as the number alone.
@@ -465,7 +476,7 @@ func keyText(k view.PartyKey) string {
 
 func (q *queryFlags) dutyText(d view.Duty) string {
 	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind.Words())
-	if about := d.About(); about != "" {
+	if about := aboutDuty(d); about != "" {
 		text += " " + about
 	}
 	return text + withDate(", due ", d.Due) + withDate(", met on ", d.MetOn)
