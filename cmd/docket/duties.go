@@ -126,7 +126,7 @@ func (q *queryFlags) printNothingOwed(r *copyView, f view.DutyFilter) error {
 		return nil
 	}
 	q.app.logf("nothing %s owed on %s, by all %s", is, day, register.FormatEntryCount(r.Size()))
-	q.app.logf("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
+	q.app.logf("hint: a party owes nothing before its enrolment, nor before a designation or a request to disclose; docket sync fetches what was submitted since, and --at asks about another day")
 	return nil
 }
 

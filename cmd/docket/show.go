@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,10 +154,24 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 			}
 			return refusal("%w", &view.AbsentError{
 				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(otherThread(r, what), noDesignation.Hint, noParty.Hint),
-			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
+			}).hint("%s", notThreadHint(what, "docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer, and what was submitted since"))
 		}
 	}
 	return err
+}
+
+// partOfID is what somebody may have copied of a record ID that was shortened.
+var partOfID = regexp.MustCompile(`^[0-9a-f]{8,63}$`)
+
+// notThreadHint says what a word is that names nothing on a ledger, else what would.
+func notThreadHint(what, otherwise string) string {
+	switch {
+	case strings.HasSuffix(what, receiptSuffix), strings.HasSuffix(what, envelopeSuffix):
+		return "that is a file's name: docket verify reads a receipt"
+	case partOfID.MatchString(what):
+		return "a record ID has 64 hexadecimal digits: docket list records prints them whole"
+	}
+	return otherwise
 }
 
 // otherThread is the hint at a thread of that very name whose family must be said, else "".
