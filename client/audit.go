@@ -48,6 +48,8 @@ type Audit struct {
 	RegisterDir   string
 	// Fatal ends the process after a write there whose outcome is unknown, as disk.Config says.
 	Fatal func(reason string)
+	// Cosigner is the key that is to cosign what was audited ([Auditor.Cosign]); may be zero.
+	Cosigner proof.Key
 	// OnProgress is told the size reached and the size to reach; may be nil.
 	OnProgress func(reached, size uint64)
 	// OnFinding is told each finding as it comes; may be nil.
@@ -64,13 +66,21 @@ type AuditReport struct {
 	Archived       int                 // checkpoints that the source keeps, held against the admission times
 	RootMismatch   bool                // the entries that the source hands out are not what the log signed: what else is found goes back to that
 	SourceFindings int                 // findings of what the log did not sign: the fault of the source, or of its disk
+	Withheld       *Withheld           // set where the source withholds an entry: from it on nothing was judged, and hashes alone make the tree
 	Behind         *BehindError        // set where the source shows what was the newest once, and no more
 	Fork           *InconsistencyError // what the log signed against what was trusted; nil if it continues that
 	Findings       []string            // what does not add up, the first [MaxFindings]; none is the hoped-for answer
 	MoreFindings   int                 // findings beyond those
 	Notes          []string            // what to know, and no fault
+	LogFault       string              // the finding of an entry that the log signed, and that must not be in it; "" without one
 
 	onFinding func(string)
+	judged    bool            // Run came to its end
+	cosigner  proof.Key       // as the audit was told
+	pinned    bool            // it is the ledger that was pinned
+	tiles     proof.ReadTiles // the source's
+	policies  charters        // those that the replay met
+	keyUse    string          // what else the key that is to cosign is on this ledger; "" if nothing
 }
 
 // MaxFindings is how many findings a report holds: a log of which nothing adds up has
@@ -118,7 +128,24 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err := a.compareTrusted(ctx, r, note, cp.Tree()); err != nil {
 		return nil, err
 	}
-	return r, a.checkAdmissionTimes(ctx, r, reg)
+	if err := a.checkAdmissionTimes(ctx, r, reg); err != nil {
+		return nil, err
+	}
+	return r, a.prepareCosigning(r, reg)
+}
+
+// prepareCosigning keeps of the register, which goes with the audit, what cosigning takes.
+func (a Audit) prepareCosigning(r *AuditReport, reg *register.Register) (err error) {
+	r.judged, r.pinned, r.tiles = true, !a.Charter.IsZero() && a.Charter == r.Ledger, a.Source.Tiles
+	if a.Cosigner.IsZero() || reg.Size() == 0 {
+		return nil
+	}
+	r.cosigner = a.Cosigner
+	if r.policies, err = chartersOfRegister(reg); err != nil {
+		return err
+	}
+	r.keyUse, err = keyUse(reg, r.policies, a.Cosigner)
+	return err
 }
 
 func (r *AuditReport) addFinding(format string, args ...any) {
@@ -164,12 +191,11 @@ func (a Audit) findSigner(ctx context.Context, note []byte, cp proof.Checkpoint)
 	if cp.Size == 0 {
 		return signerUnknown, nil // there is nothing to fetch
 	}
-	first := proof.EntryBundleID{Width: int(min(cp.Size, proof.TileWidth))}
-	entries, err := a.Source.Bundle(ctx, first)
+	first, err := firstEntry(ctx, a.Source.Bundle, cp.Size)
 	if err != nil {
 		return signerNone, err
 	}
-	e, err := record.ParseEntry(entries[0])
+	e, err := record.ParseEntry(first)
 	if err != nil {
 		return signerUnknown, nil // the replay says what is wrong with it, and ends there
 	}
@@ -229,7 +255,10 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 	_, err = f.replayTo(ctx, cp.Size)
 	var bad *register.EntryError
 	var old *register.UpgradeError
+	var withheld *wire.WithheldError
 	switch {
+	case errors.As(err, &withheld) && withheld.Index > 0 && withheld.Index < cp.Size:
+		return false, a.replayUpToWithheld(ctx, r, reg, cp, withheld)
 	case errors.As(err, &old):
 		return false, fmt.Errorf("entry %d: %w", old.Index, err)
 	case errors.As(err, &bad):
@@ -259,7 +288,8 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 		if r.RootMismatch = r.Tree.Root != cp.Root; r.RootMismatch {
 			r.addSourceFinding("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
 		} else {
-			r.addFinding("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
+			r.LogFault = must + why
+			r.addFinding("%s; the %d entries after it were hashed, not judged", r.LogFault, cp.Size-bad.Index-1)
 		}
 	case err != nil:
 		return false, err
@@ -309,6 +339,35 @@ func (a Audit) replayUpTo(ctx context.Context, reg *register.Register, size uint
 	f := &logReplayer{read: a.Source.Bundle, tree: proof.NewAppender(), register: reg}
 	_, err := f.replayTo(ctx, size)
 	return err
+}
+
+// replayUpToWithheld judges what comes before the first entry that the source withholds, and
+// makes the tree of the leaf hashes from there on: that they are those of the entries,
+// nobody can tell who has not all of these.
+func (a Audit) replayUpToWithheld(ctx context.Context, r *AuditReport, reg *register.Register, cp proof.Checkpoint, w *wire.WithheldError) error {
+	if err := reg.Reset(); err != nil {
+		return err
+	}
+	for {
+		f := &logReplayer{read: a.Source.Bundle, tree: proof.NewAppender(), register: reg}
+		_, err := f.replayTo(ctx, w.Index)
+		if earlier := (*wire.WithheldError)(nil); errors.As(err, &earlier) && earlier.Index > 0 && earlier.Index < w.Index {
+			w = earlier // that of a bundle names the bundle's first
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.Ledger, r.Signatures, r.Checked = reg.Ledger(), f.signatures, w.Index
+		r.Withheld = &Withheld{Index: w.Index, URL: w.URL, Reason: w.Reason}
+		if r.Tree, err = appendLeaves(ctx, f.tree, a.Source.Tiles, cp.Size, nil); err != nil {
+			return err
+		}
+		if r.RootMismatch = r.Tree.Root != cp.Root; r.RootMismatch {
+			r.addSourceFinding("the %d entries and the leaf hashes after them make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", w.Index, r.Tree.Root, cp.Root)
+		}
+		return nil
+	}
 }
 
 // hashAll makes the root of all entries and judges none.

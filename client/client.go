@@ -205,8 +205,22 @@ type Receipt struct {
 	Text []byte // the file
 }
 
-// readReceipt verifies what the server handed out for a record.
+// readReceipt verifies what the server handed out for a record as the newest.
 func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p Policies) (*Receipt, error) {
+	r, err := c.verifyReceipt(ctx, text, id, p)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := p.(*Trust); ok {
+		if err := t.CheckNewest(ctx, r.Published()); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// verifyReceipt verifies it, against whichever checkpoint of this ledger.
+func (c *Client) verifyReceipt(ctx context.Context, text []byte, id record.ID, p Policies) (*Receipt, error) {
 	r, err := proof.ParseReceipt(text)
 	if err != nil {
 		return nil, fmt.Errorf("the server's receipt: %w", err)
@@ -221,11 +235,6 @@ func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p P
 	}
 	if got := record.IDOf(e.Envelope.Payload); got != id {
 		return nil, fmt.Errorf("the server's receipt is of record %s, not %s", got, id)
-	}
-	if t, ok := p.(*Trust); ok {
-		if err := t.CheckNewest(ctx, v.Published()); err != nil {
-			return nil, err
-		}
 	}
 	return &Receipt{v, id, text}, nil
 }

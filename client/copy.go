@@ -106,7 +106,7 @@ func (t *Trust) openGeneration() (*generation, error) {
 				return nil, err
 			}
 			cursor := g.Cursor()
-			if t.checkpoint != nil && cursor.Size == t.checkpoint.Checkpoint().Size && cursor.Root == t.checkpoint.Checkpoint().Root {
+			if t.checkpoint != nil && t.isCoveredTree(proof.Tree{Size: cursor.Size, Root: cursor.Root}) {
 				return g, nil
 			}
 			if err := g.close(); err != nil {
@@ -308,7 +308,10 @@ func (t *Trust) Rebuild(ctx context.Context) (rebuilt bool, err error) {
 // replayCopy folds the copy's entries up to the trusted checkpoint into an empty register,
 // which it closes where that fails.
 func (t *Trust) replayCopy(ctx context.Context, r *register.Register) error {
-	tree := t.checkpoint.Checkpoint().Tree()
+	tree, err := t.coveredTree(ctx)
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
 	f := &logReplayer{read: t.copyDir().Bundle, tree: proof.NewAppender(), register: r}
 	head, err := f.replayTo(ctx, tree.Size)
 	if err == nil && head != tree {

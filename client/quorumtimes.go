@@ -120,6 +120,12 @@ type serverSource struct {
 	c *Client
 }
 
+// Bundle is the server's; where an entry of it is withheld the *[wire.WithheldError] names the
+// first such, and others are fetched one by one.
+func (s serverSource) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
+	return (&copySource{server: s.c}).bundle(ctx, id)
+}
+
 // ChainUnverified is the server's [Client.ChainUnverified].
 func (s serverSource) ChainUnverified(ctx context.Context, id record.ID) ([]byte, error) {
 	return s.c.ChainUnverified(ctx, id)

@@ -89,7 +89,7 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	}
 	own, noCopy := t.Register()
 	intact := noCopy == nil && t.rightEdgeValid(ctx)
-	if p := next.published; p != nil && intact && !fromScratch && t.checkpoint.Checkpoint() == p.Checkpoint() { // nothing is new but cosignatures
+	if p := next.published; p != nil && intact && !fromScratch && own.Size() == t.size() && t.checkpoint.Checkpoint() == p.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, p)
 	}
 	fromScratch = fromScratch || noCopy == nil && !intact // what is damaged is read anew
@@ -107,11 +107,20 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 		return 0, err
 	}
 	files := t.copyDir()
-	source := &copySource{local: t.copyDir(), localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
+	source := &copySource{local: t.copyDir(), localSize: t.size(), server: c, with: t.With, damaged: make(map[uint64]bool)}
+	if withheld := t.Withheld(); withheld != nil {
+		source.localSize = withheld.Index
+	}
 	signed := &signedTree{url: c.URL(), tree: next.tree}
+	size := next.tree.Size // to which it is replayed
+	var withheld *wire.WithheldError
 	for {
 		signed.tiles = proof.NewTileReader(c.log.Tiles, 0)
-		err = t.replayTo(ctx, r, files, source.bundle, signed, progress)
+		err = t.replayTo(ctx, r, files, source.bundle, signed, size, progress)
+		if w := (*wire.WithheldError)(nil); errors.As(err, &w) && w.Index > 0 && w.Index < size {
+			withheld, size = w, w.Index
+			continue
+		}
 		if register.IsDamaged(err) && !fromScratch { // which the replay met on its way
 			fromScratch = true
 			if err := r.Close(); err != nil && !register.IsDamaged(err) {
@@ -127,6 +136,9 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 			break
 		}
 	}
+	if withheld != nil && err == nil {
+		return len(source.damaged), t.finishWithheld(ctx, c, r, files, next, withheld)
+	}
 	return len(source.damaged), t.finishReplay(ctx, c, r, files, next, err)
 }
 
@@ -136,7 +148,8 @@ type copySource struct {
 	local        *TileDir // reads alone; what is written stands elsewhere
 	localSize    uint64   // entries that the files should have
 	server       *Client
-	serverFailed bool // the server has handed out what the log did not sign once
+	with         []Source // that may have what the server withholds
+	serverFailed bool     // the server has handed out what the log did not sign once
 
 	mu      sync.Mutex      // guards damaged
 	damaged map[uint64]bool // bundles that are damaged in the files, or missing
@@ -150,7 +163,11 @@ func (s *copySource) bundle(ctx context.Context, id proof.EntryBundleID) ([][]by
 		}
 		s.markDamaged(id.Index)
 	}
-	return s.server.log.Bundle(ctx, id)
+	entries, err := s.server.log.Bundle(ctx, id)
+	if w := (*wire.WithheldError)(nil); errors.As(err, &w) {
+		return s.bundleAround(ctx, id)
+	}
+	return entries, err
 }
 
 // mayRetry reports whether a run that does not match the signed tree may be read again:
@@ -257,6 +274,14 @@ func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Registe
 	if err := errors.Join(t.commitGeneration(r), t.Close()); err != nil {
 		return err
 	}
+	if err := t.trustReplayed(ctx, c, published); err != nil {
+		return err
+	}
+	return t.clearWithheld()
+}
+
+// trustReplayed trusts the checkpoint of the newest generation.
+func (t *Trust) trustReplayed(ctx context.Context, c *Client, published *proof.Published) error {
 	last := t.checkpoint
 	t.checkpoint = published
 	own, err := t.Register()
@@ -330,8 +355,8 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 	return t.writeTimes(times)
 }
 
-// replayTo brings the copy to a signed tree, from where it stands.
-func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
+// replayTo brings the copy to a size of a signed tree, from where it stands.
+func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileDir, read readBundle, signed *signedTree, size uint64, progress func(reached, size uint64)) error {
 	grown, err := files.resume(ctx, r)
 	if err != nil {
 		return err
@@ -356,7 +381,7 @@ func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileD
 	if progress != nil {
 		f.progress = func(reached uint64) { progress(reached, signed.tree.Size) }
 	}
-	_, err = f.replayTo(ctx, signed.tree.Size)
+	_, err = f.replayTo(ctx, size)
 	return err
 }
 
@@ -546,6 +571,15 @@ func (e *DamageError) Is(target error) bool { return e.NoCopy && target == ErrNo
 
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("the copy in %s is damaged%s (docket sync --verify mends it): %v", e.Dir, e.Where, e.Err)
+}
+
+// TreeAt is the tree of the copy's first entries, as the trusted checkpoint has them.
+func (t *Trust) TreeAt(ctx context.Context, size uint64) (proof.Tree, error) {
+	tree, err := t.reader().TreeAt(ctx, size)
+	if err != nil {
+		return proof.Tree{}, &DamageError{Dir: t.dir, Err: err}
+	}
+	return tree, nil
 }
 
 // Entry reads one entry of the copy, checked against the trusted root.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -27,6 +28,7 @@ import (
 //	checkpoint             the newest checkpoint that satisfied its policy
 //	tile/…, register/N/    after a sync: the replayed copy (copy.go)
 //	sync.lock              held by the process that syncs
+//	withheld.json          the entry from which on the copy cannot judge, where a server withholds one
 //	quorum-times           and when a quorum had cosigned how much of it
 //
 // A checkpoint is trusted only if it satisfies the policy of the newest charter below
@@ -35,6 +37,10 @@ type Trust struct {
 	// Fatal ends the process after a write to the copy whose outcome is unknown, as
 	// disk.Config says. It is set before the copy is asked for or synced.
 	Fatal func(reason string)
+
+	// With are sources that a sync asks for entries that the ledger's server withholds. What
+	// they give is held against the tree that the log signed, as everything is.
+	With []Source
 
 	files vfs.FS
 	dir   string
@@ -62,6 +68,7 @@ const (
 	chartersFile   = "charters" + proof.ReceiptSuffix
 	checkpointFile = "checkpoint"
 	timesFile      = "quorum-times"
+	withheldFile   = "withheld.json"
 )
 
 // ErrNoTrust: the directory is not a trust directory.
@@ -173,14 +180,14 @@ func (t *Trust) fetchFirstCharter(ctx context.Context, c *Client, cp proof.Check
 	if cp.Size == 0 {
 		return charter{}, fmt.Errorf("%w: the checkpoint of %s is of a log without entries", ErrUnpublished, c.URL())
 	}
-	entries, err := c.log.Bundle(ctx, proof.EntryBundleID{Width: int(min(cp.Size, proof.TileWidth))})
+	entry, err := firstEntry(ctx, c.log.Bundle, cp.Size)
 	if err != nil {
 		return charter{}, err
 	}
-	if _, err := record.ParseEntry(entries[0]); err != nil {
+	if _, err := record.ParseEntry(entry); err != nil {
 		return charter{}, &NoLedgerError{URL: c.URL(), What: "entry 0 of the log there is no record", Err: err}
 	}
-	first, err := charters(nil).next(t.pin.Charter, proof.Receipt{Entry: entries[0]})
+	first, err := charters(nil).next(t.pin.Charter, proof.Receipt{Entry: entry})
 	if err != nil {
 		return charter{}, err
 	}
@@ -188,6 +195,19 @@ func (t *Trust) fetchFirstCharter(ctx context.Context, c *Client, cp proof.Check
 		return charter{}, fmt.Errorf("charter %s is of the log %s, and the checkpoint of %s", first.id, first.content.Origin, cp.Origin)
 	}
 	return first, nil
+}
+
+// firstEntry reads entry 0 of a log of a size, unverified: of the bundle as wide as a mirror
+// has it, or where another entry of that is withheld, of the narrowest.
+func firstEntry(ctx context.Context, read readBundle, size uint64) ([]byte, error) {
+	entries, err := read(ctx, proof.EntryBundleID{Width: int(min(size, proof.TileWidth))})
+	if w := (*wire.WithheldError)(nil); errors.As(err, &w) {
+		entries, err = read(ctx, proof.EntryBundleID{Width: 1})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return entries[0], nil
 }
 
 // NoLedgerError is an answer that no ledger gives: something else is at that URL.

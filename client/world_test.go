@@ -64,6 +64,7 @@ type world struct {
 	register *register.Register
 	policy   *proof.Policy
 	net      *network
+	withheld []server.Withheld // by index
 }
 
 // worldStart is when every world begins: the charter, and so the ledger's name, is the
@@ -98,7 +99,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 		w.register.Close()
 		store.Close()
 	})
-	s, err := server.New(server.Config{Ledger: w.ledger, Register: w.register, Refusals: refusalSigner()})
+	s, err := server.New(server.Config{Ledger: w.ledger, Register: w.register, Refusals: refusalSigner(), Withheld: func() []server.Withheld { return w.withheld }})
 	must(err)
 	w.net = &network{handler: s.Handler()}
 	w.admit(w.Charter())

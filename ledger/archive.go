@@ -131,6 +131,43 @@ func (l *Ledger[V]) ReceiptUpTo(ctx context.Context, index, size uint64) (proof.
 	return l.ReceiptAgainst(ctx, index, p)
 }
 
+// ErrOtherTree: a checkpoint is of no tree that this log has.
+var ErrOtherTree = errors.New("a checkpoint of another tree than this log's")
+
+// CheckpointOf is the checkpoint that a note is of, as it was published: by the note, if it
+// satisfies the policy of its size, or as it is kept. [ErrOtherTree], [ErrNotArchived].
+func (l *Ledger[V]) CheckpointOf(ctx context.Context, note []byte) (*proof.Published, error) {
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case cp.Origin != l.config.Origin:
+		return nil, fmt.Errorf("%w: it is of %s", ErrOtherTree, cp.Origin)
+	case cp.Size == 0 || cp.Size > l.PublishedSize():
+		return nil, fmt.Errorf("%w: size %d, and %d is published", ErrNotArchived, cp.Size, l.PublishedSize())
+	}
+	made, err := l.owner.TreeAt(ctx, l.tree.Load().Snapshot, cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	if made != cp.Tree() {
+		return nil, fmt.Errorf("%w: at size %d its root is %s", ErrOtherTree, cp.Size, made.Root)
+	}
+	policy, _, err := l.fold.Policy(cp.Size)
+	if err != nil {
+		return nil, fmt.Errorf("policy for size %d: %w", cp.Size, err)
+	}
+	if p, err := policy.Verify(note, time.Now()); err == nil {
+		return p, nil
+	}
+	p, err := l.CheckpointUpTo(ctx, cp.Size)
+	if err == nil && p.Checkpoint().Size != cp.Size {
+		return nil, fmt.Errorf("%w: none of size %d, and this one does not satisfy the policy by itself", ErrNotArchived, cp.Size)
+	}
+	return p, err
+}
+
 // verifyArchived checks what was read back against the tree and the policy of its time.
 func (l *Ledger[V]) verifyArchived(ctx context.Context, k *archivedCheckpoint) (*proof.Published, error) {
 	policy, _, err := l.fold.Policy(k.size)

@@ -42,11 +42,13 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/records/:id", "/records/"+w.Head("charter").String(),
 		"/designations/:id", "/designations/2026-014",
 		"/parties/:id", "/parties/acme-cloud",
+		"/licences/:id", "/licences/2027-003",
 		"/duties/:id", "/duties/acme-cloud",
-		"/licences/:id", "/licences/2026-001",
+		"/stream", "/stream?from=0&limit=1",
 		"/requests/:id", "/requests/2027-001",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
+		":index", "0",
 	)
 	paths := []string{"/tile/entries/000.p/1", "/v1/records?unknown=1", "/v1/records/xyz", "/nothing", "/v1/nothing"}
 	for _, r := range w.server.routes() {

@@ -558,7 +558,7 @@ func (w stalledWriter) Write(p []byte) (int, error) {
 func TestSlowReadersReleaseTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gin.SetMode(gin.ReleaseMode)
-		s := &Server{cfg: Config{}, queryLimiter: newConcurrencyLimiter("questions", 1, 4, time.Second), answerMemory: newAnswerMemory(8 << 20)}
+		s := &Server{queryLimiter: newConcurrencyLimiter("questions", 1, 4, time.Second), answerMemory: newAnswerMemory(8 << 20)}
 		s.metrics = newMetrics(s)
 		s.log = slog.New(slog.DiscardHandler)
 		h := s.ginHandler("/x", s.queryLimiter.limit(func(x *request) error {
@@ -669,6 +669,9 @@ func largeLedger(t testing.TB, set settings, n int) *world {
 	return w
 }
 
+// streamBatches is in how many a stream of 150 records is read, each the work of a question.
+const streamBatches = 2
+
 // queryCosts are what a stranger may ask of each route on that ledger; lists is how many
 // of a route's lists each take the work of a question (0: it asks the register nothing
 // but for single rows).
@@ -690,19 +693,27 @@ func queryCosts(w *world) map[string]struct {
 			"/v1/records?issuer=authority&kind=charter", "/v1/records?issuer=nobody", "/v1/records?thread=cip/acme-cloud&kind=charter"}},
 		"/v1/records/:id":         {0, []string{"/v1/records/" + id, "/v1/records/" + strings.Repeat("0", 64)}},
 		"/v1/records/:id/receipt": {0, []string{"/v1/records/" + id + "/receipt", "/v1/records/" + id + "/receipt?chain=true", "/v1/records/" + long + "/receipt?chain=true"}},
+		"/v1/entries/:index":      {0, []string{"/v1/entries/0", "/v1/entries/7", "/v1/entries/999999"}},
 		"/v1/checkpoints":         {0, []string{"/v1/checkpoints?at=" + past}},
+		"/v1/auditors":            {0, []string{"/v1/auditors"}},
 		"/v1/witnesses":           {0, []string{"/v1/witnesses"}},
 
 		"/v1/register/designations": {1, []string{"/v1/register/designations", "/v1/register/designations?limit=1000", "/v1/register/designations?status=revoked", "/v1/register/designations?name=kestrel+hosting&limit=1000",
 			"/v1/register/designations?country=NO", "/v1/register/designations?name=nobody", "/v1/register/designations?limit=1000&at=" + past, "/v1/register/designations?size=1"}},
 		"/v1/register/designations/:id": {1, []string{"/v1/register/designations/2026-014", "/v1/register/designations/2026-014?at=" + past, "/v1/register/designations/2027-9999"}},
+		"/v1/register/licences":         {1, []string{"/v1/register/licences?limit=1000", "/v1/register/licences?jurisdiction=XB&status=active"}},
 		"/v1/register/licences/:id":     {1, []string{"/v1/register/licences/2027-003"}},
 		"/v1/register/parties":          {1, []string{"/v1/register/parties", "/v1/register/parties?limit=1000", "/v1/register/parties?status=withdrawn", "/v1/register/parties?limit=1000&at=" + past}},
 		"/v1/register/parties/:id":      {1, []string{"/v1/register/parties/acme-cloud", "/v1/register/parties/authority", "/v1/register/parties/acme-cloud?at=" + past, "/v1/register/parties/provider-9999"}},
 		"/v1/register/parties/:id/keys": {1, []string{"/v1/register/parties/acme-cloud/keys", "/v1/register/parties/acme-cloud/keys?limit=1000", "/v1/register/parties/nobody/keys"}},
 		"/v1/register/duties": {1, []string{"/v1/register/duties", "/v1/register/duties?limit=1000", "/v1/register/duties?state=paused", "/v1/register/duties?designation=2026-014", "/v1/register/duties?kind=certify&state=late&limit=1000",
 			"/v1/register/duties?kind=conclude", "/v1/register/duties?designation=2029-001", "/v1/register/duties?limit=1000&at=" + past}},
+		"/v1/register/duties.ics":                 {1, []string{"/v1/register/duties.ics?party=acme-cloud", "/v1/register/duties.ics", "/v1/register/duties.ics?kind=certify&state=late"}},
 		"/v1/register/duties/:id":                 {1, []string{"/v1/register/duties/acme-cloud?limit=1000", "/v1/register/duties/acme-cloud?kind=certify", "/v1/register/duties/provider-0001?state=overdue", "/v1/register/duties/nobody"}},
+		"/v1/stream":                              {streamBatches, []string{"/v1/stream?from=0&limit=150"}},
+		"/v1/register/changes":                    {2, []string{"/v1/register/changes?from=0", "/v1/register/changes?from=6&limit=1000", "/v1/register/changes", "/v1/register/changes?from=7&to=9", "/v1/register/changes?from=2020-01-01"}},
+		"/v1/register/changes.csv":                {2, []string{"/v1/register/changes.csv?from=0&limit=1000"}},
+		"/v1/register/changes.atom":               {2, []string{"/v1/register/changes.atom?from=0&limit=1000"}},
 		"/v1/register/requests":                   {1, []string{"/v1/register/requests", "/v1/register/requests?limit=1000", "/v1/register/requests?jurisdiction=XB&status=open", "/v1/register/requests?party=acme-cloud&limit=1000"}},
 		"/v1/register/requests/:id":               {1, []string{"/v1/register/requests/0001", "/v1/register/requests/0001?at=" + past, "/v1/register/requests/none"}},
 		"/v1/register/cooperation":                {1, []string{"/v1/register/cooperation?jurisdiction=XC", "/v1/register/cooperation?jurisdiction=XZ"}},

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -153,7 +154,7 @@ func newMetrics(s *Server) *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.problems, m.records, m.verifySeconds,
-		witnessMetrics{s.witnessStates, s.nextKeys}, damageMetrics{s.damage},
+		witnessMetrics{s.witnessStates, s.nextKeys}, auditorMetrics{s.cfg.Auditors}, damageMetrics{s.damage},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("docket_verify_waiting", "Submissions that wait for their turn to be verified.",
@@ -356,6 +357,44 @@ func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(nextKeysQuorum, prometheus.GaugeValue, asFloat(next.Quorum))
 	for _, r := range next.Witnesses {
 		send(witnessReady, asFloat(r.Ready), r.Name)
+	}
+}
+
+// auditorMetrics reads how far the named auditors have come whenever it is collected. Its
+// labels are their keys' names and IDs.
+type auditorMetrics struct{ words *auditors.Words }
+
+var (
+	auditorSize = auditorDesc("size", "Size of the tree that the auditor cosigned last; 0 if nothing came.")
+	auditorAge  = auditorDesc("cosigned_age_seconds", "Time since the auditor's last cosignature, by its clock.")
+)
+
+func auditorDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("docket_auditor_"+name, help, []string{"auditor"}, nil)
+}
+
+// Describe implements [prometheus.Collector].
+func (m auditorMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- auditorSize
+	to <- auditorAge
+}
+
+// Collect implements [prometheus.Collector].
+func (m auditorMetrics) Collect(to chan<- prometheus.Metric) {
+	if m.words == nil {
+		return
+	}
+	all, err := m.words.All(context.Background()) // files alone, and seldom
+	if err != nil {
+		return // the register is damaged, which other metrics say
+	}
+	for _, w := range all {
+		var size uint64
+		if w.Published != nil {
+			size = w.Published.Checkpoint().Size
+			to <- prometheus.MustNewConstMetric(auditorAge, prometheus.GaugeValue, time.Since(w.At).Seconds(), w.Key.Label())
+		}
+		to <- prometheus.MustNewConstMetric(auditorSize, prometheus.GaugeValue, float64(size), w.Key.Label())
 	}
 }
 

@@ -142,6 +142,7 @@ type recordPage struct {
 	AboutPage, IssuerPage string // paths; "" where there is none
 	Signers               []register.KeyHolder
 	Statement             string
+	Withheld              string // why nothing of it is shown; "" if it is
 }
 
 // recordPage shows one record as it was signed.
@@ -159,6 +160,10 @@ func (s *Server) recordPage(x *request) error {
 		return err
 	}
 	_, entry, err := s.readEntry(x, index)
+	if p := (*problem)(nil); errors.As(err, &p) && p.kind == problemWithheld {
+		title := string(r.Kind) + " #" + strconv.FormatUint(index, 10)
+		return x.answerPage(p.status(), "record", recordPage{pageHeader: s.pageHeader(q, title), RecordRow: r, AboutPage: aboutPage(r), Withheld: sentence(p.detail)})
+	}
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ const (
 	problemUnpublished    problemKind = "not-yet-published"
 	problemChainTooLong   problemKind = "chain-too-long"
 	problemTooMuchWork    problemKind = "too-much-work"
+	problemCosignature    problemKind = "cosignature"
 	problemTooMany        problemKind = "too-many"
 	problemTooEarly       problemKind = "too-early"
 	problemOverloaded     problemKind = "overloaded"
@@ -48,6 +49,7 @@ const (
 	problemStopped        problemKind = "stopped"
 	problemDamaged        problemKind = "damaged"
 	problemRebuilding     problemKind = "rebuilding"
+	problemWithheld       problemKind = "withheld"
 	problemInternal       problemKind = "internal"
 )
 
@@ -56,7 +58,7 @@ var problemKinds = map[problemKind]struct {
 	status int
 	title  string
 }{
-	problemMalformed:      {http.StatusBadRequest, "The body is not a DSSE envelope or Sigstore bundle"},
+	problemMalformed:      {http.StatusBadRequest, "The body is not one that this path takes"},
 	problemFraming:        {http.StatusBadRequest, "Where the request ends is not clear"},
 	problemParameter:      {http.StatusBadRequest, "A query parameter is wrong"},
 	problemNotFound:       {http.StatusNotFound, "There is no such thing on this ledger"},
@@ -66,12 +68,13 @@ var problemKinds = map[problemKind]struct {
 	problemTooLarge:       {http.StatusRequestEntityTooLarge, "The record is over a limit"},
 	problemInvalid:        {http.StatusUnprocessableEntity, "The record breaks the rules of its kind"},
 	problemUnsupported:    {http.StatusUnprocessableEntity, "This server does not know that kind of record"},
-	problemForbidden:      {http.StatusForbidden, "The signatures do not permit this record"},
+	problemForbidden:      {http.StatusForbidden, "The signatures do not permit this"},
 	problemConflict:       {http.StatusConflict, "The record does not follow the thread as it is"},
 	problemLogKeys:        {http.StatusConflict, "This log holds no key of the new policy"},
 	problemUnpublished:    {http.StatusConflict, "The record is committed but not yet published"},
 	problemChainTooLong:   {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
 	problemTooMuchWork:    {http.StatusUnprocessableEntity, "The question is too large for this server"},
+	problemCosignature:    {http.StatusUnprocessableEntity, "The cosignature is none of a checkpoint of this ledger"},
 	problemTooMany:        {http.StatusTooManyRequests, "Too many records in a short time"},
 	problemTooEarly:       {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
 	problemOverloaded:     {http.StatusServiceUnavailable, "The server is busy"},
@@ -82,6 +85,7 @@ var problemKinds = map[problemKind]struct {
 	problemStopped:        {http.StatusServiceUnavailable, "The ledger takes no records"},
 	problemDamaged:        {http.StatusInternalServerError, "The server's disk is damaged"},
 	problemRebuilding:     {http.StatusServiceUnavailable, "The register is being made anew"},
+	problemWithheld:       {http.StatusUnavailableForLegalReasons, "The entry is withheld by this server"},
 	problemInternal:       {http.StatusInternalServerError, "The server failed"},
 }
 
@@ -101,6 +105,9 @@ type problem struct {
 	retryAt    time.Time
 	retryAfter time.Duration
 	refusal    string // the signed note
+	withheld   []Withheld
+	leaf       string // base64
+	proof      string // a tlog-proof without its extra line
 
 	// cause is what the log gets and the client does not.
 	cause error
@@ -137,6 +144,9 @@ type problemJSON struct {
 	Index    *uint64        `json:"index,omitempty"`
 	RetryAt  string         `json:"retryAt,omitempty"`
 	Refusal  string         `json:"refusal,omitempty"`
+	Withheld []Withheld     `json:"withheld,omitempty"`
+	Leaf     string         `json:"leaf,omitempty"`
+	Proof    string         `json:"proof,omitempty"`
 }
 
 func (p *problem) body(instance string) problemJSON {
@@ -152,6 +162,9 @@ func (p *problem) body(instance string) problemJSON {
 		Earliest: p.earliest,
 		Index:    p.index,
 		Refusal:  p.refusal,
+		Withheld: p.withheld,
+		Leaf:     p.leaf,
+		Proof:    p.proof,
 	}
 	if !p.current.IsZero() {
 		b.Current = p.current.String()
@@ -185,6 +198,8 @@ func (x *request) answerProblem(err error) {
 	switch p.status() {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", p.retrySeconds())
+	case http.StatusUnavailableForLegalReasons:
+		h.Set("Link", `</>; rel="blocked-by"`) // RFC 7725 section 4: it is this server that does
 	}
 	body, err := json.Marshal(p.body(x.instanceURN()))
 	if err != nil {

@@ -19,10 +19,14 @@ import (
 )
 
 // receipt is GET /v1/records/{id}/receipt: against the newest published
-// checkpoint, so asking again later gives a newer one of the same entry.
+// checkpoint, so asking again later gives a newer one of the same entry; with ?auditor=,
+// against the newest that this auditor has cosigned.
 func (s *Server) receipt(x *request) error {
-	q := x.parseParams("chain")
-	chain := q.flag("chain")
+	q := x.parseParams("chain", "auditor")
+	chain, auditor := q.flag("chain"), q.text("auditor")
+	if q.has("auditor") && chain {
+		q.addFault("auditor", "goes with a single receipt, and not with a chain")
+	}
 	if err := q.firstFault(); err != nil {
 		return err
 	}
@@ -34,6 +38,9 @@ func (s *Server) receipt(x *request) error {
 	x.Writer.Header().Set("Cache-Control", cacheRevalidate)
 	if chain {
 		return s.queryLimiter.limit(func(x *request) error { return s.answerChain(x, index) })(x)
+	}
+	if q.has("auditor") {
+		return s.queryLimiter.limit(func(x *request) error { return s.answerAuditedReceipt(x, index, auditor) })(x)
 	}
 	return s.answerReceipt(x.Request.Context(), x, index, http.StatusOK)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
@@ -20,6 +21,7 @@ import (
 // asOf says for which size and instant an answer of the register holds.
 type asOf struct {
 	Size  uint64    `json:"size"`
+	Root  string    `json:"root,omitempty"` // of the tree of that size, as a checkpoint writes it
 	At    time.Time `json:"at"`
 	Ahead bool      `json:"ahead,omitempty"` // At is of a day to come
 }
@@ -80,6 +82,11 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 		return nil, err
 	}
 	q.asOf.Ahead = v.Ahead(q.asOf.At, time.Now())
+	tree, err := s.cfg.Ledger.TreeAt(x.Request.Context(), q.asOf.Size)
+	if err != nil {
+		return nil, err
+	}
+	q.asOf.Root = tree.Root.String()
 	return q, nil
 }
 
@@ -185,6 +192,8 @@ const (
 	cursorDuties       = 'u'
 	cursorKeys         = 'k'
 	cursorIdentifier   = 'i'
+	cursorChanges      = 'c'
+	cursorLicences     = 'l'
 	cursorRequests     = 'q'
 )
 
@@ -290,7 +299,35 @@ func (s *Server) designation(x *request) error {
 		AsOf asOf `json:"asOf"`
 		view.DesignationDetail
 		More map[string]string `json:"more,omitempty"`
-	}{q.asOf, d, moreLinks(d.Cut, nil, recordsURL(d.Thread))})
+	}{q.asOf, d, moreLinks(d.Cut, map[string]string{
+		"board": "/v1/register/duties?designation=" + d.Thread.Name(),
+	}, recordsURL(d.Thread))})
+}
+
+type licencesAnswer struct {
+	AsOf     asOf           `json:"asOf"`
+	Licences []view.Licence `json:"licences"`
+	Next     string         `json:"next,omitempty"`
+	Skipped  []string       `json:"skipped,omitempty"`
+}
+
+func (s *Server) licences(x *request) error {
+	q, err := s.parseListQuery(x, cursorLicences, "status", "party", "designation", "jurisdiction")
+	if err != nil {
+		return err
+	}
+	filter := view.LicenceFilter{
+		Status: oneOf(q.params, "status", view.LicenceStatuses), Holder: q.text("party"), Designation: q.text("designation"),
+		Jurisdiction: q.country("jurisdiction"), After: q.position,
+	}
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	p := newListPage(q.limit, func(l view.Licence) string { return string(l.Thread) })
+	if err := p.finish(q, "after", q.view.Licences(filter, q.asOf.At, p.add)); err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, licencesAnswer{q.asOf, p.items, q.nextCursor(cursorLicences, p.after), p.skipped})
 }
 
 func (s *Server) licence(x *request) error {
@@ -421,13 +458,7 @@ func (s *Server) listPartyDuties(x *request) error {
 }
 
 func (s *Server) answerDuties(x *request, q *registerQuery, party string) error {
-	filter := view.DutyFilter{
-		Party:       party,
-		Designation: q.text("designation"),
-		Kind:        oneOf(q.params, "kind", view.DutyKinds),
-		State:       oneOf(q.params, "state", view.DutyStates),
-		After:       q.position,
-	}
+	filter := q.dutyFilter(party)
 	if err := q.firstFault(); err != nil {
 		return err
 	}
@@ -436,6 +467,68 @@ func (s *Server) answerDuties(x *request, q *registerQuery, party string) error 
 		return err
 	}
 	return x.answerJSON(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped})
+}
+
+// calendar is one page of duties as iCalendar. A client asks for no next page, and takes what
+// it gets for all that there is: where there is more, an event on this day says so.
+func (s *Server) calendar(x *request) error {
+	q, err := s.parseQuery(x, "party", "designation", "kind", "state")
+	if err != nil {
+		return err
+	}
+	filter := q.dutyFilter(q.text("party"))
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	source, err := q.source(x)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	c, n := view.NewCalendar(&text, filter.CalendarTitle(source.Name), source, q.asOf.Ahead), 0
+	err = q.view.Duties(filter, q.asOf.At, func(d view.Duty) bool {
+		if !filter.InCalendar(d) {
+			return true
+		}
+		if n++; n <= maxLimit {
+			c.Add(d)
+		}
+		return n <= maxLimit
+	})
+	if more := (*view.PartialListError)(nil); errors.As(err, &more) || n > maxLimit {
+		c.NotWhole(q.view.LocalDate(q.asOf.At), "Choose fewer by party, designation, kind or state; a replayed copy has them all: docket sync, then docket duties --ics.")
+		err = nil
+	}
+	if err := cmp.Or(err, c.Close()); err != nil {
+		return err
+	}
+	x.Writer.Header().Set("Cache-Control", cacheRevalidate)
+	return x.answerBytes(http.StatusOK, "text/calendar; charset=utf-8", text.Bytes())
+}
+
+// source says of which ledger the answer is, for what is read far from it.
+func (q *registerQuery) source(x *request) (view.Source, error) {
+	return q.view.SourceOf(q.asOf.At, q.asOf.Root, x.baseURL())
+}
+
+// baseURL is the address under which the client reached the server.
+func (x *request) baseURL() string {
+	scheme := "http"
+	if x.Request.TLS != nil || len(x.server.proxies) > 0 && x.Request.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: x.Request.Host}).String()
+}
+
+// dutyFilter is what the parameters choose of a party's duties, or of all.
+func (q *registerQuery) dutyFilter(party string) view.DutyFilter {
+	return view.DutyFilter{
+		Party:       party,
+		Designation: q.text("designation"),
+		Kind:        oneOf(q.params, "kind", view.DutyKinds),
+		State:       oneOf(q.params, "state", view.DutyStates),
+		After:       q.position,
+	}
 }
 
 func (s *Server) policy(x *request) error {

@@ -86,6 +86,7 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 			}
 			s.logAndCount(x, route, time.Since(start))
 		}()
+		s.cfg.Ledger.withheld.now() // before the register is asked
 		if err := h(x); err != nil {
 			fail(x, err)
 		}

@@ -30,6 +30,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -38,7 +39,7 @@ import (
 
 // Server answers HTTP for one ledger. All of it is safe for concurrent use.
 type Server struct {
-	cfg           Config
+	cfg           servedConfig
 	log           *slog.Logger
 	handler       http.Handler
 	metrics       *metrics
@@ -60,6 +61,8 @@ type Server struct {
 	processID    string // tells the requests of this process from another's
 	requestCount atomic.Uint64
 	stopping     atomic.Bool
+	stopped      chan struct{} // closed when the server is to stop
+	streams      *streamTable
 }
 
 // New makes a server of a ledger and its register, which outlive it.
@@ -68,8 +71,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	w := &withholding{list: cfg.Withheld, register: cfg.Register}
+	w.now()
 	s := &Server{
-		cfg:           cfg,
+		cfg:           servedConfig{cfg, servedLedger{cfg.Ledger, w}},
 		log:           cfg.Log,
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
@@ -84,6 +89,9 @@ func New(cfg Config) (*Server, error) {
 		perKey:      newTokenBuckets(cfg.IssuerRate.reserve(), 1<<14),
 		perImporter: newTokenBuckets(cfg.ImporterRate, 1<<10),
 		perAddress:  newTokenBuckets(cfg.RefusalRate, 1<<16),
+
+		stopped: make(chan struct{}),
+		streams: newStreamTable(max(1, cfg.MaxConnections/4), max(1, cfg.MaxConnections/64)),
 	}
 	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
 		return nil, fmt.Errorf("server: Proxies: %w", err)
@@ -124,12 +132,20 @@ type Config struct {
 	// log keys to go, for the same. Nil: one generation signs.
 	NextKeys func() NextKeys
 
+	// Auditors keeps what named auditors have cosigned. Nil: none is named.
+	Auditors *auditors.Words
+
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
 
 	// Refusals signs what is refused, as long as the charter in force names its key. Nil:
 	// nothing refused is signed.
 	Refusals *record.RefusalSigner
+
+	// Withheld are the entries whose bytes are not given to anybody, sorted by index: the
+	// same slice as long as they are the same. It is asked with every request. Nil: there
+	// are none.
+	Withheld func() []Withheld
 
 	// Room says why the store's disk takes nothing more, in a few words for clients:
 	// then records are refused and reads go on. Nil: it is never asked.
@@ -264,7 +280,7 @@ func (r Rate) withDefault(d Rate) Rate {
 //
 // Serve closes l and the listener of the metrics. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	defer context.AfterFunc(ctx, func() { s.stopping.Store(true) })()
+	defer context.AfterFunc(ctx, func() { s.stopping.Store(true); close(s.stopped) })()
 	return front.Config{
 		Handler:         s.Handler(),
 		Refuse:          s.refuseUnrouted(),
@@ -322,17 +338,26 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/records/:id", handle: ask(s.record)},
 		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
 
+		{method: get, path: "/v1/entries/:index", handle: s.entry},
+		{method: get, path: "/v1/stream", handle: s.stream},
 		{method: get, path: "/v1/checkpoints", handle: ask(s.checkpointAt)},
 		{method: get, path: "/v1/witnesses", handle: s.witnesses},
+		{method: get, path: "/v1/auditors", handle: ask(s.auditors)},
+		{method: post, path: "/v1/auditors", handle: s.addCosignature},
 
 		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
+		{method: get, path: "/v1/register/licences", handle: ask(s.licences)},
 		{method: get, path: "/v1/register/licences/:id", handle: ask(s.licence)},
 		{method: get, path: "/v1/register/parties", handle: ask(s.parties)},
 		{method: get, path: "/v1/register/parties/:id", handle: ask(s.party)},
 		{method: get, path: "/v1/register/parties/:id/keys", handle: ask(s.partyKeys)},
 		{method: get, path: "/v1/register/duties", handle: ask(s.listDuties)},
+		{method: get, path: "/v1/register/duties.ics", handle: ask(s.calendar)},
 		{method: get, path: "/v1/register/duties/:id", handle: ask(s.listPartyDuties)},
+		{method: get, path: "/v1/register/changes", handle: ask(s.changes)},
+		{method: get, path: "/v1/register/changes.csv", handle: ask(s.changesCSV)},
+		{method: get, path: "/v1/register/changes.atom", handle: ask(s.changesFeed)},
 		{method: get, path: "/v1/register/requests", handle: ask(s.disclosureRequests)},
 		{method: get, path: "/v1/register/requests/:id", handle: ask(s.disclosureRequest)},
 		{method: get, path: "/v1/register/cooperation", handle: ask(s.cooperation)},

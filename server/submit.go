@@ -46,6 +46,11 @@ func (s *Server) submit(x *request) error {
 			return err
 		}
 	}
+	return s.scrub(env, s.submitNew(ctx, x, env, dry, wait))
+}
+
+// submitNew submits a record that is not on the ledger.
+func (s *Server) submitNew(ctx context.Context, x *request, env record.Envelope, dry, wait bool) error {
 	v, bill, err := s.verifyAndAccount(ctx, x, env)
 	if err != nil && !dry {
 		return s.withSignedRefusal(env, v, err)
@@ -70,7 +75,7 @@ func (s *Server) submit(x *request) error {
 	case err != nil || dry:
 		return err
 	}
-	return s.answerSubmission(ctx, x, id, a, wait)
+	return s.answerSubmission(ctx, x, v.ID(), a, wait)
 }
 
 // appendAndAwaitCommitted appends the record and waits until the ledger has committed or refused

@@ -81,6 +81,10 @@ func (s *Server) serveBundle(x *request, path string) error {
 	}
 	zipped := acceptsGzip(x.Request.Header.Get("Accept-Encoding"))
 	full := id.Width == proof.TileWidth
+	start := id.Index * proof.TileWidth
+	if err := s.cfg.Ledger.checkWithheld(start, start+uint64(id.Width)); err != nil {
+		return err // also what is among the cached ones
+	}
 	var data []byte
 	if full {
 		data = s.bundles.lookup(id.Index)

@@ -301,6 +301,9 @@ type apiPath struct {
 
 var loadAPIDescription = sync.OnceValues(func() (*apiDescription, error) {
 	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
+	for _, media := range []string{"text/calendar", "text/csv", "text/event-stream", "application/atom+xml"} {
+		openapi3filter.RegisterBodyDecoder(media, openapi3filter.FileBodyDecoder)
+	}
 	doc, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
 	if err != nil {
 		return nil, err

@@ -139,13 +139,64 @@ func (l *Log) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, err
 		data, err = l.fetch(ctx, id.Full().Path(), maxBundle)
 	}
 	if err != nil {
-		return nil, l.missing(id.Path(), err)
+		return nil, l.withheld(id.Index*proof.TileWidth, id.Path(), l.missing(id.Path(), err))
 	}
 	entries, err := proof.ParseEntryBundle(data, width)
 	if err != nil {
 		return nil, l.malformed(id.Path(), err)
 	}
 	return entries[:id.Width], nil
+}
+
+// maxEntry bounds an entry, in bytes, by what a bundle's length prefix can say.
+const maxEntry = 1<<16 - 1
+
+// Entry fetches one entry, unverified: GET /v1/entries/{index}, which ledgers of this project
+// have beside the C2SP calls. A *[WithheldError] names the index.
+func (l *Log) Entry(ctx context.Context, index uint64) ([]byte, error) {
+	path := "v1/entries/" + strconv.FormatUint(index, 10)
+	data, err := l.fetch(ctx, path, maxEntry)
+	if err != nil {
+		return nil, l.withheld(index, path, l.missing(path, err))
+	}
+	return data, nil
+}
+
+// WithheldError is a server that withholds an entry, or a bundle in which one is: 451, RFC
+// 7725. The log is not at fault; another source may have it.
+type WithheldError struct {
+	URL    string // of the server
+	Index  uint64 // of the entry; of a bundle's first, where it need not be that one
+	Reason string // in the server's words, unverified
+	Err    error  // the answer
+}
+
+func (e *WithheldError) Error() string {
+	return fmt.Sprintf("entry %d is withheld by %s: %s", e.Index, e.URL, e.Reason)
+}
+
+func (e *WithheldError) Unwrap() error { return e.Err }
+
+// withheld makes the server's 451 one.
+func (l *Log) withheld(index uint64, path string, err error) error {
+	var s *StatusError
+	if !errors.As(err, &s) || s.Code != http.StatusUnavailableForLegalReasons {
+		return err
+	}
+	w := &WithheldError{URL: l.URL(), Index: index, Reason: "it gives no reason", Err: s}
+	var p struct {
+		Detail   string
+		Withheld []struct{ Reason, Order string }
+	}
+	if json.Unmarshal(s.Body, &p) == nil && len(p.Withheld) > 0 && p.Withheld[0].Reason != "" {
+		w.Reason = p.Withheld[0].Reason
+		if order := p.Withheld[0].Order; order != "" {
+			w.Reason += " (ordered by " + order + ")"
+		}
+	} else if p.Detail != "" {
+		w.Reason = p.Detail
+	}
+	return w
 }
 
 func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {

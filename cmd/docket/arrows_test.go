@@ -25,6 +25,7 @@ var allowedImports = map[string][]string{
 	"ledger/register/view":   {"ledger/record", "ledger/register"},
 	"ledger":                 {"ledger/proof", "ledger/reader"},
 	"ledger/reader":          {"ledger/proof"},
+	"ledger/auditors":        {"ledger/proof", "ledger/disk"},
 	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
 	"ledger/pebblestore":     {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
@@ -32,7 +33,7 @@ var allowedImports = map[string][]string{
 	"client":                 {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
 	"witness":                {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
 	"witness/gossip":         {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                 {"ledger", "ledger/public", "ledger/reader", "ledger/record", "ledger/proof", "ledger/register", "ledger/register/view", "server/front"},
+	"server":                 {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/proof", "ledger/register", "ledger/register/view", "server/front"},
 	"server/front":           {},
 
 	// Its worlds sign, which what judges never does.

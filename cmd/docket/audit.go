@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -33,9 +34,17 @@ a mirror hands out that the log did not sign is the mirror's fault, and is calle
 The ledger is a server, or a directory in the layout of C2SP tlog-tiles, such as a
 trust directory. --trust or --charter says which ledger it must be, and --trust
 also that it continues what was trusted before; with neither it is the ledger of
-whoever wrote its charter, and the report says so.`,
+whoever wrote its charter, and the report says so.
+
+--cosign KEY cosigns the checkpoint once all of that added up (tlog-cosignature): by this
+key, every entry below was replayed and judged. docket keygen --cosigner NAME makes such a
+key, which is no witness's and no party's. What it cosigned lies beside it, in
+KEY.cosigned, durable before it signs: it never cosigns less, nor what does not continue
+that, nor after the log was found at fault. KEY.cosigned/HASH/checkpoint is the result;
+--submit hands it to the ledger, which gives receipts against it.`,
 		Example: `  docket audit --trust trust https://docket.ocr.example
-  docket audit --charter 6f1c…9e ./mirror`,
+  docket audit --charter 6f1c…9e ./mirror
+  docket audit --trust trust --cosign audit.key --submit https://docket.ocr.example`,
 		Args: cobra.ExactArgs(1),
 		PreRunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("charter") {
@@ -44,6 +53,16 @@ whoever wrote its charter, and the report says so.`,
 				}
 				u.trust.dir = ""
 			}
+			if u.key == "" {
+				if err := idle(c, "without --cosign: there is nothing to hand in", "submit", "ledger"); err != nil {
+					return err
+				}
+			}
+			if !u.submit {
+				if err := idle(c, "without --submit: it says where the cosignature goes", "ledger"); err != nil {
+					return err
+				}
+			}
 			if !strings.Contains(args[0], "://") {
 				return idle(c, "on a directory: it is as old as it is", "max-age")
 			}
@@ -51,8 +70,10 @@ whoever wrote its charter, and the report says so.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
 	}
-	u.trust = a.trustFlags(c).withMaxAgeFlag(c)
+	u.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope or receipt")
+	c.Flags().StringVar(&u.key, "cosign", "", "an auditor's key: cosign the checkpoint if everything adds up")
+	c.Flags().BoolVar(&u.submit, "submit", false, "hand the cosignature to the ledger that was audited, or to --ledger")
 	c.Flags().BoolVar(&u.asJSON, "json", false, "print JSON")
 	return c
 }
@@ -64,7 +85,12 @@ type auditCmd struct {
 	trust      *trustFlags
 	isTrustDir bool // it is a trust directory
 	charter    string
+	key        string // that cosigns; "" if none does
+	submit     bool
 	asJSON     bool
+
+	auditor  proof.Key     // of that key
+	cosigned *cosignedJSON // what it has cosigned
 }
 
 func (u *auditCmd) run(ctx context.Context, where string) error {
@@ -75,6 +101,23 @@ func (u *auditCmd) run(ctx context.Context, where string) error {
 	}
 	if err := u.pinLedger(&audit, where); err != nil {
 		return err
+	}
+	var auditor *client.Auditor
+	if u.key != "" {
+		if audit.Charter.IsZero() {
+			return usageError("--cosign: which ledger is it to be?").hint("pin it with --trust DIR or --charter ID: nothing is cosigned of anybody's ledger")
+		}
+		if u.submit {
+			if _, err := u.submitTo(); err != nil {
+				return err
+			}
+		}
+		var err error
+		if auditor, u.auditor, err = u.app.openAuditor(u.key); err != nil {
+			return err
+		}
+		defer auditor.Close()
+		audit.Cosigner = u.auditor
 	}
 	dir, err := os.MkdirTemp("", "docket-audit-*")
 	if err != nil {
@@ -112,7 +155,14 @@ func (u *auditCmd) run(ctx context.Context, where string) error {
 			report.Notes = append(report.Notes, old.Error())
 		}
 	}
-	return u.printReport(report)
+	var failed error
+	if auditor != nil {
+		u.cosigned, failed = u.cosign(ctx, auditor, report)
+	}
+	if err := u.printReport(report); err != nil {
+		return err
+	}
+	return failed
 }
 
 // openSource is the log: a server's, or a directory.
@@ -182,23 +232,27 @@ func (u *auditCmd) pinLedger(audit *client.Audit, where string) (err error) {
 
 // auditJSON is what audit prints as JSON.
 type auditJSON struct {
-	Ledger     record.ID `json:"ledger"`
-	Origin     string    `json:"origin,omitempty"`
-	Size       uint64    `json:"size"`
-	Root       string    `json:"root"`
-	Judged     uint64    `json:"judged"`
-	Signatures uint64    `json:"signatures"`
-	Kept       int       `json:"keptCheckpoints"`
-	Consistent bool      `json:"consistent"`
-	Findings   []string  `json:"findings"`
-	More       int       `json:"moreFindings,omitempty"` // beyond those listed
-	Notes      []string  `json:"notes"`
+	Ledger     record.ID        `json:"ledger"`
+	Origin     string           `json:"origin,omitempty"`
+	Size       uint64           `json:"size"`
+	Root       string           `json:"root"`
+	Judged     uint64           `json:"judged"`
+	Signatures uint64           `json:"signatures"`
+	Kept       int              `json:"keptCheckpoints"`
+	Consistent bool             `json:"consistent"`
+	Withheld   *client.Withheld `json:"withheld,omitempty"`
+	Findings   []string         `json:"findings"`
+	More       int              `json:"moreFindings,omitempty"` // beyond those listed
+	Notes      []string         `json:"notes"`
+
+	Cosigned *cosignedJSON `json:"cosigned,omitempty"`
 }
 
 func (u *auditCmd) printReport(r *client.AuditReport) error {
 	out := auditJSON{
 		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Checked, Signatures: r.Signatures, Kept: r.Archived,
-		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), More: r.MoreFindings, Notes: append([]string{}, r.Notes...),
+		Consistent: len(r.Findings) == 0 && r.Withheld == nil, Withheld: r.Withheld, Findings: append([]string{}, r.Findings...), More: r.MoreFindings, Notes: append([]string{}, r.Notes...),
+		Cosigned: u.cosigned,
 	}
 	if r.Published != nil {
 		out.Origin = r.Published.Checkpoint().Origin
@@ -227,6 +281,9 @@ func (u *auditCmd) printReport(r *client.AuditReport) error {
 	if n := len(r.Findings); n > 0 {
 		return refusal("%s does not add up: %s", u.target, plural(n+r.MoreFindings, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
+	if r.Withheld != nil {
+		return notYet("%s: %w", u.target, r.Withheld).hint("audit another server or mirror that has it; or docket sync --with URL-or-DIR brings a copy beyond it, which docket audit DIR judges")
+	}
 	if r.Behind != nil {
 		return notYet("%s: %w", u.target, r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
 	}
@@ -249,7 +306,16 @@ func (u *auditCmd) printText(r *client.AuditReport, out auditJSON) {
 	if r.Archived > 0 {
 		u.app.printf("admission times held against %s\n", plural(r.Archived, "kept checkpoint"))
 	}
+	if r.Withheld != nil {
+		u.app.printf("withheld: entry %d; the %s from it on were not judged\n", r.Withheld.Index, register.FormatEntryCount(out.Size-out.Judged))
+	}
 	if out.Consistent {
 		u.app.printf("consistent; 0 entries that should not be there\n")
+	}
+	if c := u.cosigned; c != nil {
+		u.app.printf("cosigned by %s: %s\n", u.auditor.Name(), c.File)
+		if c.SubmittedTo != "" {
+			u.app.printf("taken by %s\n", c.SubmittedTo)
+		}
 	}
 }

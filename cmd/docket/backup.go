@@ -141,7 +141,7 @@ func (a *app) printBackup(r *backup.Report, to string, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(map[string]any{
 			"ledger": r.Ledger, "origin": r.Origin, "size": r.Size, "new": r.New, "root": r.Root.String(),
-			"published": r.Published, "keptCheckpoints": r.Archived, "keys": r.Keys,
+			"published": r.Published, "keptCheckpoints": r.Archived, "keys": r.Keys, "withheld": r.Withheld,
 		})
 	}
 	a.logf("%s: %s of %s, %d of them new; published %d; %s kept of earlier times", to, register.FormatEntryCount(r.Size), printable(r.Origin), r.New, r.Published, plural(int(r.Archived), "checkpoint"))
@@ -149,6 +149,9 @@ func (a *app) printBackup(r *backup.Report, to string, asJSON bool) error {
 		a.logf("the log's keys are not in it: back up the directory of the keys by itself")
 	} else {
 		a.logf("the log's keys are in %s/keys: keep them as you keep the ledger's", to)
+	}
+	if r.Withheld > 0 {
+		a.logf("%s withheld by the ledger: %s/withheld.json says which, and %[2]s/log has their bytes, which whoever serves it as a mirror would show", beAre(r.Withheld, "entry", "entries"), to)
 	}
 	a.printf("%s size %d root %s\n", printable(r.Origin), r.Size, r.Root)
 	return nil

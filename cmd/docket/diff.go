@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -19,30 +22,38 @@ func (a *app) diff() *cobra.Command {
 before and after, the fields that differ, the records that were added. A state is a
 size (the first N entries, when the last of them was admitted) or a date (its last
 moment, in the charter's time zone, with all that was knowable then: see docket show).
-The second is now, with all that the copy has, if it is left out.`,
+The second is now, with all that the copy has, if it is left out.
+
+--csv prints a table, in which a cell that a spreadsheet would take for a formula (it
+begins with one of = + - @) has an apostrophe before it; --atom an Atom feed (RFC 4287),
+of which an entry's ID stays until the thread changes again.`,
 		Example: `  docket diff --trust trust 9 13
-  docket diff --trust trust 2027-05-31 2027-06-01`,
+  docket diff --trust trust 2027-05-31 2027-06-01
+  docket diff --trust trust 2027-05-31 --csv > changes.csv`,
 		Args: cobra.RangeArgs(1, 2),
 	}
 	t := a.trustFlags(c)
 	q := &queryFlags{app: a, trust: t}
+	var asCSV, asAtom bool
 	c.Flags().BoolVar(&q.asJSON, "json", false, "print one JSON object a line")
+	c.Flags().BoolVar(&asCSV, "csv", false, "print a table for a spreadsheet")
+	c.Flags().BoolVar(&asAtom, "atom", false, "print an Atom feed")
+	c.MarkFlagsMutuallyExclusive("json", "csv", "atom")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case asCSV:
+			return q.writeChanges(args, view.NewChangesCSV)
+		case asAtom:
+			return q.writeChanges(args, func(w io.Writer, s view.Source) view.ChangeWriter {
+				return view.NewChangesFeed(w, s, view.FeedLinks{})
+			})
+		}
 		return printList(q, func(r *copyView, yield func(view.Change) bool) error {
-			before, then, err := q.viewAt(r, args[0])
+			states, err := q.statesBetween(r, args)
 			if err != nil {
 				return err
 			}
-			after, now := r.View, r.at
-			if len(args) == 2 {
-				if after, now, err = q.viewAt(r, args[1]); err != nil {
-					return err
-				}
-			}
-			if before.Size() > after.Size() || then.After(now) {
-				return usageError("%s is later than %s", args[0], strings.Join(args[1:], "")).hint("the earlier one comes first")
-			}
-			return after.Changes(before, then, now, yield)
+			return states.changes(yield)
 		}, showChange, func(*copyView) error {
 			if len(args) == 2 {
 				q.app.logf("nothing changed between %s and %s", args[0], args[1])
@@ -53,6 +64,57 @@ The second is now, with all that the copy has, if it is left out.`,
 		})
 	}
 	return c
+}
+
+// states are the two that are compared.
+type states struct {
+	before, after *view.View
+	then, now     time.Time
+}
+
+func (s states) changes(yield func(view.Change) bool) error {
+	return s.after.Changes(s.before, s.then, s.now, "", yield)
+}
+
+// statesBetween finds the states that the arguments name.
+func (q *queryFlags) statesBetween(r *copyView, args []string) (s states, err error) {
+	if s.before, s.then, err = q.viewAt(r, args[0]); err != nil {
+		return s, err
+	}
+	s.after, s.now = r.View, r.at
+	if len(args) == 2 {
+		if s.after, s.now, err = q.viewAt(r, args[1]); err != nil {
+			return s, err
+		}
+	}
+	if s.before.Size() > s.after.Size() || s.then.After(s.now) {
+		return s, usageError("%s is later than %s", args[0], strings.Join(args[1:], "")).hint("the earlier one comes first")
+	}
+	return s, nil
+}
+
+// writeChanges writes what changed in a format that others read.
+func (q *queryFlags) writeChanges(args []string, format func(io.Writer, view.Source) view.ChangeWriter) error {
+	r, err := q.open()
+	if err != nil {
+		return err
+	}
+	defer r.trust.Close()
+	states, err := q.statesBetween(r, args)
+	if err != nil {
+		return err
+	}
+	source, err := q.source(r, states.after, states.now)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(q.app.out)
+	w, failed := format(out, source), error(nil)
+	err = states.changes(func(ch view.Change) bool {
+		failed = w.Add(ch)
+		return failed == nil
+	})
+	return cmp.Or(err, failed, w.Close(), out.Flush())
 }
 
 func showChange(w *table, ch view.Change) {

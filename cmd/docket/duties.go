@@ -9,12 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) duties() *cobra.Command {
-	var kind, state string
+	var kind, state, failOn string
+	var calendar bool
 	var f view.DutyFilter
 	c := &cobra.Command{
 		Use:   "duties",
@@ -31,17 +33,32 @@ lapsed. Asked about a day to come, nobody is overdue yet: what is overdue
 then unless it is met before is shown as "due by then".
 They are computed from what is on the ledger, never stored; with --json each lists
 the records that it rests on, and "ahead" if the day is to come. Those of one party
-come by due date (more than 10,000 by designation), all others by designation and request.`,
+come by due date (more than 10,000 by designation), all others by designation and request.
+
+--ics prints a calendar (iCalendar, RFC 5545) of those with a due date: each an all-day
+event on a date of the charter's time zone. Without --state it has what is still to be
+met. The event of a duty keeps its UID when its date moves.
+
+--fail-on is for cron: it lists those alone that are overdue, late (met after their due
+date), or due within a period from the day asked about (due-in=P7D), and exits 1 if there
+are any. Bring the copy up to date first: docket sync exits 3 where it cannot.`,
 		Example: `  docket duties --trust trust --party acme-cloud
+  docket duties --trust trust --party acme-cloud --ics > duties.ics
+  docket duties --trust trust --party acme-cloud --fail-on overdue,due-in=P7D
   docket duties --trust trust --designation 2026-014 --state open
   docket duties --trust trust --state overdue --at 2027-02-01`,
 		Args: cobra.NoArgs,
 	}
-	q := a.queryFlags(c, "limit", "wide").addListFlags(c, "STATE", "DUE", "PARTY", "DUTY", "ABOUT", "")
+	q := a.queryFlags(c, "limit", "wide", "ics", "fail-on").addListFlags(c, "STATE", "DUE", "PARTY", "DUTY", "ABOUT", "")
 	c.Flags().StringVar(&f.Party, "party", "", "of this party")
 	c.Flags().StringVar(&f.Designation, "designation", "", "about this designation")
 	c.Flags().StringVar(&kind, "kind", "", joinTexts(view.DutyKinds))
 	c.Flags().StringVar(&state, "state", "", joinTexts(view.DutyStates))
+	c.Flags().BoolVar(&calendar, "ics", false, "print a calendar")
+	c.Flags().StringVar(&failOn, "fail-on", "", "list these alone, and exit 1 if there are any: overdue, late, due-in=PERIOD, or several with commas")
+	for _, other := range []string{"json", "wide", "limit", "fail-on"} {
+		c.MarkFlagsMutuallyExclusive("ics", other)
+	}
 	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(toStrings(view.DutyKinds), cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(toStrings(view.DutyStates), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
@@ -55,16 +72,118 @@ come by due date (more than 10,000 by designation), all others by designation an
 		if q.remote {
 			return q.queryServer(c, "register/duties", queryValues("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
-		return printList(q, func(r *copyView, yield func(view.Duty) bool) error {
-			if f.Party != "" {
-				return dutiesByDueDate(r, f, yield)
+		alarm, err := parseFailOn(failOn)
+		if err != nil {
+			return err
+		}
+		if calendar {
+			return q.printCalendar(f)
+		}
+		found := 0
+		err = printList(q, func(r *copyView, yield func(view.Duty) bool) error {
+			each := yield
+			if failOn != "" {
+				if q.ahead {
+					return usageError("--fail-on: %s is a day to come, on which nobody is overdue yet", r.LocalDate(r.at)).hint("--fail-on due-in=P7D asks today what falls due within a week")
+				}
+				today := r.LocalDate(r.at)
+				each = func(d view.Duty) bool {
+					if !alarm.raisedBy(d, today) {
+						return true
+					}
+					found++
+					return yield(d)
+				}
 			}
-			return r.Duties(f, r.at, yield)
+			if f.Party != "" {
+				return dutiesByDueDate(r, f, each)
+			}
+			return r.Duties(f, r.at, each)
 		}, func(w *table, d view.Duty) {
 			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, aboutDuty(d), withDate("met on ", d.MetOn))
-		}, func(r *copyView) error { return q.printNothingOwed(r, f) })
+		}, func(r *copyView) error {
+			if failOn != "" {
+				q.app.logf("nothing is %s, of %s", failOn, register.FormatEntryCount(r.Size()))
+				return nil
+			}
+			return q.printNothingOwed(r, f)
+		})
+		if err == nil && found > 0 {
+			return refusal("%s: %s", failOn, countDuties(found)).hint("docket new response begins an answer; docket duties --party P has all that is owed")
+		}
+		return err
 	}
 	return c
+}
+
+func countDuties(n int) string {
+	if n == 1 {
+		return "1 duty"
+	}
+	return fmt.Sprintf("%d duties", n)
+}
+
+// dutyAlarm is what --fail-on is to be told of.
+type dutyAlarm struct {
+	overdue, late bool
+	dueIn         *record.Period // nil: not asked
+}
+
+func parseFailOn(text string) (alarm dutyAlarm, err error) {
+	if text == "" {
+		return alarm, nil
+	}
+	for word := range strings.SplitSeq(text, ",") {
+		within, isPeriod := strings.CutPrefix(word, "due-in=")
+		switch {
+		case word == string(view.DutyOverdue):
+			alarm.overdue = true
+		case word == string(view.DutyLate):
+			alarm.late = true
+		case isPeriod:
+			alarm.dueIn = new(record.Period)
+			if err := alarm.dueIn.UnmarshalText([]byte(within)); err != nil {
+				return alarm, usageError("--fail-on %s: %w", word, err)
+			}
+		default:
+			return alarm, usageError("--fail-on %q%s", word, schema.DidYouMean(word, []string{"overdue", "late", "due-in=P7D"})).hint("overdue, late, due-in=PERIOD, or several of them with commas between")
+		}
+	}
+	return alarm, nil
+}
+
+// raisedBy reports whether a duty is one to be told of on a day.
+func (a dutyAlarm) raisedBy(d view.Duty, today record.Date) bool {
+	switch {
+	case d.State == view.DutyOverdue:
+		return a.overdue
+	case d.State == view.DutyLate:
+		return a.late
+	}
+	return a.dueIn != nil && d.State == view.DutyOpen && d.Due != nil && !d.Due.After(today.Add(*a.dueIn))
+}
+
+// printCalendar prints the duties that a filter chooses as a calendar.
+func (q *queryFlags) printCalendar(f view.DutyFilter) error {
+	r, err := q.open()
+	if err != nil {
+		return err
+	}
+	defer r.trust.Close()
+	source, err := q.source(r, r.View, r.at)
+	if err != nil {
+		return err
+	}
+	c := view.NewCalendar(q.app.out, f.CalendarTitle(source.Name), source, q.ahead)
+	if err := r.Duties(f, r.at, func(d view.Duty) bool {
+		if f.InCalendar(d) {
+			c.Add(d)
+		}
+		return true
+	}); err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // maxSortedDuties is how many duties are kept to be sorted: a party may have as many as there

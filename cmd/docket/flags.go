@@ -343,7 +343,10 @@ func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
 	}
 	q.ahead = r.Ahead(r.at, time.Now())
 	state := sizeOf(trust.Checkpoint())
-	if size != reg.Size() {
+	if withheld := trust.Withheld(); withheld != nil {
+		q.app.logf("docket: warning: %v, and says nothing of the %s from there on", withheld, register.FormatEntryCount(trust.Checkpoint().Checkpoint().Size-withheld.Index))
+	}
+	if size != trust.Checkpoint().Checkpoint().Size {
 		state = fmt.Sprintf("size %d; the copy is as of %s", size, state)
 	}
 	if q.ahead {
@@ -351,6 +354,15 @@ func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
 	}
 	q.app.logf("as of %s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
 	return r, nil
+}
+
+// source says of which ledger an answer is, and names the tree that it rests on.
+func (q *queryFlags) source(r *copyView, v *view.View, at time.Time) (view.Source, error) {
+	tree, err := r.trust.TreeAt(q.trust.context(), v.Size())
+	if err != nil {
+		return view.Source{}, err
+	}
+	return v.SourceOf(at, tree.Root.String(), strings.TrimSuffix(r.trust.URL(), "/"))
 }
 
 // printJSON prints an answer that depends on the day; of a day to come it says so.

@@ -134,8 +134,9 @@ type fsckJSON struct {
 	Kept        uint64      `json:"keptCheckpoints"`
 	KeptUnknown uint64      `json:"keptCheckpointsNotJudged,omitempty"`
 	Published   *uint64     `json:"published,omitempty"` // size
-	Rows        uint64      `json:"rows"`                // of the register, that were compared
-	Repaired    []string    `json:"repaired"`            // or to be repaired, with dryRun
+	Withheld    int         `json:"withheld,omitempty"`
+	Rows        uint64      `json:"rows"`     // of the register, that were compared
+	Repaired    []string    `json:"repaired"` // or to be repaired, with dryRun
 	DryRun      bool        `json:"dryRun,omitempty"`
 	Lost        []node.Loss `json:"lost"`
 	Whole       bool        `json:"whole"`
@@ -145,7 +146,7 @@ func (f *fsckCmd) print(dir string, r *node.FsckReport) error {
 	if f.asJSON {
 		out := fsckJSON{
 			Dir: dir, Origin: r.Origin, Size: r.Head.Size, Root: r.Head.Root.String(), Judged: r.Judged, Tiles: r.Tiles, Kept: r.Archived, KeptUnknown: r.UnjudgedKept,
-			Rows: r.Rows, Repaired: append([]string{}, r.Repaired...), DryRun: f.dryRun, Lost: append([]node.Loss{}, r.Lost...),
+			Rows: r.Rows, Withheld: r.Withheld, Repaired: append([]string{}, r.Repaired...), DryRun: f.dryRun, Lost: append([]node.Loss{}, r.Lost...),
 		}
 		if !r.Ledger.IsZero() {
 			out.Ledger = &r.Ledger
@@ -168,6 +169,9 @@ func (f *fsckCmd) print(dir string, r *node.FsckReport) error {
 	a.printf("%s\n", strings.Join(facts, ", "))
 	if r.Published != nil {
 		a.printf("published: size %d\n", r.Published.Checkpoint().Size)
+	}
+	if r.Withheld > 0 {
+		a.printf("withheld: %s\n", register.FormatEntryCount(uint64(r.Withheld)))
 	}
 	if r.UnjudgedKept > 0 {
 		a.printf("not checked: the signatures of %s, since the charter of that time was not reached\n", plural(int(r.UnjudgedKept), "kept checkpoint"))

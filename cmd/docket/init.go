@@ -233,6 +233,8 @@ func explainOpenError(err error, dir string) error {
 		return usageError("%w", err).hint("docket restore %s --to DIR makes a ledger of it, with what was signed since", dir)
 	case errors.Is(err, node.ErrRestoring):
 		return refusal("%w", err).hint("run docket restore BACKUP --to %s again, with all that it was given", dir)
+	case errors.Is(err, node.ErrWithheldDamaged):
+		return withheldDamaged(err, dir)
 	case errors.Is(err, ledger.ErrRollback):
 		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place (docket restore BACKUP --to NEW --with URL-or-DIR makes one of a backup and of what others hold); if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
 	case errors.Is(err, ledger.ErrUnprovenClaim) && errors.Is(err, ledger.ErrNoQuorum):

@@ -25,7 +25,7 @@ const passwordEnv = "DOCKET_PASSWORD"
 var keyAlgorithms = []record.Algorithm{record.AlgEd25519, record.AlgECDSAP256}
 
 func (a *app) keygen() *cobra.Command {
-	var out, alg string
+	var out, alg, cosigner string
 	c := &cobra.Command{
 		Use:   "keygen --out FILE",
 		Short: "Make a key pair: FILE (private) and FILE.pub",
@@ -34,17 +34,27 @@ FILE.pub holds the public key, which goes into an enrolment or a keys record.
 
 The private key is protected by a password as "cosign generate-key-pair" does it:
 it is asked for on a terminal, or taken from $DOCKET_PASSWORD. With neither, or
-with an empty password, the key is written in the clear, and a warning says so.`,
+with an empty password, the key is written in the clear, and a warning says so.
+
+--cosigner NAME makes the key by which an auditor cosigns checkpoints (docket audit
+--cosign), in the form of signed notes, in the clear: NAME is the auditor's, a URL
+without its scheme. FILE.pub then holds its vkey, which is printed too, and the directory
+FILE.cosigned what the key has cosigned.`,
 		Example: `  docket keygen --out compliance.key
-  docket keygen --out ci.key --alg ecdsa-p256`,
+  docket keygen --out ci.key --alg ecdsa-p256
+  docket keygen --out audit.key --cosigner vigil.example/docket --alg ml-dsa-44`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			// What can be refused is refused before a password is typed twice for nothing.
-			algorithm, err := oneOf("alg", alg, keyAlgorithms)
-			if err != nil {
+			var algorithm record.Algorithm
+			var err error
+			files := []string{out, out + ".pub"}
+			if cosigner != "" {
+				files = append(files, out+cosignedSuffix)
+			} else if algorithm, err = oneOf("alg", alg, keyAlgorithms); err != nil {
 				return err
 			}
-			for _, name := range []string{out, out + ".pub"} {
+			for _, name := range files {
 				if _, err := os.Lstat(name); err == nil {
 					return refusal("%s exists already", name).hint("a key is never overwritten: move it away or name another with --out")
 				} else if !errors.Is(err, fs.ErrNotExist) {
@@ -53,6 +63,9 @@ with an empty password, the key is written in the clear, and a warning says so.`
 			}
 			if _, err := os.Stat(filepath.Dir(out)); err != nil {
 				return refusal("writing %s: %w", out, bare(err))
+			}
+			if cosigner != "" {
+				return a.makeCosigner(out, cosigner, alg)
 			}
 			password, err := a.newPassword(c.Context(), out)
 			if err != nil {
@@ -83,7 +96,8 @@ with an empty password, the key is written in the clear, and a warning says so.`
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "file of the private key; the public one gets .pub")
-	c.Flags().StringVar(&alg, "alg", string(record.AlgEd25519), fmt.Sprintf("algorithm: %s or %s", keyAlgorithms[0], keyAlgorithms[1]))
+	c.Flags().StringVar(&alg, "alg", string(record.AlgEd25519), fmt.Sprintf("algorithm: %s or %s; of a cosigner ed25519 or ml-dsa-44", keyAlgorithms[0], keyAlgorithms[1]))
+	c.Flags().StringVar(&cosigner, "cosigner", "", "make the key of an auditor, under this name, that cosigns checkpoints")
 	c.MarkFlagRequired("out")
 	return c
 }

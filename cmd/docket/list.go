@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,13 +16,13 @@ import (
 
 func (a *app) list() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "list designations | parties | records | requests | cooperation",
-		Short: "List designations, parties, records, or requests to disclose, from the replayed copy",
-		Long: `Lists designations, parties, records or requests to disclose, one a line. On a terminal the
+		Use:   "list designations | parties | records | licences | requests | cooperation",
+		Short: "List designations, parties, records, licences, or requests to disclose, from the replayed copy",
+		Long: `Lists designations, parties, records, licences or requests to disclose, one a line. On a terminal the
 columns have a header, and what does not fit is cut with …; --wide leaves it whole, as it is
 in a pipe.`,
 	}
-	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords(), a.listRequests(), a.listCooperation())
+	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords(), a.listLicences(), a.listRequests(), a.listCooperation())
 	return c
 }
 
@@ -137,6 +139,45 @@ func (a *app) listRecords() *cobra.Command {
 		}, func(w *table, rec register.RecordRow) {
 			printRow(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, formatTime(rec.Admitted), rec.ID)
 		}, q.printNone("record", "docket sync fetches newer ones"))
+	}
+	return c
+}
+
+func (a *app) listLicences() *cobra.Command {
+	var status string
+	var f view.LicenceFilter
+	c := &cobra.Command{
+		Use:   "licences",
+		Short: "List licences as they stand at a time",
+		Long: `Lists licences, by thread, as they stand at a time (--at, default now): the status, the
+thread, the holder ("everybody" of a general one), the first and the last day, and what it
+is for. With --json one object a line, which names the records that it rests on.`,
+		Example: `  docket list licences --trust trust --status active --party acme-cloud
+  docket list licences --trust trust --jurisdiction XB --at 2027-06-01`,
+		Args: cobra.NoArgs,
+	}
+	q := a.queryFlags(c, "limit", "wide").addListFlags(c, "STATUS", "THREAD", "HOLDER", "FROM", "UNTIL", "FOR")
+	c.Flags().StringVar(&status, "status", "", joinTexts(view.LicenceStatuses))
+	c.Flags().StringVar(&f.Holder, "party", "", "held by this provider")
+	c.Flags().StringVar(&f.Designation, "designation", "", "for this designation")
+	c.Flags().StringVar(&f.Jurisdiction, "jurisdiction", "", "for a designation of a target there: a country's name in English, or its ISO 3166-1 code")
+	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(toStrings(view.LicenceStatuses), cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if f.Status, err = oneOf("status", status, view.LicenceStatuses); err != nil {
+			return err
+		}
+		if f.Jurisdiction, err = jurisdictionCode(f.Jurisdiction); err != nil {
+			return err
+		}
+		if q.remote {
+			return q.queryServer(c, "register/licences", queryValues("status", status, "party", f.Holder, "designation", f.Designation, "jurisdiction", f.Jurisdiction))
+		}
+		return printList(q, func(r *copyView, yield func(view.Licence) bool) error {
+			return r.Licences(f, r.at, yield)
+		}, func(w *table, l view.Licence) {
+			names := append(slices.Clip(l.Current.Designations), l.Current.Sections...)
+			printRow(w, errorPrefix(l.Error)+string(l.Status), l.Thread, cmp.Or(l.Current.Holder, "everybody"), l.Current.From, l.Current.Until, joinTexts(names))
+		}, q.printNone("licence", "other --status, --at or filters may have some; docket new licence begins one; docket sync fetches newer ones"))
 	}
 	return c
 }

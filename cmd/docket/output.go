@@ -60,6 +60,14 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// beAre is a number of things and its verb.
+func beAre(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one + " is"
+	}
+	return fmt.Sprintf("%d %s are", n, many)
+}
+
 // table is where rows go, lines with tabs between their cells; flush it.
 func (a *app) table() *table { return &table{w: a.out} }
 

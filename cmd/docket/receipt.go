@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,13 +39,22 @@ policy, a chain by a chain: do it before a witness or a log key retires. The fir
 proves the earliest time, and stays beside as NAME.first.tlog-proof, which docket verify
 heeds. One that proves more, or that is of another history, is not replaced. Out of reach
 of the ledger, and with a mirror of tiles alone, a receipt is made from the replayed copy
-if that covers it; a chain is not.`,
+if that covers it; a chain is not.
+
+--auditor VKEY brings one against the newest checkpoint that this auditor has cosigned
+(docket audit --cosign), as far as the ledger has that: whoever believes the auditor
+knows by it that every entry below was judged. docket verify --auditor wants it.`,
 		Example: `  docket receipt --trust trust response.dsse.json
   docket receipt --trust trust --chain --out evidence.tlog-proof 6f1c…
   docket receipt --trust trust --refresh response.tlog-proof`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeFiles("json", "tlog-proof"),
 		PreRunE: func(c *cobra.Command, args []string) error {
+			if r.auditor != "" {
+				if err := idle(c, "beside --auditor, whose checkpoint is as old as it is", "chain", "max-age"); err != nil {
+					return err
+				}
+			}
 			if _, err := record.ParseID(args[0]); err == nil && r.out == "" {
 				return idle(c, "on a record ID: there is no file to replace; name one with --out", "refresh")
 			}
@@ -56,6 +66,7 @@ if that covers it; a chain is not.`,
 	f := c.Flags()
 	f.BoolVar(&r.chain, "chain", false, "a chain, which also shows whose keys signed")
 	f.BoolVar(&r.refresh, "refresh", false, "replace the receipt that is there by a newer one of the same record")
+	f.StringVar(&r.auditor, "auditor", "", "an auditor's vkey, or a file with it: against what that has cosigned")
 	f.StringVar(&r.out, "out", "", "file to write")
 	return c
 }
@@ -77,12 +88,19 @@ type receiptCmd struct {
 	trust          *trustFlags
 	chain, refresh bool
 	out            string
+	auditor        string
+	judge          []proof.Key // the auditor's
 }
 
 func (r *receiptCmd) run(ctx context.Context, what string) error {
 	id, file, err := r.app.resolveRecord(what)
 	if err != nil {
 		return err
+	}
+	if r.auditor != "" {
+		if r.judge, err = r.app.auditorKeys([]string{r.auditor}); err != nil {
+			return err
+		}
 	}
 	policies, trust, err := r.trust.policies()
 	if err != nil {
@@ -98,6 +116,9 @@ func (r *receiptCmd) run(ctx context.Context, what string) error {
 		file = strings.TrimSuffix(stemOf(file), chainInfix) + chainInfix + receiptSuffix
 	}
 	r.chain = r.chain || r.refresh && isChain(file) // a bare receipt would not show who signed
+	if r.chain && r.auditor != "" {
+		return refusal("%s is a chain, and --auditor brings a single receipt", file).hint("--out FILE writes it beside")
+	}
 	text, err := r.fetch(ctx, id, policies, trust)
 	if err != nil {
 		return err
@@ -161,10 +182,12 @@ func (r *receiptCmd) fetch(ctx context.Context, id record.ID, policies client.Po
 	if err == nil {
 		text, err = withRenewal(ctx, r.app, trust, server, func() ([]byte, error) { return r.request(ctx, server, id, policies) })
 	}
-	if err == nil || r.chain {
+	if err == nil || r.chain || r.auditor != "" {
 		return text, err
 	}
-	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet && !client.TilesAlone(err) || ctx.Err() != nil {
+	refused := (*client.Problem)(nil)
+	withheld := errors.As(err, &refused) && refused.Status == http.StatusUnavailableForLegalReasons
+	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet && !client.TilesAlone(err) && !withheld || ctx.Err() != nil {
 		return nil, err
 	}
 	own, bad := trust.Receipt(ctx, id)
@@ -179,13 +202,23 @@ func (r *receiptCmd) fetch(ctx context.Context, id record.ID, policies client.Po
 func (r *receiptCmd) request(ctx context.Context, server *client.Client, id record.ID, policies client.Policies) ([]byte, error) {
 	var text []byte
 	var published *proof.Published
-	if r.chain {
+	switch {
+	case r.auditor != "":
+		receipt, err := server.AuditedReceipt(ctx, id, r.judge[0], policies)
+		var behind *client.NotJudgedError
+		if errors.As(err, &behind) {
+			return nil, notYet("%w", err).hint("the auditor goes at its own pace: run the same command again later")
+		} else if err != nil {
+			return nil, err
+		}
+		return receipt.Text, nil
+	case r.chain:
 		chain, report, err := fetchChain(ctx, server, policies, id)
 		if err != nil {
 			return nil, err
 		}
 		text, published = chain, report.Published
-	} else {
+	default:
 		receipt, err := server.Receipt(ctx, id, policies)
 		if err != nil {
 			return nil, err
@@ -276,6 +309,10 @@ func (r *receiptCmd) checkReplaces(ctx context.Context, file string, old, text [
 	had, shown := before.Published.Checkpoint().Tree(), after.Published.Checkpoint().Tree()
 	if shown.Size > had.Size || shown == had {
 		return before, nil
+	}
+	if r.auditor != "" && shown.Size < had.Size {
+		return nil, notYet("%s is of size %d, and %s has cosigned size %d", file, had.Size, r.judge[0].Name(), shown.Size).
+			hint("it stays as it is; --out FILE writes the other beside, or run the same command again when the auditor has gone on")
 	}
 	return nil, refusal("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
 		hint("it stays as it is; show it to the witnesses: docket witness gossip --to URL %s", file)

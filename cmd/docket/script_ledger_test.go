@@ -30,6 +30,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -60,11 +61,17 @@ func scriptLedgerOf(ts *testscript.TestScript) *scriptLedger {
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
 // cosign, and do, but while there is a file "asleep": then nothing is published. After
-// -unwatched there are none. It sets $URL, $CHARTER, and writes policy.txt and keys/.
+// -unwatched there are none; each -auditor FILE names an auditor by its vkey. It sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	origin, unwatched := "docket.example/script", false
 	if len(args) > 0 && args[0] == "-unwatched" {
 		unwatched, args = true, args[1:]
+	}
+	var named []auditors.Named
+	for len(args) > 1 && args[0] == "-auditor" {
+		key, err := proof.ParseAuditorKey(strings.TrimSpace(ts.ReadFile(args[1])))
+		ts.Check(err)
+		named, args = append(named, auditors.Named{Key: key}), args[2:]
 	}
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
@@ -85,7 +92,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	world := registertest.New(time.Now(), origin, policy)
 	world.CharterPredicate.RefusalsKey = keys.Refusals.Key().String()
 	s.world = world
-	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
+	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config, Auditors: named})
 	ts.Check(err)
 	records := []func() record.Envelope{world.Charter, world.Authority}
 	for _, p := range args {
@@ -278,14 +285,14 @@ func mirror(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // serveStatic serves a folder as any static web server does, but of it only what C2SP
-// tlog-tiles names, at $STATIC: serve-static DIR.
+// tlog-tiles names, or an auditor shows, at $STATIC: serve-static DIR.
 func serveStatic(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: serve-static DIR")
 	}
 	files := http.FileServer(http.Dir(ts.MkAbs(args[0])))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/checkpoint" && !strings.HasPrefix(r.URL.Path, "/tile/") {
+		if !strings.HasSuffix(r.URL.Path, "/checkpoint") && !strings.HasPrefix(r.URL.Path, "/tile/") {
 			http.NotFound(w, r)
 			return
 		}

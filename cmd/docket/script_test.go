@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -69,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"rotate":       rotate,
 			"replay":       replay,
 			"misrefuse":    misrefuse,
+			"receiver":     takeWebhooks,
 			"mirror":       mirror,
 			"serve-static": serveStatic,
 			"forge":        forge,
@@ -85,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"differs":      differs,
 			"elsewhere":    elsewhere,
 			"every-flag":   everyFlag,
+			"get":          get,
 		},
 	})
 }
@@ -295,4 +298,17 @@ func port(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(l.Close())
 	ts.Setenv(args[0], free)
+}
+
+// get writes what a server answers at a URL to a file, after a line with the status.
+func get(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: get FILE URL")
+	}
+	res, err := http.Get(args[1])
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), append([]byte(res.Status+"\n"), body...), 0o644))
 }

@@ -6,14 +6,19 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/server"
 )
 
@@ -27,6 +32,7 @@ type serveFlags struct {
 	server    server.Config
 	minFree   int64 // megabytes
 	intervals map[string]string
+	auditors  []string
 }
 
 func (s *serveFlags) flags(c *cobra.Command) {
@@ -42,6 +48,7 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again; below 0: never")
 	f.DurationVar(&s.node.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&s.intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
+	f.StringArrayVar(&s.auditors, "auditor", nil, `"VKEY [URL]": take the cosignatures of that auditor, and ask for them where it gives a URL; may be repeated`)
 	f.BoolVar(&s.node.Ledger.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
 	f.BoolVar(&s.verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
@@ -75,7 +82,29 @@ func (s *serveFlags) configs(log *slog.Logger) (node.Config, server.Config, erro
 		}
 		n.Cosignatures.MinInterval[name] = every
 	}
-	return n, h, nil
+	n.Auditors, err = parseAuditors(s.auditors)
+	return n, h, err
+}
+
+// parseAuditors reads what --auditor names: a vkey, and perhaps a URL after a space.
+func parseAuditors(given []string) (all []auditors.Named, err error) {
+	for _, text := range given {
+		vkey, url, _ := strings.Cut(strings.TrimSpace(text), " ")
+		a := auditors.Named{URL: strings.TrimSpace(url)}
+		if a.Key, err = proof.ParseAuditorKey(vkey); err != nil {
+			return nil, usageError("--auditor: %w", err).hint(`docket keygen --cosigner NAME prints an auditor's vkey; a URL stands behind it, after a space: --auditor "VKEY https://audit.example"`)
+		}
+		if a.URL != "" {
+			if _, err := wire.NewWitness(a.URL, nil); err != nil {
+				return nil, usageError("--auditor %s: %w", a.Key.Label(), err)
+			}
+		}
+		if slices.ContainsFunc(all, func(b auditors.Named) bool { return b.Key.SamePublicKey(a.Key) || b.Key.Label() == a.Key.Label() }) {
+			return nil, usageError("--auditor %s is given twice", a.Key.Label())
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 func (a *app) serve() *cobra.Command {
@@ -114,6 +143,11 @@ lost or rolled back, or D is a copy of a directory that runs elsewhere: it signs
 nothing, and ends with status 1. Only one process may run on D or on any copy of it:
 two that do not know of each other sign two histories, and every witness that sees
 both halts the log.
+
+With --auditor it takes the cosignatures of an auditor (docket audit --cosign) on any
+checkpoint that it published, keeps the newest, and gives receipts against it. They
+count to no quorum, and nothing waits for them. At a URL, it asks for
+<SHA-256 of the origin>/checkpoint there every 10 minutes, as witnesses show it.
 
 Where the policy is "quorum none" there is no witness to ask: the register in D, and
 whoever answers at the log's URL, are all that may know more than the store. If one of

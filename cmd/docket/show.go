@@ -401,16 +401,51 @@ func (q *queryFlags) showDesignation(r *copyView, thread record.Thread) error {
 	for _, e := range d.Events {
 		line(string(e.Kind), "from %s%s%s: %s", e.EffectiveOn, withDate(" until ", e.Until), causeText(e.Cause), e.Reason)
 	}
+	if err := q.showBoard(r, d); err != nil {
+		return err
+	}
 	q.app.printf("  says, with every amendment\n")
 	if err := q.showJSON(d.Current); err != nil {
 		return err
 	}
-	q.printCut(d.Cut, d.Thread, "history", "records")
+	q.printCut(d.Cut, d.Thread, "history", "records", "board")
 	q.app.printf("  rests on\n")
 	return r.Thread(d.Thread, 0, func(rec register.RecordRow) bool {
 		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), rec.ID)
 		return true
 	})
+}
+
+// showBoard shows who has to answer a designation, how each one did, when, and who is late.
+func (q *queryFlags) showBoard(r *copyView, d view.DesignationDetail) error {
+	line := q.linePrinter()
+	if len(d.Board.Duties) == 0 {
+		return nil
+	}
+	for _, kind := range view.DutyKinds {
+		var counts []string
+		for _, state := range view.DutyStates {
+			if n := d.Board.Counts[kind][state]; n > 0 {
+				counts = append(counts, fmt.Sprintf("%d %s", n, state.Words(q.ahead)))
+			}
+		}
+		if len(counts) > 0 {
+			line("board", "%s: %s", kind, strings.Join(counts, ", "))
+		}
+	}
+	w, n, failed := q.app.table(), 0, error(nil)
+	err := r.Duties(view.DutyFilter{Designation: string(d.Thread)}, r.at, func(d view.Duty) bool {
+		if n++; n%maxTableRows == 0 {
+			failed = w.Flush()
+		}
+		by := ""
+		if d.MetBy != nil {
+			by = d.MetBy.String()
+		}
+		printRow(w, "    "+d.Party, d.Kind, d.State.Words(q.ahead), "due "+dueText(d.Due), strings.TrimSpace(d.Answer+withDate(" on ", d.MetOn)), by)
+		return failed == nil
+	})
+	return cmp.Or(err, failed, w.Flush())
 }
 
 // printCut says of which lists an answer shows only a part, but for those that are shown

@@ -9,15 +9,19 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 func (a *app) sync() *cobra.Command {
 	var asJSON, verify bool
+	var with []string
 	c := &cobra.Command{
 		Use:   "sync --trust DIR",
 		Short: "Bring a trust directory's replayed copy to the newest checkpoint",
@@ -35,6 +39,11 @@ It can be interrupted at any point and goes on where it was; until it is through
 copy that was there answers. Others read meanwhile as they like; of two syncs of one
 directory the second waits for the first, half a minute at most.
 
+Where the server withholds an entry (docket withhold), the copy goes up to it: its hashes go
+on to the newest checkpoint, by which receipts verify, and nothing from that index on is
+judged. Whoever had the entry before goes on with it. --with names another server, mirror
+or directory that has it; nothing it gives is believed but what the log has signed.
+
 --verify reads the copy's own files anew from the first entry on, and fetches what is
 damaged in them or missing. A copy whose newest files are damaged is mended so by any
 sync.
@@ -42,7 +51,7 @@ sync.
 A ledger that went back, or that shows another history than before, is refused: both
 checkpoints are kept in the trust directory, since they are the evidence.
 
-Exit status 3: what is shown is older than what the copy has, as a mirror may be behind;
+Exit status 3: an entry is withheld, and the copy cannot judge from it on; what is shown is older than what the copy has, as a mirror may be behind;
 or the newest checkpoint is older than --max-age. The copy is brought to
 it all the same; what came after it, if anything did, is not there.`,
 		Example: "  docket sync --trust trust",
@@ -51,6 +60,7 @@ it all the same; what came after it, if anything did, is not there.`,
 	t := a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&verify, "verify", false, "check every file of the copy, and mend what is damaged")
+	c.Flags().StringArrayVar(&with, "with", nil, "URL of a server or mirror, or a directory, that may have what the server withholds; may be repeated")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		trust, err := t.open()
 		if err != nil {
@@ -59,6 +69,9 @@ it all the same; what came after it, if anything did, is not there.`,
 		defer trust.Close()
 		server, err := t.connect(trust)
 		if err != nil {
+			return err
+		}
+		if trust.With, err = a.sources(with); err != nil {
 			return err
 		}
 		before := trust.CoveredSize()
@@ -78,9 +91,34 @@ it all the same; what came after it, if anything did, is not there.`,
 		if err := a.printCopy(trust, before, asJSON); err != nil {
 			return err
 		}
+		if withheld := trust.Withheld(); withheld != nil {
+			return notYet("%w", withheld).hint("receipts verify as before; docket sync --with URL-or-DIR completes the copy from whoever has the entry")
+		}
 		return checkAge(trust.Checkpoint(), t.maxAge)
 	}
 	return c
+}
+
+// sources are other places of the log: URLs, and directories, of a backup the log in it.
+func (a *app) sources(names []string) (all []client.Source, err error) {
+	for _, name := range names {
+		if strings.Contains(name, "://") {
+			c, err := client.New(name, nil)
+			if err != nil {
+				return nil, usageError("--with: %w", err)
+			}
+			all = append(all, c.Source())
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(name, node.BackupFile)); err == nil {
+			name = filepath.Join(name, "log")
+		}
+		if info, err := os.Stat(filepath.Join(name, "tile")); err != nil || !info.IsDir() {
+			return nil, usageError("--with %s: there are no tiles in it", name).hint("want a URL, a synced trust directory, a mirror in the layout of C2SP tlog-tiles, or a backup")
+		}
+		all = append(all, client.Directory(vfs.Default, name))
+	}
+	return all, nil
 }
 
 // syncTrust syncs a copy, with a bar on a terminal, and keeps the evidence of a fork.
@@ -172,16 +210,27 @@ func evidenceName(size uint64, data []byte, suffix string) string {
 
 // printCopy says how far a copy goes.
 func (a *app) printCopy(trust *client.Trust, before uint64, asJSON bool) error {
-	p := trust.Checkpoint()
+	p, withheld := trust.Checkpoint(), trust.Withheld()
 	cp := p.Checkpoint()
+	judged := cp.Size
+	if withheld != nil {
+		judged = withheld.Index
+	}
 	if asJSON {
-		out := map[string]any{"ledger": trust.Ledger(), "origin": cp.Origin, "size": cp.Size, "root": cp.Root.String(), "new": cp.Size - before}
+		out := map[string]any{"ledger": trust.Ledger(), "origin": cp.Origin, "size": cp.Size, "root": cp.Root.String(), "new": judged - before}
+		if withheld != nil {
+			out["withheld"], out["judged"] = withheld, judged
+		}
 		if at := p.LastCosignedAt(); !at.IsZero() {
 			out["cosignedAt"] = at
 		}
 		return a.printJSON(out)
 	}
-	a.logf("%s: every entry replayed and judged, %d of them new", trust.Dir(), cp.Size-before)
+	if withheld != nil {
+		a.logf("%s: %s replayed and judged, %d of them new; the hashes of the other %d make the signed tree", trust.Dir(), register.FormatEntryCount(judged), judged-before, cp.Size-judged)
+	} else {
+		a.logf("%s: every entry replayed and judged, %d of them new", trust.Dir(), cp.Size-before)
+	}
 	a.printf("%s %s\n", cp.Origin, asOf(p))
 	return nil
 }

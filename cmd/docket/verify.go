@@ -52,6 +52,10 @@ earlier time than the receipt itself: the earliest is printed, and by what it is
 --document compares a document with the digest that the record is about. --salts opens
 each commitment that it has a salt for, and refuses if one of them is not the record's.
 
+--auditor VKEY wants the checkpoint to be cosigned by that auditor too, who says by it that
+it replayed and judged every entry below (docket audit --cosign); repeated, by each.
+docket receipt --refresh --auditor VKEY fetches such a receipt.
+
 A refusal that the ledger signed (docket submit keeps it as NAME.refusal) is verified by
 the refusals key of the charter in force at its size, and the envelope beside it is
 judged again, by the rules, the register and the signatures of then, which takes a trust
@@ -63,6 +67,7 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
   docket verify --policy policy.txt cip-2026.tlog-proof
   docket verify --charter 6f1c…9e answer.chain.tlog-proof
   docket verify --trust trust --document order-2026-014.pdf order.tlog-proof
+  docket verify --trust trust --auditor vigil.pub order.tlog-proof
   docket verify --trust trust order.refusal
   docket verify --trust trust receipts/*.tlog-proof`,
 		Args:              cobra.MinimumNArgs(1),
@@ -71,6 +76,7 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
 	}
 	v.trust = a.trustFlags(c).withPolicyFlag(c)
 	c.Flags().StringVar(&v.charter, "charter", "", "the ledger's charter by its record ID (or its envelope or receipt): all that a chain needs")
+	c.Flags().StringArrayVar(&v.auditors, "auditor", nil, "an auditor's vkey, or a file with it: it must have cosigned the checkpoint; may be repeated")
 	c.Flags().StringVar(&v.document, "document", "", "the document that the record is about")
 	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+": opens what the record commits to, its document included")
 	c.Flags().StringVar(&v.envelope, "envelope", "", "the envelope that a refusal is about, where it is not NAME"+envelopeSuffix+" beside it")
@@ -84,9 +90,13 @@ type verifyCmd struct {
 	trust           *trustFlags
 	charter         string
 	document, salts string
-	envelope        string           // that a refusal is about; "" if it lies beside
-	pointer         string           // of the one commitment to open; empty for all
-	openings        []record.Opening // the salts that opened something
+	auditors        []string
+	judges          []proof.Key       // those whom --auditor names
+	judged          []client.Judged   // what they say of the checkpoint
+	assessed        []view.AuditorKey // those whom assessments in the copy name
+	envelope        string            // that a refusal is about; "" if it lies beside
+	pointer         string            // of the one commitment to open; empty for all
+	openings        []record.Opening  // the salts that opened something
 	asJSON          bool
 }
 
@@ -97,6 +107,11 @@ func (v *verifyCmd) run(ctx context.Context, files []string) error {
 	if v.envelope != "" && len(files) > 1 {
 		return usageError("--envelope goes with one refusal, not with %d files", len(files))
 	}
+	judges, err := v.app.auditorKeys(v.auditors)
+	if err != nil {
+		return err
+	}
+	v.judges = judges
 	policies, trust, err := v.policies()
 	if err != nil {
 		return err
@@ -104,10 +119,16 @@ func (v *verifyCmd) run(ctx context.Context, files []string) error {
 	if trust != nil {
 		defer trust.Close()
 	}
+	if v.assessed, err = assessedAuditors(ctx, trust); err != nil {
+		v.app.logf("docket: warning: which auditors the copy's assessments name is not known: %v", err)
+	}
 	bad, next := 0, ""
 	for _, file := range files {
 		raw, err := v.app.readFile(file)
 		if err == nil && record.IsRefusalNote(raw) {
+			if len(v.auditors) > 0 {
+				return usageError("--auditor goes with receipts; %s is a refusal", file)
+			}
 			ok, err := v.checkRefusal(file, raw, trust, len(files) > 1)
 			if err != nil {
 				return err
@@ -190,6 +211,9 @@ func (v *verifyCmd) verifyFile(ctx context.Context, file string, raw []byte, pol
 		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+") or a refusal ("+refusalSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
+	if err == nil {
+		v.judged, err = requireAuditors(r.Published, v.judges)
+	}
 	if err == nil && v.salts != "" {
 		err = v.openCommitments(r.Statement)
 	}
@@ -321,7 +345,7 @@ func (v *verifyCmd) printResult(file string, r *client.VerifyReport, earlier *ea
 		v.app.logf("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
 	v.app.warnPolicy(r.Policy) // it may be that of an older charter
-	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened()}
+	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened(), judged: v.judged, assessed: v.assessed}
 	switch {
 	case v.asJSON:
 		return v.app.printJSON(p.toJSON(file))
@@ -342,6 +366,8 @@ type verifyOutput struct {
 	trust    *client.Trust      // nil with a policy alone
 	document string             // compared and equal; "" if none was given
 	opened   []openedCommitment // commitments that --salts has opened
+	judged   []client.Judged    // by the auditors that were asked for
+	assessed []view.AuditorKey  // those whom assessments in the copy name
 	earlier  *earlierTime       // a time before that of the receipt; nil if none is proven
 }
 
@@ -363,6 +389,10 @@ func (p verifyOutput) factLines() []string {
 		factLine("existed by", "%s", p.existedByText()),
 	)
 	lines = append(lines, p.authorshipLines()...)
+	for _, j := range p.judged {
+		lines = append(lines, factLine("judged", "every entry below %d was replayed and judged, said %s at %s", cp.Size, j.Key.Name(), formatTime(j.At)))
+	}
+	lines = append(lines, p.assessedLines()...)
 	if p.document != "" {
 		lines = append(lines, factLine("document", "%s is the one that the record is about", p.document))
 	}
@@ -444,6 +474,9 @@ func (p verifyOutput) authorshipLines() []string {
 		return []string{"issuer NOT CHECKED: " + first}
 	case p.trust.CoveredSize() == 0:
 		return []string{"issuer NOT CHECKED: the trust directory has no replayed copy; docket sync makes one"}
+	}
+	if withheld := p.trust.Withheld(); withheld != nil {
+		return []string{fmt.Sprintf("issuer NOT CHECKED from index %d on, since entry %[1]d is withheld by %s: %s (docket sync --with URL-or-DIR completes the copy)", withheld.Index, withheld.URL, withheld.Reason)}
 	}
 	return []string{fmt.Sprintf("issuer NOT CHECKED: the trust directory covers the indexes below %d; docket sync brings it further", p.trust.CoveredSize())}
 }
@@ -527,6 +560,9 @@ func (p verifyOutput) summaryLine() string {
 	case client.AuthorshipByChain:
 		checked = fmt.Sprintf("issuer %s of ledger %s, later revocation or suspension NOT CHECKED", r.Statement.Issuer, r.Chain.Ledger)
 	}
+	for _, j := range p.judged {
+		checked += ", all below judged by " + j.Key.Name()
+	}
 	return fmt.Sprintf("verified: %s on %s, index %d, %s", r.Statement.Kind, printable(string(r.Statement.Thread)), r.Index, checked)
 }
 
@@ -560,9 +596,16 @@ type verifyJSON struct {
 	Document    string               `json:"document,omitempty"`
 	Opened      []openedCommitment   `json:"opened,omitempty"`
 	PostQuantum bool                 `json:"postQuantum,omitempty"`
+	Judged      []judgedJSON         `json:"judged,omitempty"` // by the auditors that were asked for
 	Policy      string               `json:"policy,omitempty"`
 	Warnings    []string             `json:"warnings,omitempty"`
 	Chain       *chainJSON           `json:"chain,omitempty"`
+}
+
+// judgedJSON is an auditor's word that every entry below the receipt's size was judged.
+type judgedJSON struct {
+	Auditor string    `json:"auditor"` // vkey
+	At      time.Time `json:"at"`
 }
 
 // chainJSON is what verify prints as JSON of a chain. What is in printCut, unchecked and
@@ -599,6 +642,9 @@ func (p verifyOutput) toJSON(file string) verifyJSON {
 		Authorship: [...]string{"not-checked", "by-chain", "by-replay"}[r.Authorship], Covers: r.CoveredSize, Signers: r.Signers,
 		Document: p.document, Opened: p.opened, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
 		Chain: p.chainToJSON(),
+	}
+	for _, j := range p.judged {
+		v.Judged = append(v.Judged, judgedJSON{j.Key.String(), j.At})
 	}
 	if by := r.Published.ExistedBy(); !by.IsZero() {
 		v.ExistedBy, v.Witnesses = &by, p.report.Published.SatisfiedMembers(by)

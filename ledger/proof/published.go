@@ -303,32 +303,13 @@ func (p *Policy) verifyPublished(s signedCheckpoint, known []Signature, now time
 // cosignatures verifies those of the policy's witnesses and returns the ones that
 // count, by time, and why others do not.
 func (p *Policy) cosignatures(cp Checkpoint, sigs []Signature, now time.Time) (counted []Cosignature, ignored []string, err error) {
-	body := cp.Body()
-	latest := now.Add(MaxClockSkew).Unix()
 	for _, w := range p.witnesses {
-		var first time.Time
-		for _, sig := range sigs {
-			// SPEC: tlog-checkpoint Signatures: unknown signatures are ignored
-			if !w.Key.matchesKeyID(sig) {
-				continue
-			}
-			if err := w.Key.verify(body, sig); err != nil {
-				return nil, nil, err
-			}
-			stamp := binary.BigEndian.Uint64(sig.Sig) // verified, so at least eight bytes
-			switch {
-			// SPEC: tlog-witness add-checkpoint: the timestamp of a cosignature is there and not zero
-			case stamp == 0:
-				ignored = append(ignored, w.Name+" (no time)")
-				continue
-			// SPEC: tlog-cosignature Format: a timestamp is at most 2^63 - 1
-			case stamp > math.MaxInt64 || int64(stamp) > latest:
-				ignored = append(ignored, w.Name+" (stamped in the future; is the clock here right?)")
-				continue
-			}
-			if at := time.Unix(int64(stamp), 0).UTC(); first.IsZero() || at.Before(first) {
-				first = at
-			}
+		first, why, err := w.Key.firstCosignature(cp, sigs, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, reason := range why {
+			ignored = append(ignored, w.Name+" ("+reason+")")
 		}
 		if !first.IsZero() {
 			counted = append(counted, Cosignature{Witness: w.Name, Key: w.Key, Time: first})
@@ -338,6 +319,36 @@ func (p *Policy) cosignatures(cp Checkpoint, sigs []Signature, now time.Time) (c
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Witness, b.Witness))
 	})
 	return counted, ignored, nil
+}
+
+// firstCosignature verifies those of a key, and returns the earliest time that counts; zero
+// if there is none, with why others do not.
+func (k Key) firstCosignature(cp Checkpoint, sigs []Signature, now time.Time) (first time.Time, ignored []string, err error) {
+	body, latest := cp.Body(), now.Add(MaxClockSkew).Unix()
+	for _, sig := range sigs {
+		// SPEC: tlog-checkpoint Signatures: unknown signatures are ignored
+		if !k.matchesKeyID(sig) {
+			continue
+		}
+		if err := k.verify(body, sig); err != nil {
+			return time.Time{}, nil, err
+		}
+		stamp := binary.BigEndian.Uint64(sig.Sig) // verified, so at least eight bytes
+		switch {
+		// SPEC: tlog-witness add-checkpoint: the timestamp of a cosignature is there and not zero
+		case stamp == 0:
+			ignored = append(ignored, "no time")
+			continue
+		// SPEC: tlog-cosignature Format: a timestamp is at most 2^63 - 1
+		case stamp > math.MaxInt64 || int64(stamp) > latest:
+			ignored = append(ignored, "stamped in the future; is the clock here right?")
+			continue
+		}
+		if at := time.Unix(int64(stamp), 0).UTC(); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first, ignored, nil
 }
 
 func cosignedIn(cosigs []Cosignature) func(*member) bool {

@@ -188,6 +188,16 @@ func (r *Reader) at(tree proof.Tree) proof.TreeReader {
 	return r.tiles.At(tree)
 }
 
+// TreeAt is the tree of the first entries, as many of them as are published at most.
+func (r *Reader) TreeAt(ctx context.Context, size uint64) (proof.Tree, error) {
+	t := r.publishedTree()
+	if published := t.Tree().Size; size > published {
+		return proof.Tree{}, fmt.Errorf("%w: the tree of %d entries of %d", ErrUnpublished, size, published)
+	}
+	tree, err := t.TreeAt(ctx, size)
+	return tree, wrapCorrupt(err)
+}
+
 // Entries are the entries [start, end), which must be published.
 func (r *Reader) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
 	t := r.publishedTree()

@@ -19,6 +19,7 @@ type kind struct {
 
 	ownKeysOnly      bool // a party's is signed by no other party's keys
 	whileSuspended   bool // a suspended party signs it too
+	textInStepAlone  bool // what it says in words of its own stands in what it did, not in the state after it
 	isLifecycleEvent bool // it is a step of a designation's life after the designation, or of a licence's after that
 }
 
@@ -39,16 +40,18 @@ func init() {
 			newState:   newState[PartyRow],
 		},
 		record.KindStanding: {
-			judge:      judging((*judgment).judgeStanding),
-			candidates: standingCandidates,
-			newState:   newState[PartyRow],
+			judge:           judging((*judgment).judgeStanding),
+			candidates:      standingCandidates,
+			newState:        newState[PartyRow],
+			textInStepAlone: true,
 		},
 		record.KindKeys: {
-			judge:          judging((*judgment).judgeKeys),
-			candidates:     keysCandidates,
-			newState:       newState[PartyRow],
-			ownKeysOnly:    true,
-			whileSuspended: true,
+			judge:           judging((*judgment).judgeKeys),
+			candidates:      keysCandidates,
+			newState:        newState[PartyRow],
+			ownKeysOnly:     true,
+			whileSuspended:  true,
+			textInStepAlone: true,
 		},
 		record.KindDesignation: {
 			judge:      judging((*judgment).judgeDesignation),
@@ -65,31 +68,36 @@ func init() {
 			candidates:       designationCandidates,
 			newState:         newState[DesignationRow],
 			isLifecycleEvent: true,
+			textInStepAlone:  true,
 		},
 		record.KindReinstatement: {
 			judge:            judging((*judgment).judgeReinstatement),
 			candidates:       designationCandidates,
 			newState:         newState[DesignationRow],
 			isLifecycleEvent: true,
+			textInStepAlone:  true,
 		},
 		record.KindRevocation: {
 			judge:            judging((*judgment).judgeRevocation),
 			candidates:       revocationCandidates,
 			newState:         revokedState,
 			isLifecycleEvent: true,
+			textInStepAlone:  true,
 		},
 		record.KindResponse: {
-			judge:          judging((*judgment).judgeResponse),
-			candidates:     providerCandidates,
-			stateFromDelta: responseFromDelta,
-			ownKeysOnly:    true,
-			whileSuspended: true,
+			judge:           judging((*judgment).judgeResponse),
+			candidates:      providerCandidates,
+			stateFromDelta:  responseFromDelta,
+			ownKeysOnly:     true,
+			whileSuspended:  true,
+			textInStepAlone: true,
 		},
 		record.KindCIPCertification: {
-			judge:          judging((*judgment).judgeCertification),
-			candidates:     providerCandidates,
-			stateFromDelta: periodFromDelta,
-			ownKeysOnly:    true,
+			judge:           judging((*judgment).judgeCertification),
+			candidates:      providerCandidates,
+			stateFromDelta:  periodFromDelta,
+			ownKeysOnly:     true,
+			textInStepAlone: true,
 		},
 		record.KindCustomerLog: {
 			judge:       judging((*judgment).judgeCustomerLog),
@@ -98,21 +106,24 @@ func init() {
 			ownKeysOnly: true,
 		},
 		record.KindAITrainingReport: {
-			judge:          judging((*judgment).judgeAITrainingReport),
-			candidates:     providerCandidates,
-			stateFromDelta: aiTrainingFromDelta,
-			ownKeysOnly:    true,
+			judge:           judging((*judgment).judgeAITrainingReport),
+			candidates:      providerCandidates,
+			stateFromDelta:  aiTrainingFromDelta,
+			ownKeysOnly:     true,
+			textInStepAlone: true,
 		},
 		record.KindAbuseReport: {
-			judge:          judging((*judgment).judgeAbuseReport),
-			candidates:     providerCandidates,
-			stateFromDelta: periodFromDelta,
-			ownKeysOnly:    true,
+			judge:           judging((*judgment).judgeAbuseReport),
+			candidates:      providerCandidates,
+			stateFromDelta:  periodFromDelta,
+			ownKeysOnly:     true,
+			textInStepAlone: true,
 		},
 		record.KindReseller: {
-			judge:          judging((*judgment).judgeReseller),
-			candidates:     resellerCandidates,
-			stateFromDelta: resellerFromDelta,
+			judge:           judging((*judgment).judgeReseller),
+			candidates:      resellerCandidates,
+			stateFromDelta:  resellerFromDelta,
+			textInStepAlone: true,
 		},
 		record.KindLicence: {
 			judge:      judging((*judgment).judgeLicence),

@@ -356,7 +356,7 @@ func (j *judgment) checkRegistrarKeysSigners(p *PartyRow, k *record.Keys) error 
 			return err
 		}
 		if row != nil && !row.ByRegistrar {
-			return record.Refuse(record.Forbidden, "key %s of %s was not added by a registrar: only %s revokes it (/predicate/revoke/%d)", ShortKeyID(r.KeyID), row.Holder, p.ID, i)
+			return record.Refuse(record.Forbidden, "key %s of %s was not added by a registrar: only %s revokes it (/predicate/revoke/%d)", ShortKeyID(r.KeyID), j.shownHolder(row), p.ID, i)
 		}
 	}
 	return j.needRegistrars(j.charter.Thresholds.Registrar)
@@ -389,7 +389,7 @@ func (j *judgment) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 		case row == nil:
 			return invalid(fmt.Sprintf("/predicate/revoke/%d/keyid", i), "key %s is none of %s", ShortKeyID(r.KeyID), p.ID)
 		case row.Revoked != 0:
-			return j.conflict("key %s of %s was revoked at index %d already", ShortKeyID(r.KeyID), row.Holder, row.Revoked)
+			return j.conflict("key %s of %s was revoked at index %d already", ShortKeyID(r.KeyID), j.shownHolder(row), row.Revoked)
 		case r.CompromisedSince != nil && (r.CompromisedSince.Before(row.AddedAt) || r.CompromisedSince.After(j.admitted)):
 			return invalidForNow(fmt.Sprintf("/predicate/revoke/%d/compromisedSince", i), "%s: wanted between %s, when the key was added, and now",
 				*r.CompromisedSince, record.Instant{Time: row.AddedAt})

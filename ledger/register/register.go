@@ -95,7 +95,8 @@ type Register struct {
 	o   Options
 	rowReader
 	wasEarlier bool
-	retired    []*disk.DB // whose place another has taken, for who still reads in them; guarded by mu
+	withheld   atomic.Pointer[withheldRecords] // by [Register.Withhold]; nil: nothing is
+	retired    []*disk.DB                      // whose place another has taken, for who still reads in them; guarded by mu
 
 	mu          sync.Mutex // guards what follows
 	tip         tip

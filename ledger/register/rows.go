@@ -51,6 +51,9 @@ type State interface {
 	// renamed says whether it has any of those.
 	identifiers(thread record.Thread) map[string]IdentifierUse
 	renamed() bool
+	// withheld is the state of a version without the text of what is withheld on its thread:
+	// dates, IDs and words of closed sets stay.
+	withheld(w withheldRecords, row *ThreadRow) State
 }
 
 // charter, party and designation are the state of a thread of that family: nil for

@@ -154,7 +154,7 @@ func (r *Register) KeyOwner(keyid string) (owner, holder string, ok bool, err er
 	if err != nil || k == nil {
 		return "", "", false, err
 	}
-	return k.owner(), k.Holder, true, nil
+	return k.owner(), r.withheldNow().key(k).Holder, true, nil
 }
 
 // Sponsor is the provider that introduced a party instead of registrars, "" if none did.
@@ -315,7 +315,11 @@ func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string)
 // KeyHolder finds the holder of a key among all that the register ever knew; ok is
 // false for a key that was never enrolled, or that signs no records.
 func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
-	return r.keyHolder(keyid, r.Size())
+	h, ok, err = r.keyHolder(keyid, r.Size())
+	if w := r.withheldNow(); ok && h.Party != "" {
+		h.Holder = w.key(&KeyRow{Owner: record.PartyThread(h.Party), Added: h.Added, Holder: h.Holder}).Holder
+	}
+	return h, ok, err
 }
 
 // keyHolder is that of a key as it was at a size.

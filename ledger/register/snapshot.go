@@ -20,6 +20,7 @@ type Snapshot struct {
 	rows     rowReader
 	size     uint64
 	charters []CharterTerms // oldest first; perhaps some from size on
+	withheld withheldRecords
 }
 
 // Snapshot reads the register as of a size. One that it has not reached is an error.
@@ -27,7 +28,7 @@ func (r *Register) Snapshot(size uint64) (Snapshot, error) {
 	if have := r.Size(); size > have {
 		return Snapshot{}, fmt.Errorf("as of size %d: the register has %s so far", size, FormatEntryCount(have))
 	}
-	return Snapshot{r.rowReader, size, r.termsBelow(size)}, nil
+	return Snapshot{r.rowReader, size, r.termsBelow(size), r.withheldNow()}, nil
 }
 
 // FormatEntryCount is a number of entries as a sentence says it: "1 entry", "7,379 entries".
@@ -97,31 +98,44 @@ func (s Snapshot) listedRecords(table byte, text string, from uint64, yield func
 
 // Thread is the newest version of a thread with its state, nil if there is none.
 func (s Snapshot) Thread(thread record.Thread) (*ThreadRow, error) {
-	return s.rows.newestVersion(thread, s.size)
+	row, err := s.rows.newestVersion(thread, s.size)
+	return s.withheld.version(row), err
 }
 
 // LoadState completes a version with its state, which [Snapshot.Threads] and the steps lack.
-func (s Snapshot) LoadState(row *ThreadRow) error { return s.rows.loadState(row) }
+func (s Snapshot) LoadState(row *ThreadRow) error {
+	if err := s.rows.loadState(row); err != nil {
+		return err
+	}
+	row.State = s.withheld.version(row).State
+	return nil
+}
 
 // Step is what the record of an index did to its thread: a version without its state.
 func (s Snapshot) Step(thread record.Thread, index uint64) (*ThreadRow, error) {
-	return s.rows.version(thread, index)
+	row, err := s.rows.version(thread, index)
+	return s.withheld.version(row), err
 }
 
 // Steps yields what the records of a thread did to it, from an index on, oldest first.
 func (s Snapshot) Steps(thread record.Thread, from uint64, yield func(*ThreadRow) (more bool, err error)) error {
-	return s.rows.versionsForward(thread, from, s.size, yield)
+	return s.rows.versionsForward(thread, from, s.size, s.shown(yield))
 }
 
 // StepsBackward is [Snapshot.Steps] of all records, newest first.
 func (s Snapshot) StepsBackward(thread record.Thread, yield func(*ThreadRow) (more bool, err error)) error {
-	return s.rows.versionsBackward(thread, s.size, yield)
+	return s.rows.versionsBackward(thread, s.size, s.shown(yield))
 }
 
 // Threads yields the threads whose names begin with prefix and sort after another, in
 // order, each with its newest version.
 func (s Snapshot) Threads(prefix, after string, yield func(*ThreadRow) (more bool, err error)) error {
-	return s.rows.scanThreads(prefix, after, s.size, yield)
+	return s.rows.scanThreads(prefix, after, s.size, s.shown(yield))
+}
+
+// shown yields what is shown of each version.
+func (s Snapshot) shown(yield func(*ThreadRow) (more bool, err error)) func(*ThreadRow) (more bool, err error) {
+	return func(row *ThreadRow) (bool, error) { return yield(s.withheld.version(row)) }
 }
 
 // Providers yields the IDs of the providers that sort after another, in order.
@@ -137,7 +151,10 @@ func (s Snapshot) Suggest(thread record.Thread) (hint string, err error) {
 }
 
 // Key is a key as it was, nil if it had no owner.
-func (s Snapshot) Key(keyid string) (*KeyRow, error) { return s.rows.keyRow(keyid, s.size) }
+func (s Snapshot) Key(keyid string) (*KeyRow, error) {
+	k, err := s.rows.keyRow(keyid, s.size)
+	return s.withheld.key(k), err
+}
 
 // IdentifierUses yields the threads that use an identifier or used it, those that sort
 // after another, in order, each with the record that made its newest use. Scheme and
@@ -162,6 +179,9 @@ func (s Snapshot) IdentifierUse(scheme, value string, thread record.Thread) (Ide
 // FormerNames are names that a thread replaced and does not bear now, those first
 // replaced first: at most that many, and whether there are more.
 func (s Snapshot) FormerNames(thread record.Thread, now string, most int) (names []string, more bool, err error) {
+	if names, withheld := s.withheld.formerNames(thread, s.size); withheld {
+		return names, false, nil
+	}
 	return s.rows.formerNames(thread, s.size, now, most)
 }
 
@@ -222,7 +242,21 @@ type JudgedRecord struct {
 }
 
 // Judged are the draft's records, in order.
-func (d *Draft) Judged() []JudgedRecord { return d.judged }
+func (d *Draft) Judged() []JudgedRecord {
+	w := d.r.withheldNow()
+	if len(w) == 0 {
+		return d.judged
+	}
+	shown := slices.Clone(d.judged)
+	for i := range shown {
+		j := &shown[i]
+		j.Before, j.After, j.Keys = w.version(j.Before), w.version(j.After), slices.Clone(j.Keys)
+		for k := range j.Keys {
+			j.Keys[k] = w.key(j.Keys[k])
+		}
+	}
+	return shown
+}
 
 // Thread is the newest version of a thread as the draft sees it, nil if there is none.
 func (d *Draft) Thread(thread record.Thread) (*ThreadRow, error) { return d.lookupThread(thread) }

@@ -27,6 +27,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/public"
@@ -100,8 +101,16 @@ func ledgerMetrics(t *testing.T) []byte {
 	go func() { ran <- l.Run(ctx) }()
 	metrics, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
+	skey, _, err = proof.GenerateKey(proof.CosignatureEd25519, "vigil.example")
+	must(t, err)
+	vigil, err := proof.ParseCosigner(skey)
+	must(t, err)
+	words := auditors.New(auditors.Config{
+		Files: files, Dir: "auditors", Checkpoint: l.CheckpointOf,
+		Named: func() ([]auditors.Named, error) { return []auditors.Named{{Key: vigil.Key()}}, nil },
+	})
 	s, err := server.New(server.Config{
-		Ledger: l, Register: reg, MetricsListener: metrics,
+		Auditors: words, Ledger: l, Register: reg, MetricsListener: metrics,
 		Witnesses: func() []server.Witness { return []server.Witness{{Name: "w1", At: time.Now()}} },
 		NextKeys: func() server.NextKeys {
 			return server.NextKeys{AskedAt: time.Now(), Witnesses: []server.Readiness{{Name: "w1"}}}
@@ -114,6 +123,12 @@ func ledgerMetrics(t *testing.T) []byte {
 	for _, r := range []*http.Request{submitted, httptest.NewRequest("GET", "/v1/nothing", nil)} {
 		s.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	}
+	sig, err := vigil.Cosign(l.Published().Checkpoint())
+	must(t, err)
+	note, err := proof.AddSignatures(l.Published().Note(), sig)
+	must(t, err)
+	_, _, err = words.Take(t.Context(), note)
+	must(t, err)
 	text := scrape(t, metrics, func(ctx context.Context, main net.Listener) error { return s.Serve(ctx, main) })
 	stop()
 	must(t, <-ran)

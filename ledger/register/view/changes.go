@@ -23,20 +23,34 @@ type Change struct {
 	After   string        `json:"after,omitempty"`
 	Changed []string      `json:"changed,omitempty"` // members that differ: "target.alias"
 	Records []record.ID   `json:"records,omitempty"` // new on the thread, oldest first
+	Updated time.Time     `json:"updated,omitzero"`  // when the newest of them was admitted
+
+	newest record.ID // on the thread
 }
+
+// Position is where the change stands in the list of [View.Changes].
+func (ch Change) Position() string { return string(ch.Thread) }
 
 // Changes yields the threads that differ from an earlier view of the same
 // register, each view asked at its own instant, at which all its records were there,
-// by thread, until yield returns false. With one view and two instants it tells what the clock alone changed.
-func (v *View) Changes(before *View, then, now time.Time, yield func(Change) bool) error {
+// by thread, from after one on, until yield returns false. With one view and two instants it tells what the clock alone changed.
+// A [PartialListError] names the thread after which it goes on.
+func (v *View) Changes(before *View, then, now time.Time, after string, yield func(Change) bool) error {
 	if before.Size() > v.Size() {
 		return fmt.Errorf("changes from size %d to %d: the first must not be the larger", before.Size(), v.Size())
 	}
 	was, is := before.asOfAll(then), v.asOfAll(now)
-	return v.eachThread("", "", func(h *threadHistory) (bool, error) {
-		ch := Change{Thread: h.thread}
-		var err error
+	p := listProgress{startedAfter: after, passed: after}
+	return p.partial(v.eachThread("", after, func(h *threadHistory) (more bool, err error) {
+		p.current = string(h.thread)
+		defer func() {
+			if err == nil {
+				p.passed = p.current
+			}
+		}()
+		ch := Change{Thread: h.thread, newest: h.newestRow.ID}
 		if h.newestRow.Index >= before.Size() {
+			ch.Updated = h.newestRow.Admitted
 			ch.Records, err = h.recordIDsFrom(before.Size())
 		}
 		if err == nil {
@@ -46,7 +60,7 @@ func (v *View) Changes(before *View, then, now time.Time, yield func(Change) boo
 			return err == nil, err
 		}
 		return yield(ch), nil
-	})
+	}))
 }
 
 // compare compares a thread with itself as it was.

@@ -59,6 +59,7 @@ type DesignationDetail struct {
 	Current record.Designation        `json:"designation"` // with every amendment
 	Events  []register.LifecycleEvent `json:"events,omitempty"`
 	History []register.RecordRow      `json:"history"` // the thread, earlier lives too, oldest first: the first 100
+	Board   Board                     `json:"board"`
 }
 
 // MaxListItems is how many items of each list of its own an answer about one thing shows;
@@ -98,7 +99,10 @@ func (v *View) Designation(thread record.Thread, at time.Time) (DesignationDetai
 	if detail.Events, err = h.lifecycleEvents(h.newestRow, &detail.Cut); err != nil {
 		return DesignationDetail{}, err
 	}
-	detail.History, err = v.firstRecords(RecordFilter{Thread: h.thread}, "history", &detail.Cut)
+	if detail.History, err = v.firstRecords(RecordFilter{Thread: h.thread}, "history", &detail.Cut); err != nil {
+		return DesignationDetail{}, err
+	}
+	detail.Board, err = v.board(h, at, &detail.Cut)
 	return detail, err
 }
 

@@ -91,6 +91,7 @@ type Duty struct {
 	Party       string        `json:"party"`
 	Kind        DutyKind      `json:"kind"`
 	Designation record.Thread `json:"designation,omitempty"`
+	Target      string        `json:"target,omitempty"`   // of the designation: its name, with every amendment
 	Reseller    record.Thread `json:"reseller,omitempty"` // reseller: the thread on which it is owed
 	Task        ResellerTask  `json:"task,omitempty"`     // reseller: what is
 	Thread      record.Thread `json:"thread,omitempty"`   // ai-training-report: the run's
@@ -285,7 +286,7 @@ func (c asOf) respondDuty(thread record.Thread, row *designationTimeline, p *par
 	if asked == nil {
 		return nil, nil
 	}
-	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Due: dueDateOrNil(due), Records: []record.ID{row.Opened.ID}}
+	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, Target: row.Current.Target.Name, OpenedBy: asked.ID, Due: dueDateOrNil(due), Records: []record.ID{row.Opened.ID}}
 	d.addRecord(asked.RecordRef)
 	if asked.Moved != nil {
 		d.addRecord(*asked.Moved)
@@ -355,7 +356,7 @@ func (c asOf) concludeDuty(thread record.Thread, row *designationTimeline, p *pa
 	if err != nil {
 		return nil, err
 	}
-	d := &Duty{Party: p.ID, Kind: DutyConclude, Designation: thread, OpenedBy: began.ID, Records: []record.ID{row.Opened.ID, p.Enrolled.ID, began.ID}}
+	d := &Duty{Party: p.ID, Kind: DutyConclude, Designation: thread, Target: row.Current.Target.Name, OpenedBy: began.ID, Records: []record.ID{row.Opened.ID, p.Enrolled.ID, began.ID}}
 	switch {
 	case promised != nil:
 		d.Due = dueDateOrNil(*promised.WindDownBy)

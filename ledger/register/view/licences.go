@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -16,6 +17,9 @@ const (
 	LicenceExpired   LicenceStatus = "expired" // its last day is over
 	LicenceRevoked   LicenceStatus = "revoked"
 )
+
+// LicenceStatuses are all of them, for parsers of filters.
+var LicenceStatuses = []LicenceStatus{LicenceAnnounced, LicenceActive, LicenceExpired, LicenceRevoked}
 
 // Licence is a licence as it stands at one instant, by its dates with all that is known to
 // the view.
@@ -41,8 +45,68 @@ func (v *View) Licence(thread record.Thread, at time.Time) (Licence, error) {
 	if row == nil || thread.Family() != record.FamilyLicence {
 		return Licence{}, v.absentWithHint(thread)
 	}
-	s, today := row.State.(*register.LicenceRow), v.asOf(at).today()
-	l := Licence{Thread: thread, Status: LicenceActive, Current: s.Licence, Revoked: row.Event(), Records: []record.ID{s.Granted.ID}}
+	return licenceOf(row, v.asOf(at).today()), nil
+}
+
+// LicenceFilter chooses licences; what is empty chooses all.
+type LicenceFilter struct {
+	Status       LicenceStatus // at the instant asked for
+	Holder       string        // a general licence is everybody's, and has none
+	Designation  string        // that it names
+	Jurisdiction string        // of a designation that it names: its target's country, as [register.Country] gives it
+	After        string        // thread: go on after it
+}
+
+// Licences yields the licences that a filter chooses, by thread, as they stand at an instant,
+// until yield returns false. A [PartialListError] names the thread after which it goes on.
+func (v *View) Licences(f LicenceFilter, at time.Time, yield func(Licence) bool) error {
+	today := v.asOf(at).today()
+	p := listProgress{startedAfter: f.After, passed: f.After}
+	return p.partial(v.eachThread(record.FamilyLicence.Prefix(), f.After, func(h *threadHistory) (bool, error) {
+		p.current = string(h.thread)
+		row, err := h.newest()
+		if err != nil {
+			return false, err
+		}
+		l := licenceOf(row, today)
+		chosen, err := v.choosesLicence(f, l)
+		if err != nil {
+			return false, err
+		}
+		more := !chosen || yield(l)
+		p.passed = p.current
+		return more, nil
+	}))
+}
+
+// choosesLicence reports whether a filter chooses a licence.
+func (v *View) choosesLicence(f LicenceFilter, l Licence) (bool, error) {
+	c := l.Current
+	switch {
+	case f.Status != "" && f.Status != l.Status, f.Holder != "" && f.Holder != c.Holder, f.Designation != "" && !slices.Contains(c.Designations, f.Designation):
+		return false, nil
+	case f.Jurisdiction == "":
+		return true, nil
+	}
+	for _, name := range c.Designations {
+		row, err := v.rows.Thread(record.DesignationThread(name))
+		if err != nil {
+			return false, err
+		}
+		if row == nil {
+			continue // of a history with gaps
+		}
+		if row.State.(*register.DesignationRow).Current.Target.Country == f.Jurisdiction {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// licenceOf is the licence whose state a version has, on a day.
+func licenceOf(row *register.ThreadRow, today record.Date) Licence {
+	s := row.State.(*register.LicenceRow)
+	l := Licence{Thread: row.Thread, Status: LicenceActive, Current: s.Licence, Revoked: row.Event(), Records: []record.ID{s.Granted.ID}}
 	if s.Revoked != nil {
 		l.Records, l.Error = append(l.Records, s.Revoked.ID), s.Revoked.Cause == causeError
 	}
@@ -54,5 +118,5 @@ func (v *View) Licence(thread record.Thread, at time.Time) (Licence, error) {
 	case today.Before(s.From):
 		l.Status = LicenceAnnounced
 	}
-	return l, nil
+	return l
 }

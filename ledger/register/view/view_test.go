@@ -146,7 +146,7 @@ func TestAnswersGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = v.Changes(earlier, start.Add(days(3)), b.Now, func(ch view.Change) bool {
+	err = v.Changes(earlier, start.Add(days(3)), b.Now, "", func(ch view.Change) bool {
 		line, err := json.Marshal(ch)
 		fmt.Fprintf(&got, "%s %v\n", line, err)
 		return true
@@ -484,7 +484,7 @@ func TestChanges(t *testing.T) {
 	v := latestView(t, b)
 	changes := func(before, after *view.View, then, now time.Time) (out []string) {
 		t.Helper()
-		err := after.Changes(before, then, now, func(c view.Change) bool {
+		err := after.Changes(before, then, now, "", func(c view.Change) bool {
 			text := fmt.Sprintf("%s %s>%s %d", c.Thread, c.Before, c.After, len(c.Records))
 			if len(c.Changed) > 0 {
 				text += " " + strings.Join(c.Changed, ",")
@@ -521,7 +521,7 @@ func TestChanges(t *testing.T) {
 	if got := changes(before, v, r.Admitted, b.Now); !slices.Equal(got, want) {
 		t.Errorf("since index 7:\n got %q\nwant %q", got, want)
 	}
-	if err := before.Changes(v, b.Now, b.Now, func(view.Change) bool { return true }); err == nil {
+	if err := before.Changes(v, b.Now, b.Now, "", func(view.Change) bool { return true }); err == nil {
 		t.Error("changes from a larger view to a smaller one")
 	}
 }

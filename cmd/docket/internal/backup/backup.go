@@ -4,6 +4,7 @@
 //	B/backup.json                whose backup it is, and how far it goes: written last
 //	B/log/checkpoint, tile/…     what is committed, in the layout of C2SP tlog-tiles, and what is published
 //	B/archive/0, 1, …            the checkpoints that were published before, 256 a file
+//	B/withheld.json              entries whose bytes are not served, where there are some
 //	B/keys/…                     the log's keys, and the marks of those that have signed
 //
 // It promises of a backup that backup.json and what it names are whole at every moment,
@@ -91,7 +92,7 @@ var (
 // Options say what to back up, and where to.
 type Options struct {
 	From        node.Committed
-	Keys        string // directory of the log's keys
+	Keys        string // directory of the log's keys, in the ledger's
 	Files       vfs.FS // of the keys and of the backup
 	To          string
 	WithoutKeys bool                       // the keys stay where they are; their marks are backed up
@@ -108,6 +109,7 @@ type Report struct {
 	Published       uint64 // size of the published checkpoint; 0 without one
 	Archived        uint64 // checkpoints kept
 	Keys            int    // files of keys; 0 without
+	Withheld        int    // entries whose bytes the ledger does not serve; the backup has them
 	BackedUpEarlier bool
 }
 
@@ -291,7 +293,11 @@ func (b *backup) write(ctx context.Context, next manifest, published []byte) (*R
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Origin: next.Origin, Ledger: next.Ledger, Size: next.Size, New: next.Size - b.old.Size, Root: next.head().Root,
+	withheld, err := node.CopyWithheld(b.Files, b.Files.PathDir(b.Keys), b.To)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Withheld: withheld, Origin: next.Origin, Ledger: next.Ledger, Size: next.Size, New: next.Size - b.old.Size, Root: next.head().Root,
 		Archived: next.Archived, Keys: keys, BackedUpEarlier: b.old.Size > 0}
 	if published != nil {
 		cp, _, err := proof.ParseCheckpoint(published)

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
@@ -216,6 +217,7 @@ func (r *restoring) requireFree() error {
 	for _, name := range names {
 		switch {
 		case name == keysDir, name == lockFile, name == buildDir, name == "register" && cutOff:
+		case cutOff && (name == node.WithheldFile || disk.Unfinished(name, node.WithheldFile)):
 		default:
 			return fmt.Errorf("%s: %w: there is %s", r.To, ErrInTheWay, name)
 		}
@@ -407,6 +409,9 @@ func (r *restoring) place() (hasKeys bool, err error) {
 		return false, err
 	}
 	if keys, err = readKeys(r.Files, r.path(keysDir)); err != nil {
+		return false, err
+	}
+	if _, err := node.CopyWithheld(r.Files, r.Backup, r.To); err != nil {
 		return false, err
 	}
 	work := r.path(buildDir)
@@ -635,6 +640,10 @@ func (r *restoring) extend(ctx context.Context, to proof.Tree) error {
 		i, _ := slices.BinarySearch(cuts, at+1)
 		end = min(end, cuts[i])
 		entries, err := r.find(ctx, at, end)
+		if w := (*wire.WithheldError)(nil); errors.As(err, &w) && end-at > 1 && w.Index >= at && w.Index < end {
+			end = max(w.Index, at+1) // the others of them may be there
+			entries, err = r.find(ctx, at, end)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -675,9 +684,13 @@ func (r *restoring) extend(ctx context.Context, to proof.Tree) error {
 
 // find asks one source after the other; what was not published is the last to be believed.
 func (r *restoring) find(ctx context.Context, start, end uint64) (entries [][]byte, err error) {
+	var withheld error // says which of them are there
 	for _, s := range r.sources {
 		if entries, err = s.entries(ctx, start, end); err == nil || ctx.Err() != nil {
 			return entries, err
+		}
+		if w := (*wire.WithheldError)(nil); errors.As(err, &w) {
+			withheld = err
 		}
 	}
 	for _, s := range r.tails {
@@ -685,6 +698,9 @@ func (r *restoring) find(ctx context.Context, start, end uint64) (entries [][]by
 			r.tailUsed = true
 			return entries, err
 		}
+	}
+	if withheld != nil {
+		return nil, withheld
 	}
 	return nil, err
 }

@@ -194,14 +194,31 @@ func (r reading) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error
 // Entries implements [reader.Source].
 func (r reading) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
 	entries, err := client.EntriesOf(ctx, r.log.Bundle, start, end)
-	return entries, asLost(err)
+	withheld := (*wire.WithheldError)(nil)
+	single, ok := r.log.(interface {
+		Entry(ctx context.Context, index uint64) ([]byte, error)
+	})
+	if !errors.As(err, &withheld) || !ok {
+		return entries, asLost(err)
+	}
+	entries = nil // another entry of the bundle need not be among those asked for
+	for index := start; index < end; index++ {
+		e, err := single.Entry(ctx, index)
+		if err != nil {
+			return nil, asLost(err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 // asLost makes an error of package reader of what a server says it has not, or hands out in
 // no form.
 func asLost(err error) error {
-	malformed, broken := (*wire.MalformedError)(nil), rpc.ServerError("")
+	malformed, broken, withheld := (*wire.MalformedError)(nil), rpc.ServerError(""), (*wire.WithheldError)(nil)
 	switch {
+	case errors.As(err, &withheld):
+		return fmt.Errorf("%w: %w", reader.ErrMissing, err)
 	case errors.As(err, &broken): // of a store that another process reads
 		return fmt.Errorf("%w: %w", reader.ErrCorrupt, err)
 	case wire.IsNotFound(err):

@@ -42,6 +42,7 @@ type FsckReport struct {
 	Origin    string    // likewise
 	Rows      uint64    // of the register, that were compared
 	WrongRows uint64
+	Withheld  int      // entries whose bytes are not served
 	Repaired  []string // what was made anew, or would be
 	Lost      []Loss
 }
@@ -113,10 +114,14 @@ type fsck struct {
 func (c *fsck) path(name string) string { return c.Files.PathJoin(c.Dir, name) }
 
 func (c *fsck) run(ctx context.Context) error {
+	withheld, err := ReadWithheld(c.Files, c.Dir)
+	if err != nil {
+		c.report.lose("bring back "+c.path(WithheldFile)+" from the backup", "which entries are withheld: %v", err)
+	}
+	c.report.Withheld = len(withheld)
 	if err := c.finishReplacing(); err != nil {
 		return err
 	}
-	var err error
 	c.store, err = pebblestore.Open(c.Files, c.path(storeDir), pebblestore.Options{ReadOnly: true, Health: c.health})
 	if errors.Is(err, ledger.ErrCorrupt) {
 		c.report.lose(bringBack(c.Dir), "the store cannot be opened: %v", err)

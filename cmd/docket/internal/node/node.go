@@ -9,6 +9,8 @@
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
 //	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
+//	D/auditors/                                          the newest cosignature of each auditor
+//	D/withheld.json                                      entries whose bytes are not served, and why
 //	D/backup.sock                                        where who has it open answers docket backup
 package node
 
@@ -21,12 +23,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/public"
@@ -44,6 +48,9 @@ type Config struct {
 	Cosignatures cosignatures.Config // how witnesses are asked; Log is filled in
 	Log          *slog.Logger        // nil discards
 
+	Auditors  []auditors.Named  // whose cosignatures are taken, beside those whom assessments name
+	Transport http.RoundTripper // to auditors that give a URL; http.DefaultTransport if nil
+
 	// MinFree is how much of the disk must be free for a record to be accepted; 1 GiB
 	// if zero.
 	MinFree uint64 // bytes
@@ -57,6 +64,8 @@ type Config struct {
 type Node struct {
 	Ledger    *public.Ledger
 	Register  *register.Register
+	Auditors  *auditors.Words
+	assessed  assessed
 	config    Config
 	collector *cosignatures.Collector
 	store     *pebblestore.Store
@@ -163,6 +172,10 @@ func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 		l, err := ledger.Open(ctx, n.store, public.Fold(reg), lc)
 		if err == nil {
 			n.Ledger, n.Register = l, reg
+			n.Auditors = auditors.New(auditors.Config{
+				Files: n.config.Files, Dir: n.config.Files.PathJoin(n.config.Dir, "auditors"),
+				Named: n.namedAuditors, Checkpoint: l.CheckpointOf, Log: n.config.Log,
+			})
 			return nil
 		}
 		if closed := reg.Close(); !errors.Is(err, ledger.ErrFold) || anew {
@@ -233,14 +246,21 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 		room := &disk.Room{FS: n.config.Files, Dir: n.config.Dir, Min: cmp.Or(n.config.MinFree, 1<<30), Health: n.health}
 		c.Room = room.Check
 	}
-	c.Damage = n.damage
+	c.Damage, c.Auditors = n.damage, n.Auditors
+	withheld, err := newWithheldReader(n.config.Files, n.config.Dir, n.config.Log)
+	if err == nil {
+		c.Withheld = withheld.current
+	}
 	if c.Witnesses == nil {
 		c.Witnesses = n.witnesses
 	}
 	if c.NextKeys == nil && n.config.Keys.Older > 0 {
 		c.NextKeys = n.nextKeys
 	}
-	s, err := server.New(c)
+	var s *server.Server
+	if err == nil {
+		s, err = server.New(c)
+	}
 	if err != nil {
 		l.Close()
 		if c.MetricsListener != nil {
@@ -253,7 +273,8 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	defer stopServing()
 	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRunning()
-	var mending sync.WaitGroup // and whoever reads beside this process
+	var mending sync.WaitGroup // and whoever reads beside this process, and auditors
+	mending.Go(func() { n.askAuditors(running) })
 	mending.Go(func() { n.mend(running) })
 	mending.Go(func() { n.serveBeside(running) })
 	ran := make(chan error, 1)

@@ -1,0 +1,58 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// streaming answers the stream in the ledger's stead.
+type streaming struct {
+	http.RoundTripper
+	stream string
+}
+
+func (s streaming) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != "/v1/stream" {
+		return s.RoundTripper.RoundTrip(r)
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(s.stream)), Request: r}, nil
+}
+
+// What a stream says is a wake-up alone: a record that it makes up is told to nobody, and
+// whoever announces what never comes is asked ever more seldom.
+func TestFollowBelievesNoStream(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	for _, c := range []struct{ stream, words string }{
+		{"retry: 3000\n\nid: 99\nevent: record\ndata: {\"index\":99}\n\n", "and shows no checkpoint with it"},
+		{"retry: 3000\n\n:\n\n", "it ended"},
+		{"", "it ended"},
+	} {
+		server, err := New(w.client().URL(), streaming{w.client().http.Transport, c.stream})
+		must(t, err)
+		trust := w.trust(vfs.NewMem(), "trust")
+		ctx, cancel := context.WithCancel(t.Context())
+		synced := 0
+		err = trust.Follow(ctx, server, func(err error, next time.Duration) {
+			if !strings.Contains(err.Error(), c.words) || next <= 0 {
+				t.Errorf("told %v, then a pause of %s", err, next)
+			}
+			cancel()
+		}, func() error {
+			if synced++; trust.CoveredSize() != 3 || synced > 2 {
+				t.Errorf("sync %d ended at %d entries, want 3", synced, trust.CoveredSize())
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) || synced == 0 {
+			t.Errorf("%q: %v after %d syncs", c.stream, err, synced)
+		}
+		must(t, trust.Close())
+	}
+}
