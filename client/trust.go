@@ -138,17 +138,20 @@ func (t *Trust) unread(name string, err error) error {
 // ErrNotEmpty: the directory is not a trust directory, and not empty either.
 var ErrNotEmpty = errors.New("not a trust directory, and has other files in it")
 
+// ErrOtherCharter: the directory is one, of another ledger.
+var ErrOtherCharter = errors.New("pins another charter")
+
 // CreateTrust pins the charter with that record ID at the ledger that url names: it looks
 // whether the log there begins with it, and writes the directory, in which nothing is
 // believed before the first [Trust.Sync] or [Trust.Refresh]. It asks for the checkpoint and
 // for entries alone, which any mirror has.
 //
 // A directory that pins the same charter already is opened; one that pins another
-// is an error, and [ErrNotEmpty] one that holds something else.
+// is [ErrOtherCharter], and [ErrNotEmpty] one that holds something else.
 func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id record.ID) (*Trust, error) {
 	if old, err := OpenTrust(files, dir); err == nil {
 		if old.pin.Charter != id {
-			return nil, fmt.Errorf("%s pins another charter, %s", dir, old.pin.Charter)
+			return nil, fmt.Errorf("%s %w, %s", dir, ErrOtherCharter, old.pin.Charter)
 		}
 		return old, nil
 	} else if !errors.Is(err, ErrNoTrust) {

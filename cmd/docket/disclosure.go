@@ -27,7 +27,7 @@ and the records that it rests on.`,
   docket list requests --trust trust --status unanswered --at 2027-06-01 --json`,
 		Args: cobra.NoArgs,
 	}
-	q := a.queryFlags(c)
+	q := a.queryFlags(c, "limit", "wide").addListFlags(c, "STATUS", "THREAD", "FOR", "DUE", "ASKS", "BY")
 	c.Flags().StringVar(&status, "status", "", joinTexts(view.RequestStatuses))
 	c.Flags().StringVar(&f.Jurisdiction, "jurisdiction", "", "whose cooperation is asked for: a country's name in English, or its ISO 3166-1 code")
 	c.Flags().StringVar(&f.Provider, "party", "", "that ask this provider; a sealed one is nobody's")
@@ -39,13 +39,14 @@ and the records that it rests on.`,
 		if f.Jurisdiction, err = jurisdictionCode(f.Jurisdiction); err != nil {
 			return err
 		}
+		f.Provider = partyID(f.Provider)
 		if q.remote {
 			return q.queryServer(c, "register/requests", queryValues("status", status, "jurisdiction", f.Jurisdiction, "party", f.Provider))
 		}
 		return printList(q, func(r *copyView, yield func(view.Request) bool) error {
-			return r.Requests(f, r.at, yield)
+			return foundOrKnown(r, f.Provider, "", yield, func(yield func(view.Request) bool) error { return r.Requests(f, r.at, yield) })
 		}, func(w *table, d view.Request) {
-			printRow(w, d.Status, d.Thread, d.Jurisdiction, sealedOr(d, dueText(d.Due)), sealedOr(d, d.Provider), d.Type)
+			printRow(w, d.Status, d.Thread, d.Jurisdiction, requestDue(d), sealedOr(d, d.Provider), sealedOr(d, string(d.Type)))
 		}, q.printNone("request to disclose", "other --status, --at or filters may have some; docket new disclosure-request begins one; docket sync fetches newer ones"))
 	}
 	return c
@@ -66,7 +67,8 @@ rests on: docket list requests --jurisdiction XB has them one by one, to count a
   docket list cooperation --trust trust --jurisdiction XB --at 2027-12-31 --json`,
 		Args: cobra.NoArgs,
 	}
-	q := a.queryFlags(c)
+	q := a.queryFlags(c, "limit", "wide").addListFlags(c, "FOR", "ASKED", "ANSWERED", "UNANSWERED", "CHALLENGED", "WITHDRAWN", "OPEN", "MEDIAN DAYS")
+	q.headed = true // numbers alone say nothing
 	c.Flags().StringVar(&jurisdiction, "jurisdiction", "", "of this country alone: its name in English, or its ISO 3166-1 code")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if jurisdiction, err = jurisdictionCode(jurisdiction); err != nil {
@@ -75,7 +77,6 @@ rests on: docket list requests --jurisdiction XB has them one by one, to count a
 		if q.remote {
 			return q.queryServer(c, "register/cooperation", queryValues("jurisdiction", jurisdiction))
 		}
-		headed := q.asJSON
 		return printList(q, func(r *copyView, yield func(view.Cooperation) bool) error {
 			list, err := r.Cooperation(jurisdiction, r.at)
 			for _, item := range list {
@@ -85,10 +86,6 @@ rests on: docket list requests --jurisdiction XB has them one by one, to count a
 			}
 			return err
 		}, func(w *table, n view.Cooperation) {
-			if !headed {
-				printRow(w, "for", "asked", "answered", "unanswered", "challenged", "withdrawn", "open", "median days")
-				headed = true
-			}
 			days := "-"
 			if n.MedianDays != nil {
 				days = fmt.Sprint(*n.MedianDays)
@@ -109,6 +106,15 @@ func jurisdictionCode(text string) (string, error) {
 		return "", usageError("--jurisdiction: %w", err)
 	}
 	return code, nil
+}
+
+// requestDue is the last day to answer; of a sealed request the one that it names, which the
+// day of its opening may put off.
+func requestDue(r view.Request) string {
+	if r.Sealed {
+		return r.DueOn.String()
+	}
+	return dueText(r.Due)
 }
 
 // sealedOr is what is told of a request that is not sealed.
@@ -143,7 +149,7 @@ func (q *queryFlags) showRequest(ctx context.Context, r *copyView, thread record
 		line(string(d.Status), "%s%s", d.Decided, daysText(d.Days))
 	}
 	if d.Recipient != "" {
-		line("recipient", "%s", d.Recipient)
+		line("recipient", "%s", shortened(d.Recipient))
 	}
 	q.printCut(d.Cut, d.Thread, "history", "receipts")
 	threads := []record.Thread{thread}

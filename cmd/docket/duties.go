@@ -68,6 +68,7 @@ are any. Bring the copy up to date first: docket sync exits 3 where it cannot.`,
 		if f.State, err = oneOf("state", state, view.DutyStates); err != nil {
 			return err
 		}
+		f.Party = partyID(f.Party)
 		if q.remote {
 			return q.queryServer(c, "register/duties", queryValues("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
@@ -99,7 +100,7 @@ are any. Bring the copy up to date first: docket sync exits 3 where it cannot.`,
 			}
 			return r.Duties(f, r.at, each)
 		}, func(w *table, d view.Duty) {
-			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.About(), withDate("met on ", d.MetOn))
+			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, aboutDuty(d), withDate("met on ", d.MetOn))
 		}, func(r *copyView) error {
 			if failOn != "" {
 				q.app.logf("nothing is %s, of %s", failOn, register.FormatEntryCount(r.Size()))
@@ -244,8 +245,13 @@ func (q *queryFlags) printNothingOwed(r *copyView, f view.DutyFilter) error {
 		return nil
 	}
 	q.app.logf("nothing %s owed on %s, by all %s", is, day, register.FormatEntryCount(r.Size()))
-	q.app.logf("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
+	q.app.logf("hint: a party owes nothing before its enrolment, nor before a designation or a request to disclose; docket sync fetches what was submitted since, and --at asks about another day")
 	return nil
+}
+
+// aboutDuty is what a duty is about, and the day from which on it is owed again.
+func aboutDuty(d view.Duty) string {
+	return cmp.Or(d.About(), withDate("from ", d.From))
 }
 
 // dueText is a due date for people; as text, no date comes after every date.

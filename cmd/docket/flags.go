@@ -253,6 +253,7 @@ type queryFlags struct {
 	size           string
 	remote, asJSON bool
 	header         []string // of a list's columns
+	headed         bool     // the header stands in a pipe too
 	limit          int      // of a list: items at most; 0: all
 	wide           bool     // its lines are not cut
 	ahead          bool     // what was asked about is a day to come; known once the copy is open

@@ -130,11 +130,12 @@ func (a *app) listRecords() *cobra.Command {
 		if f.Kind, err = oneOf("kind", kind, record.Kinds()); err != nil {
 			return err
 		}
+		f.Issuer = partyID(f.Issuer)
 		if q.remote {
 			return q.queryServer(c, "records", queryValues("kind", kind, "thread", string(f.Thread), "issuer", f.Issuer))
 		}
 		return printList(q, func(r *copyView, yield func(register.RecordRow) bool) error {
-			return recordsOrAbsent(r, f, yield)
+			return foundOrKnown(r, f.Issuer, f.Thread, yield, func(yield func(register.RecordRow) bool) error { return r.Records(f, yield) })
 		}, func(w *table, rec register.RecordRow) {
 			printRow(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, formatTime(rec.Admitted), rec.ID)
 		}, q.printNone("record", "docket sync fetches newer ones"))
@@ -181,18 +182,26 @@ is for. With --json one object a line, which names the records that it rests on.
 	return c
 }
 
-// recordsOrAbsent yields the records that a filter chooses. Where there are none since the
-// copy knows no such party or thread, it says so.
-func recordsOrAbsent(r *copyView, f view.RecordFilter, yield func(register.RecordRow) bool) error {
+// foundOrKnown yields what a query finds. Where that is nothing since the copy knows no such
+// party or thread, it says so.
+func foundOrKnown[T any](r *copyView, party string, thread record.Thread, yield func(T) bool, query func(func(T) bool) error) error {
 	found := false
-	err := r.Records(f, func(rec register.RecordRow) bool { found = true; return yield(rec) })
-	if err == nil && !found && f.Issuer != "" {
-		_, err = r.PartySummary(f.Issuer, r.at)
+	err := query(func(item T) bool { found = true; return yield(item) })
+	if err == nil && !found && party != "" {
+		_, err = r.PartySummary(party, r.at)
 	}
-	if err == nil && !found && f.Thread != "" {
-		_, err = r.Head(f.Thread)
+	if err == nil && !found && thread != "" {
+		_, err = r.Head(thread)
 	}
 	return err
+}
+
+// partyID is a party's ID, which may be written as the thread of its enrolment.
+func partyID(text string) string {
+	if t := record.Thread(text); t.Family() == record.FamilyParty && t.Name() != "" {
+		return t.Name()
+	}
+	return text
 }
 
 // maxTableRows is how many rows of a table are kept to align their columns: a list may be
@@ -209,7 +218,7 @@ func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, 
 	defer r.trust.Close()
 	n, failed, more := 0, error(nil), false
 	w := q.app.table()
-	if width := q.app.terminalWidth(); width > 0 && !q.asJSON && len(q.header) > 0 {
+	if width := q.app.terminalWidth(); (width > 0 || q.headed) && !q.asJSON && len(q.header) > 0 {
 		fmt.Fprintln(w, strings.Join(q.header, "\t"))
 		if !q.wide {
 			w.width = width

@@ -166,7 +166,11 @@ func cutToWidth(text string, width int) string {
 
 // terminalWidth is the width of the terminal that stdout is; 0 if it is none.
 func (a *app) terminalWidth() int {
-	f, ok := a.out.(*os.File)
+	out := a.out
+	if o, ok := out.(*output); ok {
+		out = o.to
+	}
+	f, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
@@ -445,7 +449,7 @@ func showText(w io.Writer, indent, name, text string) {
 		return
 	}
 	if !strings.Contains(text, "\n") {
-		fmt.Fprintf(w, "%s%s: %s\n", indent, printable(name), printable(text))
+		fmt.Fprintf(w, "%s%s: %s\n", indent, printable(name), shortened(printable(text)))
 		return
 	}
 	fmt.Fprintf(w, "%s%s:\n", indent, printable(name))
@@ -454,13 +458,13 @@ func showText(w io.Writer, indent, name, text string) {
 	}
 }
 
-// shortened cuts words above 200 characters: a policy's ML-DSA keys take more than a
-// screen each, and their name and key ID stand before them.
+// shortened cuts words above 200 characters: a policy's ML-DSA keys, or a hybrid recipient,
+// take more than a screen each; --json has them whole.
 func shortened(line string) string {
 	words := strings.Split(line, " ")
 	for i, word := range words {
-		if len(word) > 200 {
-			words[i] = fmt.Sprintf("%s…%s", word[:64], word[len(word)-8:])
+		if letters := []rune(word); len(letters) > 200 {
+			words[i] = fmt.Sprintf("%s…%s", string(letters[:64]), string(letters[len(letters)-8:]))
 		}
 	}
 	return strings.Join(words, " ")

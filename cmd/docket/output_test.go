@@ -105,7 +105,7 @@ func TestHiddenCharactersAreEscaped(t *testing.T) {
 
 // terminal runs a command before which somebody sits: terminal STATUS SCREEN {WORDS
 // KEYS}… -- COMMAND… waits for words on the screen and types keys, ^C for Ctrl-C and ^M
-// for Enter; SIGTERM is the signal. It wants the exit status, and writes what was on the screen to SCREEN.
+// for Enter; SIGTERM is the signal. $COLUMNS is the terminal's width, which has none without it. It wants the exit status, and writes what was on the screen to SCREEN.
 func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	dashes := slices.Index(args, "--")
 	if neg || dashes < 2 || dashes%2 != 0 || dashes+1 == len(args) {
@@ -118,7 +118,11 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DOCKET_TRUST", "DOCKET_PASSWORD", "GOCOVERDIR"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
-	keys, err := pty.Start(cmd)
+	var size *pty.Winsize
+	if columns, err := strconv.ParseUint(ts.Getenv("COLUMNS"), 10, 16); err == nil {
+		size = &pty.Winsize{Rows: 24, Cols: uint16(columns)}
+	}
+	keys, err := pty.StartWithSize(cmd, size)
 	ts.Check(err)
 	defer keys.Close()
 	slow := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })

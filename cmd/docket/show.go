@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,11 +168,36 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 				return q.showIndex(ctx, r, index)
 			}
 			return refusal("%w", &view.AbsentError{
-				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(noDesignation.Hint, noParty.Hint),
-			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
+				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(otherThread(r, what), noDesignation.Hint, noParty.Hint),
+			}).hint("%s", notThreadHint(what, "docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer, and what was submitted since"))
 		}
 	}
 	return err
+}
+
+// partOfID is what somebody may have copied of a record ID that was shortened.
+var partOfID = regexp.MustCompile(`^[0-9a-f]{8,63}$`)
+
+// notThreadHint says what a word is that names nothing on a ledger, else what would.
+func notThreadHint(what, otherwise string) string {
+	switch {
+	case strings.HasSuffix(what, receiptSuffix), strings.HasSuffix(what, envelopeSuffix):
+		return "that is a file's name: docket verify reads a receipt"
+	case partOfID.MatchString(what):
+		return "a record ID has 64 hexadecimal digits: docket list records prints them whole"
+	}
+	return otherwise
+}
+
+// otherThread is the hint at a thread of that very name whose family must be said, else "".
+func otherThread(r *copyView, name string) string {
+	for _, family := range []record.Family{record.FamilyDisclosure, record.FamilyLicence} {
+		thread := record.Thread(string(family) + "/" + name)
+		if _, err := r.Head(thread); err == nil {
+			return fmt.Sprintf("; did you mean %q?", thread)
+		}
+	}
+	return ""
 }
 
 // parseIndex reads an index as it is printed everywhere, "#13", or as the number alone.
@@ -503,7 +529,7 @@ func keyText(k view.PartyKey) string {
 
 func (q *queryFlags) dutyText(d view.Duty) string {
 	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind.Words())
-	if about := d.About(); about != "" {
+	if about := aboutDuty(d); about != "" {
 		text += " " + about
 	}
 	return text + withDate(", due ", d.Due) + withDate(", met on ", d.MetOn)

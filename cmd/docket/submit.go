@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +88,9 @@ type submitCmd struct {
 	public   []*record.Key // of keys, as far as known
 	policies client.Policies
 	server   *client.Client
-	base     *baseState // nil until a short form asks for it
+	// retryTold: it was said that this sending is tried again, and why.
+	retryTold atomic.Bool
+	base      *baseState // nil until a short form asks for it
 }
 
 // run sends each file; one that fails does not keep the others back.
@@ -294,7 +298,13 @@ func (s *submitCmd) sign(c *cobra.Command, m inputFile) (record.Envelope, error)
 	if err != nil {
 		return env, err
 	}
-	b, err := s.app.preview(c.Context(), s.base, env)
+	app := s.app
+	if s.asJSON && !app.tty { // what is on stderr then is a failure, as one JSON object
+		quiet := *app
+		quiet.err = io.Discard
+		app = &quiet
+	}
+	b, err := app.preview(c.Context(), s.base, env)
 	if err != nil {
 		return env, err
 	}
@@ -343,6 +353,7 @@ func (a *app) publicKeys(names []string) ([]*record.Key, error) {
 
 // send sends, again while the server is busy.
 func (s *submitCmd) send(ctx context.Context, env record.Envelope) (*client.Submission, error) {
+	s.retryTold.Store(false)
 	defer s.reportCommitted(ctx, record.IDOf(env.Payload))()
 	raw, patience := env.Marshal(), s.retry()
 	return submitWithRenewal(ctx, s, func() (*client.Submission, error) { return s.server.Submit(ctx, raw, s.policies, patience) })
@@ -486,15 +497,16 @@ func (s *submitCmd) retry() client.Retry {
 	return client.Retry{MaxElapsed: s.wait, Notify: func(err error, _ time.Duration) {
 		if why := printableError(err); why != told {
 			told = why
+			s.retryTold.Store(true)
 			s.app.logf("docket: %s; trying for %s", why, s.wait)
 		}
 	}}
 }
 
-// reportCommitted prints on a terminal, after quietFor without an answer, that the
-// record is committed and the witnesses are awaited. stop ends it.
+// reportCommitted prints, after quietFor without an answer, whose it waits for and, where
+// that is known, that the record is committed and the witnesses are awaited. stop ends it.
 func (s *submitCmd) reportCommitted(ctx context.Context, id record.ID) (stop func()) {
-	if !s.app.tty {
+	if s.asJSON { // what is on stderr then is a failure, as one JSON object
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -504,6 +516,9 @@ func (s *submitCmd) reportCommitted(ctx context.Context, id record.ID) (stop fun
 		case <-ctx.Done():
 			return
 		case <-time.After(quietFor):
+		}
+		if !s.retryTold.Load() {
+			s.app.logf("waiting for %s", s.server.URL())
 		}
 		_, err := s.server.GetUnverified(ctx, "/v1/records/"+id.String()+"/receipt")
 		var p *client.Problem

@@ -40,20 +40,21 @@ func submitThrough(t *testing.T, tty bool, server transportFunc) (said string, e
 	return out.String(), err
 }
 
-// TestWaitingForWitnesses: on a terminal it is said what a long silence is about, and
-// only if it is that.
+// TestWaitingForWitnesses: after a while it is said whose answer is waited for and, only if the
+// server says so, that it waits for the witnesses.
 func TestWaitingForWitnesses(t *testing.T) {
+	const waiting, committed = "waiting for http://ledger.example\n", "committed, says the server; waiting for the witnesses\n"
 	for _, c := range []struct {
 		name   string
 		tty    bool
 		silent time.Duration
 		asked  int // what the server says of the receipt meanwhile
-		told   bool
+		told   string
 	}{
-		{"witnesses away", true, 10 * time.Second, http.StatusConflict, true},
-		{"a pipe", false, 10 * time.Second, http.StatusConflict, false},
-		{"no long silence", true, time.Second, http.StatusConflict, false},
-		{"not even committed", true, 10 * time.Second, http.StatusNotFound, false},
+		{"witnesses away", true, 10 * time.Second, http.StatusConflict, waiting + committed},
+		{"a pipe", false, 10 * time.Second, http.StatusConflict, waiting + committed},
+		{"no long silence", true, time.Second, http.StatusConflict, ""},
+		{"not even committed", true, 10 * time.Second, http.StatusNotFound, waiting},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -64,10 +65,10 @@ func TestWaitingForWitnesses(t *testing.T) {
 					time.Sleep(c.silent)
 					return http.StatusAccepted, nil
 				})
-				if err != nil || (said != "") != c.told {
-					t.Errorf("said %q, %v", said, err)
+				if err != nil || said != c.told {
+					t.Errorf("said %q, %v; want %q", said, err, c.told)
 				}
-				if c.told {
+				if said != "" {
 					refusaltest.Words(t, said)
 				}
 			})

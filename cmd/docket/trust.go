@@ -55,6 +55,8 @@ same.`,
 			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
 			if errors.Is(err, client.ErrNotEmpty) {
 				return refusal("%w", err).hint("name with --to a directory that is not there yet, or is empty")
+			} else if errors.Is(err, client.ErrOtherCharter) {
+				return refusal("%w", err).hint("name another directory with --to, or move %s away", dir)
 			} else if err != nil {
 				return explainNotPinned(server, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -192,18 +193,29 @@ func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	if err != nil {
 		return err
 	}
-	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", ShortKeyID(key.ID()), why, st.Kind)
+	words := fmt.Sprintf("key %s %s, and may not sign this %s", ShortKeyID(key.ID()), why, st.Kind)
 	p, err := d.partyRow(st.Issuer)
 	if err != nil {
 		return err
 	}
-	if p == nil {
-		return refusal
+	if p != nil {
+		if k := p.Key(key.ID()); k != nil && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
+			refusal := record.Refuse(record.TooEarly, "%s", words)
+			refusal.RetryAt = *k.UsableFrom
+			return refusal
+		}
 	}
-	if k := p.Key(key.ID()); k != nil && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
-		refusal.Class, refusal.RetryAt = record.TooEarly, *k.UsableFrom
+	return record.Refuse(record.Forbidden, "%s%s", words, whoSigns(st))
+}
+
+// whoSigns says whose signatures a record takes, by what the catalogue says of its kind.
+func whoSigns(st *record.Statement) string {
+	sp, err := record.SpecOf(st.Kind)
+	if err != nil {
+		return "" // nobody signs what is no kind
 	}
-	return refusal
+	own := strings.NewReplacer("key of the provider", "key of "+st.Issuer, "key of the auditor", "key of "+st.Issuer)
+	return "; who signs it: " + own.Replace(sp.Signers)
 }
 
 // ChargedKey is a key whose owner is charged for a record, because the key signed

@@ -43,7 +43,7 @@ func Template(kind string, given TemplateValues) (string, error) {
 		t.field(f, "", false)
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
-	return "# " + sp.Summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
+	return "# " + sp.Summary + "\n# Signed by: " + sp.Signers + ".\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
 }
 
 // A template is its lines; their comments are aligned when all are there.
