@@ -122,7 +122,7 @@ func (r *AnswerReport) KeyHolder(keyid string) (register.KeyHolder, bool, error)
 // once the quorum had cosigned, and before that by the admission times of the records shown.
 func (r *AnswerReport) KnowableAt(at time.Time) (view.Knowable, error) {
 	if by := r.Published.ExistedBy(); !by.IsZero() && !by.After(at) {
-		return view.Knowable{Size: r.Published.Checkpoint().Size, Cosigned: by}, nil
+		return view.Knowable{Size: r.Published.Checkpoint().Size, Cosigned: by, Counted: true}, nil
 	}
 	k := view.Knowable{Counted: true}
 	for index, e := range r.entries {

@@ -162,7 +162,7 @@ func exitStatusOf(err error) (status int, next string) {
 	case errors.As(err, &behind):
 		return exitNotYet, "run the same command again later, or with " + anotherSource + "; if it stays so, ask the operator and another reader"
 	case errors.Is(err, ledger.ErrCorrupt):
-		return exitRefused, "bring back the backup of the ledger's directory, the newest that there is: never one from before the last checkpoint that was published; docket has changed nothing there"
+		return exitRefused, "docket fsck says what is lost, and docket restore BACKUP --to NEW --with this directory brings it back; never an older store by itself, from before the last checkpoint that was published; docket has changed nothing there"
 	case errors.As(err, &damage), register.IsDamaged(err):
 		return exitRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
 	case errors.Is(err, client.ErrNoCopy):

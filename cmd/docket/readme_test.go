@@ -36,7 +36,7 @@ var tours = []string{"Authority", "Provider", "Auditor", "Witness"}
 var readmeShows = map[string][]string{
 	operate: {
 		"a fork needs the log's key and 1 dishonest witness", "index 0 is published",
-		"open  2029-12-31  acme-cloud  respond  designation/2026-001", "answer.tlog-proof: verified", "2 of 2 verified",
+		"open   2029-12-31  acme-cloud  respond  designation/2026-001", "answer.tlog-proof: verified", "2 of 2 verified",
 		"revokes compliance (officer, ", "was revoked at index 5", "ledger: 7 entries of docket.example/2026, 1 of them not in backup",
 		"those who are ready make the quorum", "consistent; 0 entries that should not be there", "8 of 8 verified",
 	},

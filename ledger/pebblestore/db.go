@@ -39,7 +39,7 @@ func openDB(fs vfs.FS, dir, name string, o Options, tune func(*pebble.Options)) 
 	}
 	return disk.Open(disk.Options{
 		FS: fs, Dir: dir, Name: name, Health: o.Health, ReadOnly: o.ReadOnly,
-		Remedy: "bring back the backup of this directory; whatever does not need what is damaged goes on meanwhile",
+		Remedy: "docket fsck says what is lost, and docket restore BACKUP --to NEW --with THIS-DIRECTORY brings it back; whatever does not need what is damaged goes on meanwhile",
 		Tune: func(p *pebble.Options) {
 			p.CacheSize = o.CacheBytes
 			p.MemTableSize = o.MemTableBytes

@@ -418,9 +418,10 @@ func TestCheckCharterPolicy(t *testing.T) {
 		{"log L1\nwitness a W1\nwitness b W2\ngroup g any a b\nquorum g\n", "disjoint"},
 		{"log L1\n", "whole"},
 		{"quorum none\n", "whole"},
-		{"log L1\nlog " + otherSigner(t).Key().String() + "\nquorum none\n", "whole"},
+		{"log L1\nlog another's\nquorum none\n", "whole"},
 	} {
-		err := CheckCharterPolicy(keys.Replace(test.text), testOrigin)
+		text := keys.Replace(strings.ReplaceAll(test.text, "another's", "\x00")) // whose key may have a name of another key in it
+		err := CheckCharterPolicy(strings.ReplaceAll(text, "\x00", otherSigner(t).Key().String()), testOrigin)
 		if test.err == "" && err != nil || test.err != "" && err == nil || test.err == "disjoint" != errors.Is(err, ErrDisjointQuorums) {
 			t.Errorf("%q: got %v, want %q", test.text, err, test.err)
 		} else if err != nil {

@@ -401,9 +401,7 @@ func (m *model) duties(parties, orders []string, at time.Time) (told []string) {
 			tell(m.trainingRun(run, p, at), p, "ai-training-report", run)
 		}
 	}
-	for _, d := range m.disclosures(at) {
-		told = append(told, d)
-	}
+	told = append(told, m.disclosures(at)...)
 	slices.Sort(told)
 	return told
 }

@@ -112,7 +112,7 @@ type Knowable struct {
 	Size     uint64    `json:"size"`              // the entries below it
 	Cosigned time.Time `json:"cosigned,omitzero"` // when a quorum of witnesses had; zero: by admission times, the ledger's own word
 
-	// Counted says that Size is by admission times already: who set it knows only some records.
+	// Counted says that admission times tell no more than Size: who set it knows only some records.
 	Counted bool `json:"-"`
 }
 
@@ -142,24 +142,30 @@ func (v *View) WithCheckpointTimes(cosigned CheckpointTimes) *View {
 // meaning of "at T". What was admitted and not yet cosigned was not knowable, and
 // nothing proves when it was admitted; where no checkpoint tells, admission times do.
 func (v *View) Knowable(at time.Time) (Knowable, error) {
-	k := Knowable{Size: v.Size()}
-	if v.checkpointTimes != nil {
-		var err error
-		if k, err = v.checkpointTimes(at); err != nil {
-			return Knowable{}, err
-		}
-		k.Size = min(k.Size, v.Size())
-	}
-	if !k.Cosigned.IsZero() || k.Counted {
-		return k, nil
+	k, err := v.checkpointedBy(at)
+	if err != nil || !k.Cosigned.IsZero() || k.Counted {
+		return k, err
 	}
 	admitted, err := v.entriesAdmittedBy(at)
 	return Knowable{Size: min(k.Size, admitted)}, err
 }
 
+// checkpointedBy is what the checkpoints tell of an instant.
+func (v *View) checkpointedBy(at time.Time) (Knowable, error) {
+	if v.checkpointTimes == nil {
+		return Knowable{Size: v.Size()}, nil
+	}
+	k, err := v.checkpointTimes(at)
+	k.Size = min(k.Size, v.Size())
+	return k, err
+}
+
 // entriesAdmittedBy is how many of the view's entries were admitted by an instant.
 // Admission times never go back, so they can be searched.
 func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
+	if k, err := v.checkpointedBy(at); err != nil || k.Counted {
+		return k.Size, err // who knows only some records has counted them
+	}
 	var failed error
 	if v.Size() > 0 {
 		switch newest, err := v.rows.Record(v.Size() - 1); {

@@ -149,7 +149,7 @@ func (c *fsck) run(ctx context.Context) error {
 }
 
 func bringBack(dir string) string {
-	return fmt.Sprintf("bring back the newest backup of %s/store: never one from before the last checkpoint that was published", dir)
+	return fmt.Sprintf("bring back the newest backup of %[1]s/store, with what is still here: docket restore BACKUP --to NEW --with %[1]s; never a store from before the last checkpoint that was published", dir)
 }
 
 // finishReplacing goes on where an earlier run was cut off.
