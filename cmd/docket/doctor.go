@@ -40,8 +40,8 @@ serves a ledger with the keys of this directory.
 
 With none of the flags it looks at what is in the current directory. It runs beside a
 docket serve: what that has open is not read, and the URL is asked instead. Nobody is
-waited for longer than 5 seconds, and who does not answer is "not reached". It changes
-nothing; docket fsck reads all that a directory holds.
+waited for longer than 5 seconds, and who does not answer is "not reached": a FAIL of the
+URL that was given, and of a certificate that has expired. It changes nothing; docket fsck reads all that a directory holds.
 
 Exit status: 0 without a FAIL, 1 with one.`,
 		Example: `  docket doctor --dir ledger https://docket.ocr.example
@@ -51,6 +51,7 @@ Exit status: 0 without a FAIL, 1 with one.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				d.url = strings.TrimRight(args[0], "/")
+				d.asked = d.url
 			}
 			return d.run(c.Context())
 		},
@@ -72,7 +73,8 @@ Exit status: 0 without a FAIL, 1 with one.`,
 type doctor struct {
 	app                      *app
 	dir, trust, witness, url string
-	minFree                  int64 // megabytes
+	asked                    string // the URL that was given, which is to answer
+	minFree                  int64  // megabytes
 	asJSON                   bool
 
 	policy    *proof.Policy // of the ledger's newest charter, as far as it is known
@@ -460,7 +462,11 @@ func (d *doctor) lookAtPolicy() {
 func (d *doctor) lookAtServer(ctx context.Context, url string) []time.Duration {
 	p, err := d.ask(ctx, url+"/checkpoint")
 	if err != nil {
-		d.say(pointWarn, "ledger "+url, "look whether it runs, and whether this machine may reach it", "not reached: %v", err)
+		verdict := pointWarn
+		if url == d.asked { // who names a URL expects it to answer
+			verdict = pointFail
+		}
+		d.notReached(verdict, "ledger "+url, "look whether it runs, and whether this machine may reach it", err)
 		return nil
 	}
 	d.lookAtCertificate("ledger "+url, p)
@@ -505,6 +511,15 @@ func skewOf(p probe) []time.Duration {
 // expiresSoon is how long before its end a certificate is warned of.
 const expiresSoon = 30 * 24 * time.Hour
 
+// notReached says why somebody did not answer; a certificate that has expired keeps everybody
+// out.
+func (d *doctor) notReached(verdict, subject, do string, err error) {
+	if hasExpired(err) {
+		verdict, do = pointFail, "whoever runs it renews the certificate: docket takes up renewed files within a minute"
+	}
+	d.say(verdict, subject, do, "not reached: %v", err)
+}
+
 func (d *doctor) lookAtCertificate(subject string, p probe) {
 	if p.expires.IsZero() {
 		return
@@ -548,7 +563,7 @@ func (d *doctor) lookAtWitnesses(ctx context.Context) (skews []time.Duration) {
 	for _, a := range all {
 		subject := "witness " + a.name
 		if a.err != nil {
-			d.say(pointWarn, subject, "ask its operator; without a quorum nothing is published", "not reached: %v", a.err)
+			d.notReached(pointWarn, subject, "ask its operator; without a quorum nothing is published", a.err)
 			continue
 		}
 		d.lookAtCertificate(subject, a.probe)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -139,6 +140,8 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitNotYet, "run the same command again, or with " + anotherSource
 	case errors.As(err, &elsewhere):
 		return exitRefused, "if that is where it is now, and its operator says so, give that URL in place of the old one, or with --ledger where the command names none: " + elsewhere.To
+	case hasExpired(err):
+		return exitRefused, "the server's certificate has expired, or this machine's clock is wrong: tell its operator, or compare the clock"
 	case errors.As(err, &cert):
 		return exitRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -287,4 +290,10 @@ func failureJSONOf(err error, status int, words, next string) failureJSON {
 		}
 	}
 	return f
+}
+
+// hasExpired reports whether a server was not believed because its certificate has expired.
+func hasExpired(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }

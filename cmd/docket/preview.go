@@ -337,6 +337,12 @@ func (g *baseState) changes(ctx context.Context, st *record.Statement) ([]string
 	} else if err != nil {
 		return nil, err
 	}
+	if d, err := v.Designation(st.Thread, time.Now()); err == nil && st.Kind == record.KindRevocation {
+		return []string{
+			fmt.Sprintf("revokes the designation of %s, which is %s", d.Name, d.Status),
+			"a revocation is final: what it lifts cannot be reinstated",
+		}, nil
+	}
 	// A later record on a request to disclose leaves out the terms, which stand.
 	if old.Kind != st.Kind || st.Kind == record.KindDisclosureRequest || g.trust == nil {
 		return []string{fmt.Sprintf("follows %s %s record at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, formatTime(old.Admitted))}, nil
