@@ -1,36 +1,98 @@
 package demo
 
 import (
+	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"time"
+	"strings"
 
+	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-const timeZone = "America/New_York"
-
-// scenarioDates are computed from today, so that the story is always about now.
-type scenarioDates struct {
-	today, from, until, due, windDown record.Date
-	year                              int
+// admitCharter writes, signs and admits the charter. It is the one record that does not
+// go over HTTP: there is no server before there is a ledger.
+func (s *scenario) admitCharter(ctx context.Context) (err error) {
+	s.printLine("")
+	s.printLine("authority")
+	if s.dates, err = newScenarioDates(s.now); err != nil {
+		return err
+	}
+	c := s.newCharter()
+	subject, doc, err := s.document("charter.txt", c.Name+"\n\nCharter of the ledger "+origin+".\n")
+	if err != nil {
+		return err
+	}
+	env, err := s.sign(ctx, &record.Statement{Kind: c.Kind(), Subject: subject, Predicate: c,
+		Common: record.Common{Thread: "charter", Issuer: record.Authority, Document: doc}}, "root-root-1", "root-root-2", "root-root-3")
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.node.Admit(ctx, env); err != nil {
+		return err
+	}
+	s.ledger = record.IDOf(env.Payload)
+	s.heads["charter"] = s.ledger
+	r, err := s.client.Receipt(ctx, s.ledger, client.SinglePolicy{Only: s.policy})
+	if err != nil {
+		return err
+	}
+	if err := s.saveReceipt("charter", r); err != nil {
+		return err
+	}
+	s.printStep("#0", "charter", "Office of Cloud Restrictions, 2 of 3 root keys, 3 witnesses (2 must cosign)")
+	return nil
 }
 
-func newScenarioDates(now time.Time) (scenarioDates, error) {
-	zone, err := rules1.Location(timeZone)
-	if err != nil {
-		return scenarioDates{}, err
+// enrolAndDesignate enrols all parties, tries an order with one signature, and gives
+// three.
+func (s *scenario) enrolAndDesignate(ctx context.Context) error {
+	var names []string
+	all := s.enrolments()
+	for _, e := range all {
+		st := s.statement(record.PartyThread(e.party), e.party, e.says)
+		key, err := e.says.Keys[0].Key.Key()
+		if err != nil {
+			return err
+		}
+		st.Subject.SHA256 = record.IDOf(key.DER())
+		if _, err := s.submit(ctx, "enrolment-"+e.party, st, e.sign...); err != nil {
+			return err
+		}
+		names = append(names, e.party)
 	}
-	today := rules1.DateIn(now, zone)
-	from := today.AddDays(190)
-	return scenarioDates{
-		today: today, from: from, until: from.Add(record.Period{Years: 1}).AddDays(-1),
-		due: today.AddDays(46), windDown: from.AddDays(-17), year: today.Year,
-	}, nil
+	names[0] = "authority (3 officers)"
+	s.printStep(fmt.Sprintf("#1-%d", len(all)), "enrolments", strings.Join(names, ", "))
+
+	orders := s.orders()
+	for i, o := range orders {
+		subject, doc, err := s.document("order-"+o.name+".txt", orderText(o))
+		if err != nil {
+			return err
+		}
+		st := s.statement(record.DesignationThread(o.name), record.Authority, o.says)
+		st.Subject, st.Document = subject, doc
+		if i == 0 {
+			_, err := s.send(ctx, st, "authority-officer-1")
+			s.expectRefused("designation", o.name+" with one officer's signature", err)
+		}
+		if _, err := s.submit(ctx, "designation-"+o.name, st, "authority-officer-1", "authority-officer-2"); err != nil {
+			return err
+		}
+	}
+	s.printStep("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; two officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
+
+	subject, doc, err := s.document("correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n")
+	if err != nil {
+		return err
+	}
+	st := s.statement("designation/2026-014", record.Authority, s.correction())
+	st.Subject, st.Document = subject, doc
+	if _, err := s.submit(ctx, "amendment-2026-014-1", st, "authority-officer-1", "authority-officer-2"); err != nil {
+		return err
+	}
+	s.printStep("#9", "amendment", "2026-014: registration number corrected; nobody has to answer again")
+	return nil
 }
 
 // newCharter is the constitution of the demo's ledger.
@@ -147,93 +209,6 @@ func (s *scenario) correction() *record.Amendment {
 	}
 }
 
-// certification certifies a provider's programme for this year, as far as it is over.
-func (s *scenario) certification(thread record.Thread) *record.CIPCertification {
-	accounts := record.NewOpening("/counts/foreignAccounts", "1204")
-	return &record.CIPCertification{
-		PeriodFrom: record.Date{Year: s.dates.year, Month: time.January, Day: 1}, PeriodUntil: s.dates.today,
-		Reviewed: true, UpdatedForServices: true, UpdatedForThreats: true, Compliant: true, UnverifiableResolved: true, Initial: true,
-		Counts: map[string]record.Commitment{"foreignAccounts": accounts.Commit(s.ledger, thread)},
-	}
-}
-
-// document is the fictional paper behind a record; its digest is the subject.
-func (s *scenario) document(name, text string) (record.Subject, *record.Document, error) {
-	data := []byte(text)
-	if err := s.write("documents/"+name, data); err != nil {
-		return record.Subject{}, nil, err
-	}
-	size := int64(len(data))
-	return record.Subject{Name: name, SHA256: record.IDOf(data)}, &record.Document{Name: name, MediaType: "text/plain", Bytes: &size}, nil
-}
-
 func orderText(o order) string {
 	return fmt.Sprintf("ORDER %s (fictional)\n\nOffice of Cloud Restrictions\n\n%s is subject to special measures from %s.\n", o.name, o.says.Target.Name, o.says.EffectiveFrom)
-}
-
-// keyring holds the keys of all parties of the demo, by party-holder, as it also writes
-// them, unencrypted, into one directory.
-type keyring struct {
-	dir     string
-	signers map[string]*draft.Signer
-}
-
-// partyHolders are the holders of each party, in order.
-var partyHolders = []struct {
-	party   string
-	holders []string
-}{
-	{"root", []string{"root-1", "root-2", "root-3"}},
-	{"authority", []string{"officer-1", "officer-2", "officer-3", "nightly-import"}},
-	{"acme-cloud", []string{"compliance", "ci"}},
-	{"borealis-compute", []string{"compliance", "ci"}},
-	{"cirrus-hosting", []string{"compliance"}},
-	{"delta-racks", []string{"compliance"}},
-}
-
-func newKeyring(dir string) (*keyring, error) {
-	c := &keyring{dir: dir, signers: make(map[string]*draft.Signer)}
-	for _, p := range partyHolders {
-		for _, holder := range p.holders {
-			if err := c.add(p.party + "-" + holder); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return c, nil
-}
-
-func (c *keyring) add(name string) error {
-	private, public, err := draft.GenerateKey(record.AlgEd25519, nil)
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(c.dir, name+".pem")
-	if err := os.WriteFile(file, private, 0o600); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".pub", public, 0o644); err != nil {
-		return err
-	}
-	c.signers[name], err = draft.LoadSigner(private, nil)
-	return err
-}
-
-// signer is the key of a party's holder: "authority-officer-1".
-func (c *keyring) signer(name string) (*draft.Signer, error) {
-	s := c.signers[name]
-	if s == nil {
-		return nil, fmt.Errorf("nobody in the story is called %s", name)
-	}
-	return s, nil
-}
-
-func (c *keyring) pem(name string) record.PEM { return c.signers[name].Key().PEM() }
-
-func (c *keyring) officer(party, holder string, functions ...record.KeyFunction) record.PartyKey {
-	return record.PartyKey{Key: c.pem(party + "-" + holder), Use: record.UseOfficer, Holder: holder, Functions: functions}
-}
-
-func (c *keyring) automation(party, holder string, functions ...record.KeyFunction) record.PartyKey {
-	return record.PartyKey{Key: c.pem(party + "-" + holder), Use: record.UseAutomation, Holder: holder, Functions: functions}
 }
