@@ -18,8 +18,14 @@ func (a *app) demo() *cobra.Command {
 		Use:   "demo [--once]",
 		Short: "Play the whole network on loopback, with fictional parties",
 		Long: `Plays the whole of Docket on loopback with fictional parties and throw-away keys:
-an authority restricts, providers answer, an auditor checks, and what must be
-refused is refused. It needs no set-up and takes a few seconds.
+an authority restricts, providers answer and report, a licence puts a duty off, a
+request goes unanswered and a finding cites it, an auditor checks, and what must be
+refused is refused. There is a duty of each kind. It needs no set-up and takes a few
+seconds; dates are computed from today.
+
+The day on which the request goes unanswered does not pass, since no clock is set:
+the office's second charter moves it across the date line, and its calendar is a day
+further.
 
 Afterwards the directory holds policy.txt, trust/, receipts/ and the unencrypted
 keys of everybody, and the ledger stays up until it is interrupted, so that every
@@ -32,7 +38,7 @@ anything else is left alone.`,
 			if !loopback(o.Listen) {
 				return usageError("--listen %s: the demo's keys are for anybody, so it stays on loopback", o.Listen).hint("like 127.0.0.1:8470; docket serve listens elsewhere")
 			}
-			o.Fatal = a.diskFailed
+			o.Fatal, o.Width = a.diskFailed, a.terminalWidth()
 			err := demo.Run(c.Context(), o)
 			switch {
 			case errors.Is(err, demo.ErrNotOurs):

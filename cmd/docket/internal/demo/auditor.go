@@ -19,8 +19,7 @@ import (
 
 // verifyAndAudit verifies a receipt offline, a spoilt one, and then everything.
 func (s *scenario) verifyAndAudit(ctx context.Context) error {
-	s.printLine("")
-	s.printLine("auditor")
+	s.printChapter("auditor")
 	t, err := s.openTrust(ctx)
 	if err != nil {
 		return err
@@ -40,12 +39,12 @@ func (s *scenario) verifyAndAudit(ctx context.Context) error {
 	}
 	s.printOutcome("receipt", name, "verified offline")
 	who := r.Signers[0]
-	s.printStep("", "", fmt.Sprintf("  signed by   %s, holder %s (key %s, enrolled at #%d)", who.Party, who.Holder, who.KeyID[:len("SHA256:")+6]+"…", who.Added))
+	s.printDetail("signed by", fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", who.Party, who.Holder, who.KeyID[:len("SHA256:")+6]+"…", who.Added))
 	cp := r.Published.Checkpoint()
-	s.printStep("", "", fmt.Sprintf("  on ledger   %s, index %d of %d", cp.Origin, r.Index, cp.Size))
+	s.printDetail("on ledger", fmt.Sprintf("%s, index %d of %d", cp.Origin, r.Index, cp.Size))
 	k, n := r.Policy.QuorumSize()
 	existed := r.Published.ExistedBy()
-	s.printStep("", "", fmt.Sprintf("  existed by  %s, said %s (%d of %d needed)", existed.Format("2006-01-02 15:04:05Z"), strings.Join(r.Published.SatisfiedMembers(existed), ", "), k, n))
+	s.printDetail("existed by", fmt.Sprintf("%s, said %s (%d of %d needed)", existed.Format("2006-01-02 15:04:05Z"), strings.Join(r.Published.SatisfiedMembers(existed), ", "), k, n))
 
 	_, err = client.Verify(ctx, tamper(file), t, time.Now())
 	s.expectRefused("one byte off", "the same file, tampered", err)

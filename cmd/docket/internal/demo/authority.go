@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -13,18 +14,16 @@ import (
 // admitCharter writes, signs and admits the charter. It is the one record that does not
 // go over HTTP: there is no server before there is a ledger.
 func (s *scenario) admitCharter(ctx context.Context) (err error) {
-	s.printLine("")
-	s.printLine("authority")
-	if s.dates, err = newScenarioDates(s.now); err != nil {
+	s.printChapter("authority")
+	if s.dates, err = newScenarioDates(time.Now(), zoneAtFirst); err != nil {
 		return err
 	}
-	c := s.newCharter()
-	subject, doc, err := s.document("charter.txt", c.Name+"\n\nCharter of the ledger "+origin+".\n")
-	if err != nil {
+	c := s.newCharter(zoneAtFirst)
+	st := s.statement(record.CharterThread, record.Authority, c)
+	if err := s.attachDocument(st, "charter.txt", c.Name+"\n\nCharter of the ledger "+origin+".\n"); err != nil {
 		return err
 	}
-	env, err := s.sign(ctx, &record.Statement{Kind: c.Kind(), Subject: subject, Predicate: c,
-		Common: record.Common{Thread: "charter", Issuer: record.Authority, Document: doc}}, "root-root-1", "root-root-2", "root-root-3")
+	env, err := s.sign(ctx, st, "root-root-1", "root-root-2", "root-root-3")
 	if err != nil {
 		return err
 	}
@@ -32,7 +31,7 @@ func (s *scenario) admitCharter(ctx context.Context) (err error) {
 		return err
 	}
 	s.ledger = record.IDOf(env.Payload)
-	s.heads["charter"] = s.ledger
+	s.heads[record.CharterThread] = s.ledger
 	r, err := s.client.Receipt(ctx, s.ledger, client.SinglePolicy{Only: s.policy})
 	if err != nil {
 		return err
@@ -50,13 +49,7 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	var names []string
 	all := s.enrolments()
 	for _, e := range all {
-		st := s.statement(record.PartyThread(e.party), e.party, e.says)
-		key, err := e.says.Keys[0].Key.Key()
-		if err != nil {
-			return err
-		}
-		st.Subject.SHA256 = record.IDOf(key.DER())
-		if _, err := s.submit(ctx, "enrolment-"+e.party, st, e.sign...); err != nil {
+		if err := s.enrol(ctx, e); err != nil {
 			return err
 		}
 		names = append(names, e.party)
@@ -66,12 +59,10 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 
 	orders := s.orders()
 	for i, o := range orders {
-		subject, doc, err := s.document("order-"+o.name+".txt", orderText(o))
-		if err != nil {
+		st := s.statement(record.DesignationThread(o.name), record.Authority, o.says)
+		if err := s.attachDocument(st, "order-"+o.name+".txt", orderText(o)); err != nil {
 			return err
 		}
-		st := s.statement(record.DesignationThread(o.name), record.Authority, o.says)
-		st.Subject, st.Document = subject, doc
 		if i == 0 {
 			_, err := s.send(ctx, st, "authority-officer-1")
 			s.expectRefused("designation", o.name+" with one officer's signature", err)
@@ -82,12 +73,10 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	}
 	s.printStep("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; two officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
 
-	subject, doc, err := s.document("correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n")
-	if err != nil {
+	st := s.statement("designation/2026-014", record.Authority, s.correction())
+	if err := s.attachDocument(st, "correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n"); err != nil {
 		return err
 	}
-	st := s.statement("designation/2026-014", record.Authority, s.correction())
-	st.Subject, st.Document = subject, doc
 	if _, err := s.submit(ctx, "amendment-2026-014-1", st, "authority-officer-1", "authority-officer-2"); err != nil {
 		return err
 	}
@@ -95,8 +84,20 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	return nil
 }
 
-// newCharter is the constitution of the demo's ledger.
-func (s *scenario) newCharter() *record.Charter {
+// enrol enrols a party. Its first key is what the record is about.
+func (s *scenario) enrol(ctx context.Context, e enrolment) error {
+	st := s.statement(record.PartyThread(e.party), e.party, e.says)
+	key, err := e.says.Keys[0].Key.Key()
+	if err != nil {
+		return err
+	}
+	st.Subject.SHA256 = record.IDOf(key.DER())
+	_, err = s.submit(ctx, "enrolment-"+e.party, st, e.sign...)
+	return err
+}
+
+// newCharter is the constitution of the demo's ledger, in which days end by that time zone.
+func (s *scenario) newCharter(timeZone string) *record.Charter {
 	var roots []record.RootKey
 	for _, holder := range []string{"root-1", "root-2", "root-3"} {
 		roots = append(roots, record.RootKey{Key: s.keyring.pem("root-" + holder), Holder: holder})
@@ -167,14 +168,7 @@ type enrolment struct {
 // orders are the three designations.
 func (s *scenario) orders() []order {
 	d := s.dates
-	days := func(target record.Target, measure, action string, conditions ...record.Condition) *record.Designation {
-		due, until, from, today := d.due, d.until, d.from, d.today
-		return &record.Designation{
-			Measure: measure, Action: action, Target: target, Program: []string{"CLOUD-1"}, Conditions: conditions,
-			DeterminedOn: &today, EffectiveFrom: &from, EffectiveUntil: &until, ResponseDue: &due,
-		}
-	}
-	kestrel := days(record.Target{
+	kestrel := d.designation(record.Target{
 		Schema: "Company", Role: "reseller", Name: "Kestrel Hosting FZ-LLC (fictional)", Country: "XB",
 		Alias: []record.Alias{
 			{Name: "Kestrel Cloud", Type: "aka"},
@@ -187,12 +181,20 @@ func (s *scenario) orders() []order {
 		record.Condition{ID: "c1", Text: "No new accounts for the target or through its resale."},
 		record.Condition{ID: "c2", Text: "Existing accounts only with identity verified within 30 days."})
 	kestrel.Findings = []string{"anonymous-resale", "no-response-to-abuse"}
-	kestria := days(record.Target{Schema: "Jurisdiction", Name: "Kestria (fictional)", Country: "XB"}, "jurisdiction", "prohibit")
+	kestria := d.designation(record.Target{Schema: "Jurisdiction", Name: "Kestria (fictional)", Country: "XB"}, "jurisdiction", "prohibit")
 	kestria.Findings = []string{"no-mutual-legal-assistance"}
-	lumen := days(record.Target{
+	lumen := d.designation(record.Target{
 		Schema: "Company", Role: "reseller", Name: "Lumen Resale GmbH (fictional)", Country: "XC", Domain: []string{"lumen-resale.example"},
 	}, "person", "prohibit")
 	return []order{{"2026-014", "Kestrel Hosting", kestrel}, {"2026-015", "Kestria (jurisdiction)", kestria}, {"2026-016", "Lumen Resale", lumen}}
+}
+
+// designation is one that is determined today. The dates are copied: each record has its own.
+func (d scenarioDates) designation(target record.Target, measure, action string, conditions ...record.Condition) *record.Designation {
+	return &record.Designation{
+		Measure: measure, Action: action, Target: target, Program: []string{"CLOUD-1"}, Conditions: conditions,
+		DeterminedOn: &d.today, EffectiveFrom: &d.from, EffectiveUntil: &d.until, ResponseDue: &d.due,
+	}
 }
 
 type order struct {

@@ -7,7 +7,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-const timeZone = "America/New_York"
+// What goes unanswered is known on the day after its last day, and the demo runs within one.
+// No clock is set for that: every instant is true. The office's calendar moves, by its second
+// charter, across the date line, as Samoa's did at the end of 2011: these two zones are 24 hours
+// apart all year, so that it is the same time of the next day.
+const (
+	zoneAtFirst   = "Pacific/Pago_Pago" // UTC-11
+	zoneAfterMove = "Pacific/Apia"      // UTC+13
+)
 
 // scenarioDates are computed from today, so that the story is always about now.
 type scenarioDates struct {
@@ -15,7 +22,8 @@ type scenarioDates struct {
 	year                              int
 }
 
-func newScenarioDates(now time.Time) (scenarioDates, error) {
+// newScenarioDates are those of an instant in a time zone.
+func newScenarioDates(now time.Time, timeZone string) (scenarioDates, error) {
 	zone, err := rules1.Location(timeZone)
 	if err != nil {
 		return scenarioDates{}, err

@@ -1,7 +1,10 @@
 // Package demo plays the whole of Docket on loopback, with fictional parties and
-// throw-away keys: an authority restricts, providers answer, an auditor checks, and
-// what must be refused is refused. Everything goes over HTTP through the same client
-// that every user has; the demo has no other access.
+// throw-away keys: an authority restricts, providers answer and report, a licence puts a
+// duty off, a request goes unanswered and is cited, an auditor checks, and what must be
+// refused is refused. Everything goes over HTTP through the same client that every user has;
+// the demo has no other access, and no clock but the machine's. A file is a chapter; where a
+// chapter comes is said in runSteps. What is new comes after what is old, so that the indexes
+// which README names stay.
 package demo
 
 import (
@@ -14,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -23,6 +25,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 	"github.com/seed-53cf897a/docket/server"
 )
 
@@ -32,6 +35,7 @@ type Options struct {
 	Listen string    // loopback address
 	Once   bool      // end after the story, not with the context
 	Out    io.Writer // the story
+	Width  int       // of the terminal that Out is; 0: lines are not wrapped
 	Docket string    // how the binary is called, for what to do next
 
 	Fatal func(reason string) // ends the process when the state of a disk is unknown
@@ -60,7 +64,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", o.Listen, err)
 	}
-	s := &scenario{out: o.Out, dir: o.Dir, docket: o.Docket, fatal: o.Fatal, url: "http://" + l.Addr().String(), now: time.Now()}
+	s := &scenario{out: o.Out, width: o.Width, dir: o.Dir, docket: o.Docket, fatal: o.Fatal, url: "http://" + l.Addr().String()}
 	return s.run(ctx, l, o.Once)
 }
 
@@ -116,19 +120,20 @@ func resetDir(dir string) error {
 // scenario is one demo being played.
 type scenario struct {
 	out    io.Writer
+	width  int
 	dir    string
 	docket string // how the binary is called
 	fatal  func(reason string)
 	url    string
-	now    time.Time
 
 	keyring *keyring
 	node    *node.Node
 	client  *client.Client
 	policy  *proof.Policy
 	ledger  record.ID
-	dates   scenarioDates
 	heads   map[record.Thread]record.ID // newest record by thread
+
+	dates, datesAfterMove scenarioDates
 
 	keys         node.Keys
 	witnessNodes []*witnessNode // three witnesses
@@ -206,8 +211,17 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 	if err := s.writePolicy(keys); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{s.admitCharter, s.enrolAndDesignate, s.respond, s.verifyAndAudit, s.printDuties, s.printWitnesses} {
-		if err := part(ctx); err != nil {
+	for _, chapter := range []func(context.Context) error{
+		s.admitCharter, s.enrolAndDesignate, // authority
+		s.respond,           // providers
+		s.report,            // what else they report
+		s.license,           // a licence
+		s.requestDisclosure, // a request that nobody answers
+		s.verifyAndAudit,    // auditor
+		s.printDuties,
+		s.printWitnesses,
+	} {
+		if err := chapter(ctx); err != nil {
 			return fmt.Errorf("the demo could not go on: %w", err)
 		}
 	}
@@ -217,7 +231,10 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 		return fmt.Errorf("%d things are not as they should be; %d records, %d receipts", s.unexpected, size, s.receipts)
 	}
 	s.printLine("ok: %d records, %d receipts, %d refusals as they should be", size, s.receipts, s.refusals)
-	s.printLine("next: %s verify --trust %s %s", s.docket, filepath.Join(s.dir, "trust"), filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
+	trust := filepath.Join(s.dir, "trust")
+	s.printLine("next: %s verify --trust %s %s", s.docket, trust, filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
+	s.printLine("      %s show --trust %s 2026-017", s.docket, trust)
+	s.printLine("      %s duties --trust %s --party acme-cloud", s.docket, trust)
 	return nil
 }
 
@@ -237,6 +254,27 @@ func (s *scenario) writePolicy(keys node.Keys) error {
 
 func (s *scenario) write(name string, data []byte) error {
 	return os.WriteFile(filepath.Join(s.dir, name), data, 0o644)
+}
+
+// ask asks the copy of the register, brought up to date.
+func (s *scenario) ask(ctx context.Context, question func(*view.View) error) error {
+	t, err := s.openTrust(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	reg, err := t.Register()
+	if err != nil {
+		return err
+	}
+	v, err := view.Latest(reg)
+	if err != nil {
+		return err
+	}
+	if err := question(v); err != nil {
+		return err
+	}
+	return t.Close()
 }
 
 func (s *scenario) trustDir() string { return filepath.Join(s.dir, "trust") }

@@ -3,51 +3,75 @@ package demo
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-// printDuties says who has not answered, and what is in force.
+// printDuties tells what is owed, a duty or two of each kind, and what is in force.
 func (s *scenario) printDuties(ctx context.Context) error {
-	t, err := s.openTrust(ctx)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	reg, err := t.Register()
-	if err != nil {
-		return err
-	}
-	v, err := view.Latest(reg)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	s.printLine("who has not answered 2026-014 (due %s)", s.dates.due)
-	var open []string
-	err = v.Duties(view.DutyFilter{Designation: "2026-014", Kind: view.DutyRespond, State: view.DutyOpen}, now, func(d view.Duty) bool {
-		open = append(open, d.Party)
-		return true
+	s.printChapter("who owes what, and by when (of each kind a duty or two)")
+	return s.ask(ctx, func(v *view.View) error {
+		now := time.Now()
+		for _, t := range []struct {
+			kind  view.DutyKind
+			party string
+			about string // of a designation: its name
+			state view.DutyState
+			words string
+		}{
+			{view.DutyRespond, "cirrus-hosting", "2026-014", view.DutyOpen, "2026-014"},
+			{view.DutyRespond, "delta-racks", "2026-014", view.DutyOpen, "2026-014 (licensed)"},
+			{view.DutyConclude, "acme-cloud", "2026-014", view.DutyOpen, "2026-014, to wind down"},
+			{view.DutyCertify, "acme-cloud", "", view.DutyOpen, "the next year"},
+			{view.DutyCustomerLog, "acme-cloud", "", view.DutyOpen, "the log as it grew"},
+			{view.DutyAbuseReport, "borealis-compute", "", view.DutyOpen, "the next month"},
+			{view.DutyReseller, "acme-cloud", "", view.DutyOpen, "juniper-resale, anew"},
+			{view.DutyAITrainingReport, "acme-cloud", "", view.DutyMet, "training run 1"},
+			{view.DutyDisclose, "borealis-compute", "", view.DutyMet, "request 2026-001"},
+			{view.DutyDisclose, "cirrus-hosting", "", view.DutyOverdue, "request 2026-002"},
+		} {
+			state := "NOT " + string(t.state)
+			err := v.Duties(view.DutyFilter{Party: t.party, Designation: t.about, Kind: t.kind, State: t.state}, now, func(d view.Duty) bool {
+				switch {
+				case d.State == view.DutyMet:
+					state = fmt.Sprintf("met %s", d.MetOn)
+				case d.State == view.DutyOpen:
+					state = fmt.Sprintf("by %s", d.Due)
+				default:
+					state = string(d.State)
+				}
+				return false
+			})
+			if err != nil {
+				return err
+			}
+			if state == "NOT "+string(t.state) {
+				s.unexpected++
+			}
+			s.printDuty(string(t.kind), t.party, state, t.words)
+		}
+
+		inForce, announced, err := countDesignations(v, now)
+		if err != nil {
+			return err
+		}
+		later := now.AddDate(0, 0, 191) // when the last of the orders takes effect
+		then, _, err := countDesignations(v, later)
+		if err != nil {
+			return err
+		}
+		s.printLine("  in force: today %d of %d orders, on %s %d", inForce, inForce+announced, s.datesAfterMove.from, then)
+		if inForce != 0 || announced != 4 || then != 4 {
+			s.unexpected++
+		}
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	s.printStep("", "open", strings.Join(open, ", "))
-	inForce, announced, err := countDesignations(v, now)
-	if err != nil {
-		return err
-	}
-	then, _, err := countDesignations(v, time.Date(s.dates.from.Year, s.dates.from.Month, s.dates.from.Day, 17, 0, 0, 0, time.UTC))
-	if err != nil {
-		return err
-	}
-	s.printStep("", "in force", fmt.Sprintf("today %d (announced %d); on %s %d", inForce, announced, s.dates.from, then))
-	if len(open) != 2 || inForce != 0 || announced != 3 || then != 3 {
-		s.unexpected++
-	}
-	return t.Close()
+}
+
+// printDuty prints a row of the table of duties, which fits into 80 columns.
+func (s *scenario) printDuty(kind, party, state, words string) {
+	s.printWrapped(fmt.Sprintf("  %-20s%-18s%-16s", kind, party, state), words)
 }
 
 func countDesignations(v *view.View, at time.Time) (inForce, announced int, err error) {

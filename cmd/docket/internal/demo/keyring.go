@@ -27,6 +27,7 @@ var partyHolders = []struct {
 	{"borealis-compute", []string{"compliance", "ci"}},
 	{"cirrus-hosting", []string{"compliance"}},
 	{"delta-racks", []string{"compliance"}},
+	{"juniper-resale", []string{"compliance"}},
 }
 
 func newKeyring(dir string) (*keyring, error) {

@@ -9,10 +9,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// respond answer; one sends twice, one signs for another.
+// respond lets two answer; one sends twice, one signs for another.
 func (s *scenario) respond(ctx context.Context) error {
-	s.printLine("")
-	s.printLine("providers")
+	s.printChapter("providers")
 	windDown := s.dates.windDown
 	acme := s.response("acme-cloud", &record.Response{Status: "winding-down", WindDownBy: &windDown, Conditions: []string{"c1"}})
 	sent, err := s.submit(ctx, "response-2026-014-acme-cloud", acme, "acme-cloud-ci")
@@ -28,8 +27,7 @@ func (s *scenario) respond(ctx context.Context) error {
 	s.printStep("#11", "response", "borealis-compute on 2026-014: no-relationship")
 
 	form := s.statement("cip/acme-cloud", "acme-cloud", s.certification("cip/acme-cloud"))
-	salt := record.NewOpening("/subject", record.IDOf([]byte("the form stays private")).String())
-	if form.Subject.SHA256, err = record.ParseID(salt.Commit(s.ledger, "cip/acme-cloud").Commit); err != nil {
+	if err := s.commitSubject(form, "the form stays private"); err != nil {
 		return err
 	}
 	if err := s.witnessNodes[1].stop(); err != nil { // what follows goes without this witness

@@ -21,6 +21,22 @@ func (s *scenario) statement(thread record.Thread, issuer string, p record.Predi
 	return st
 }
 
+// attachDocument writes the fictional paper behind a record; its digest is the subject.
+func (s *scenario) attachDocument(st *record.Statement, name, text string) error {
+	data := []byte(text)
+	size := int64(len(data))
+	st.Subject = record.Subject{Name: name, SHA256: record.IDOf(data)}
+	st.Document = &record.Document{Name: name, MediaType: "text/plain", Bytes: &size}
+	return s.write(filepath.Join("documents", name), data)
+}
+
+// commitSubject makes a paper that stays private the subject, by a commitment to its digest.
+func (s *scenario) commitSubject(st *record.Statement, text string) (err error) {
+	opening := record.NewOpening("/subject", record.IDOf([]byte(text)).String())
+	st.Subject.SHA256, err = record.ParseID(opening.Commit(s.ledger, st.Thread).Commit)
+	return err
+}
+
 // sign makes the envelope of a statement, issued now.
 func (s *scenario) sign(ctx context.Context, st *record.Statement, names ...string) (record.Envelope, error) {
 	st.IssuedAt = time.Now().UTC().Truncate(time.Second)
@@ -77,14 +93,4 @@ func (s *scenario) submit(ctx context.Context, name string, st *record.Statement
 func (s *scenario) saveReceipt(name string, r *client.Receipt) error {
 	s.receipts++
 	return s.write(filepath.Join("receipts", name+proof.ReceiptSuffix), r.Text)
-}
-
-// document is the fictional paper behind a record; its digest is the subject.
-func (s *scenario) document(name, text string) (record.Subject, *record.Document, error) {
-	data := []byte(text)
-	if err := s.write("documents/"+name, data); err != nil {
-		return record.Subject{}, nil, err
-	}
-	size := int64(len(data))
-	return record.Subject{Name: name, SHA256: record.IDOf(data)}, &record.Document{Name: name, MediaType: "text/plain", Bytes: &size}, nil
 }

@@ -125,7 +125,7 @@ func (s *scenario) policyLines() string {
 // printWitnesses tells how it went without one of them, and lets the operator's key sign
 // a second history.
 func (s *scenario) printWitnesses(ctx context.Context) error {
-	s.printLine("witnesses")
+	s.printChapter("witnesses")
 	alone := s.sentWithoutW2.receipt.Published()
 	who := alone.SatisfiedMembers(alone.LastCosignedAt())
 	if !slices.Equal(who, []string{"w1", "w3"}) {
@@ -154,8 +154,9 @@ func (s *scenario) printWitnesses(ctx context.Context) error {
 		return err
 	}
 	s.printOutcome("fork", "the operator's key signs a second history", "refused by "+strings.Join(refusers, ", ")+"; evidence in "+filepath.Join(s.dir, "evidence"))
-	s.printStep("", "", "  gossip      w2, back and never asked, was handed the second history and holds the proof")
-	s.printStep("", "", "  proven      "+view.String())
+	s.printDetail("gossip", "w2, back and never asked, was handed the second history and holds the proof")
+	proven, _, _ := strings.Cut(view.String(), ": roots ")
+	s.printDetail("proven", proven)
 	return s.acknowledgeEvidence()
 }
 
@@ -261,6 +262,6 @@ func (s *scenario) acknowledgeEvidence() error {
 			}
 		}
 	}
-	s.printStep("", "", "  decided by  a person at each witness; until then they cosign nothing more of this log (here the demo decides at once)")
+	s.printDetail("decided by", "a person at each witness, before it cosigns this log again (here the demo decides at once)")
 	return nil
 }

@@ -1,0 +1,106 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// customerLogOrigin is the name of a provider's private log.
+const customerLogOrigin = "acme-cloud.example/customers"
+
+// report files what providers report beside their answers, one record of each kind. Each opens
+// the duty to do it again, but for the training run, which was reported in time.
+func (s *scenario) report(ctx context.Context) error {
+	s.printChapter("what else they report (the papers stay private, only hashes are public)")
+	if err := s.reportReseller(ctx); err != nil {
+		return err
+	}
+
+	commits, err := s.customerLog()
+	if err != nil {
+		return err
+	}
+	if _, err := s.submit(ctx, "customer-log-acme-cloud", commits, "acme-cloud-ci"); err != nil {
+		return err
+	}
+	s.printStep("#15", "customer log", fmt.Sprintf("acme-cloud shows the root of its private log, %d entries that now stand", len(customerEvents)))
+
+	today := s.dates.today
+	abuse := s.statement(record.AbuseThread("borealis-compute"), "borealis-compute", &record.AbuseReport{
+		PeriodFrom: record.Date{Year: today.Year, Month: today.Month, Day: 1}, PeriodUntil: today, Band: "0",
+	})
+	abuse.Subject.SHA256 = record.IDOf(nil) // of an empty batch
+	if _, err := s.submit(ctx, "abuse-report-borealis-compute", abuse, "borealis-compute-ci"); err != nil {
+		return err
+	}
+	s.printStep("#16", "abuse report", "borealis-compute: no complaint came this month, and it says so")
+
+	run := s.statement(record.AITrainingThread("run-1", "acme-cloud"), "acme-cloud", &record.AITrainingReport{KnownOn: today.AddDays(-3), Threshold: "more than 10^26 operations"})
+	if err := s.commitSubject(run, "Report on training run 1 (fictional)\n"); err != nil {
+		return err
+	}
+	if _, err := s.submit(ctx, "ai-training-report-run-1", run, "acme-cloud-ci"); err != nil {
+		return err
+	}
+	s.printStep("#17", "AI training", "acme-cloud: a customer trains a large model, known for 3 days")
+	return nil
+}
+
+// reportReseller enrols a reseller, whom its provider sponsors, and says that its identity
+// checks were verified today.
+func (s *scenario) reportReseller(ctx context.Context) error {
+	const reseller = "juniper-resale"
+	joins := enrolment{
+		party: reseller,
+		says: &record.Enrolment{
+			LegalName: "Juniper Resale SARL (fictional)", Country: "XC", Roles: []record.Role{record.RoleReseller},
+			Keys: []record.PartyKey{s.keyring.officer(reseller, "compliance")}, Contact: "compliance@" + reseller + ".example",
+		},
+		sign: []string{reseller + "-compliance", "acme-cloud-compliance"},
+	}
+	if err := s.enrol(ctx, joins); err != nil {
+		return err
+	}
+	s.printStep("#13", "enrolment", reseller+", a reseller; acme-cloud sponsors it")
+
+	today, yes := s.dates.today, true
+	st := s.statement(record.ResellerThread(reseller, "acme-cloud"), "acme-cloud", &record.ResellerReport{
+		Provider: "acme-cloud", Status: record.ResellerActive, CIPInPlace: &yes, VerifiedAt: &today,
+	})
+	if err := s.commitSubject(st, "How Juniper Resale identifies its customers (fictional)\n"); err != nil {
+		return err
+	}
+	if _, err := s.submit(ctx, "reseller-"+reseller, st, "acme-cloud-compliance", reseller+"-compliance"); err != nil {
+		return err
+	}
+	s.printStep("#14", "reseller", "acme-cloud verified how "+reseller+" identifies its customers; both sign")
+	return nil
+}
+
+// customerEvents are what acme-cloud's private log holds. Of these only the root is published.
+var customerEvents = [][]byte{[]byte("customer 1 identified"), []byte("customer 2 identified"), []byte("customer 1 left")}
+
+// customerLog publishes the first checkpoint of a private log, under a key of that log.
+func (s *scenario) customerLog() (*record.Statement, error) {
+	secret, vkey, err := proof.GenerateKey(proof.Ed25519, customerLogOrigin)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := proof.ParseSigner(secret)
+	if err != nil {
+		return nil, err
+	}
+	cp := proof.Checkpoint{Origin: customerLogOrigin, Size: uint64(len(customerEvents)), Root: rootOf(customerEvents)}
+	signed, err := proof.SignCheckpoint(cp, signer)
+	if err != nil {
+		return nil, err
+	}
+	st := s.statement(record.CustomerLogThread("acme-cloud"), "acme-cloud", &record.CustomerLog{
+		Origin: cp.Origin, Size: int64(cp.Size), Checkpoint: string(signed.Note()), PeriodUntil: s.dates.today, VKey: vkey,
+	})
+	st.Subject.SHA256 = record.ID(cp.Root)
+	return st, nil
+}
