@@ -23,9 +23,9 @@ request goes unanswered and a finding cites it, an auditor checks, and what must
 refused is refused. There is a duty of each kind. It needs no set-up and takes a few
 seconds; dates are computed from today.
 
-The day on which the request goes unanswered does not pass, since no clock is set:
-the office's second charter moves it across the date line, and its calendar is a day
-further.
+A request is called unanswered on the day after its last one. The demo waits for no
+day and sets no clock: by its second charter the office moves across the date line,
+and its calendar is a day further.
 
 Afterwards the directory holds policy.txt, trust/, receipts/ and the unencrypted
 keys of everybody, and the ledger stays up until it is interrupted, so that every

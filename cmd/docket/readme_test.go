@@ -41,10 +41,10 @@ var readmeShows = map[string][]string{
 		"those who are ready make the quorum", "consistent; 0 entries that should not be there", "8 of 8 verified",
 	},
 	firstScreen: {"issuer acme-cloud", "entry is not in the tree it claims"},
-	"Authority": {"2 officers needed, 1 signed (officer-1)", "complete: enough have signed", "opens 4 duties to respond, due 2029-12-31"},
-	"Provider":  {"response on response/2026-016/acme-cloud", "answer.chain.tlog-proof: verified"},
-	"Auditor":   {"consistent; 0 entries that should not be there", "13 of 13 verified"},
-	"Witness":   {"proven: docket.demo.example/1 signed two trees of 13 entries"},
+	"Authority": {"2 officers needed, 1 signed (officer-1)", "complete: enough have signed", "opens 4 duties to respond, due 2029-12-31", "asks         cirrus-hosting, by mlat", "findings: [no-mutual-legal-assistance]"},
+	"Provider":  {"overdue", "response on response/2026-016/acme-cloud", "answer.chain.tlog-proof: verified"},
+	"Auditor":   {"consistent; 0 entries that should not be there", "25 of 25 verified"},
+	"Witness":   {"proven: docket.demo.example/1 signed two trees of 25 entries"},
 }
 
 // TestReadme follows README word for word, at a terminal, as a newcomer would: what stands
