@@ -71,7 +71,7 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 			return err
 		}
 	}
-	s.printStep("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; two officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
+	s.printStep("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; 2 officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
 
 	st := s.statement("designation/2026-014", record.Authority, s.correction())
 	if err := s.attachDocument(st, "correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n"); err != nil {

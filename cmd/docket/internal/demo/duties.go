@@ -61,7 +61,7 @@ func (s *scenario) printDuties(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.printLine("  in force: today %d of %d orders, on %s %d", inForce, inForce+announced, s.datesAfterMove.from, then)
+		s.printLine("  in force: %d of %d orders today, %d on %s", inForce, inForce+announced, then, s.datesAfterMove.from)
 		if inForce != 0 || announced != 4 || then != 4 {
 			s.unexpected++
 		}

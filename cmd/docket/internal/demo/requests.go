@@ -28,10 +28,14 @@ func (s *scenario) requestDisclosure(ctx context.Context) error {
 		return err
 	}
 	s.printStep("#20", "answer", fmt.Sprintf("borealis-compute handed over %d entries, encrypted; their digest is public", entries))
-	if asked, err = s.requestAssistance(ctx, "2026-002", "cirrus-hosting", "XD", s.dates.today); err != nil {
+	now, err := newScenarioDates(time.Now(), zoneAtFirst) // the story may have begun before midnight
+	if err != nil {
 		return err
 	}
-	s.printStep("#21", "request", fmt.Sprintf("2026-002 asks XD to let cirrus-hosting disclose, by today, %s", s.dates.today))
+	if asked, err = s.requestAssistance(ctx, "2026-002", "cirrus-hosting", "XD", now.today); err != nil {
+		return err
+	}
+	s.printStep("#21", "request", fmt.Sprintf("2026-002 asks XD to let cirrus-hosting disclose, by today, %s", now.today))
 
 	says := func() *record.Statement {
 		return s.statement(record.RequestThread("2026-002"), record.Authority, &record.DisclosureRequest{Status: record.RequestUnanswered})

@@ -262,6 +262,6 @@ func (s *scenario) acknowledgeEvidence() error {
 			}
 		}
 	}
-	s.printDetail("decided by", "a person at each witness, before it cosigns this log again (here the demo decides at once)")
+	s.printDetail("decided by", "a person at each witness before it cosigns again (here the demo decides at once)")
 	return nil
 }
