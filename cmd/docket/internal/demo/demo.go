@@ -120,7 +120,7 @@ func resetDir(dir string) error {
 // scenario is one demo being played.
 type scenario struct {
 	out    io.Writer
-	width  int
+	width  int // of the terminal; 0: not known
 	dir    string
 	docket string // how the binary is called
 	fatal  func(reason string)
@@ -187,7 +187,7 @@ func (s *scenario) run(ctx context.Context, l net.Listener, once bool) error {
 	told := s.runSteps(ctx, keys)
 	if told == nil && !once {
 		s.printLine("")
-		s.printLine("the ledger stays up at %s (its pages are for a browser), its metrics at http://%s/metrics; interrupt to end it", s.url, metrics.Addr())
+		s.printWrapped("", fmt.Sprintf("the ledger stays up at %s (its pages are for a browser), its metrics at http://%s/metrics; interrupt to end it", s.url, metrics.Addr()))
 		select {
 		case <-ctx.Done():
 		case err := <-served:
@@ -228,7 +228,7 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 	s.printLine("")
 	size := s.node.Ledger.Published().Checkpoint().Size
 	if s.unexpected > 0 || s.receipts != int(size) {
-		return fmt.Errorf("%d things are not as they should be; %d records, %d receipts", s.unexpected, size, s.receipts)
+		return fmt.Errorf("not as it should be: %d of what was told; %d records, %d receipts", s.unexpected, size, s.receipts)
 	}
 	s.printLine("ok: %d records, %d receipts, %d refusals as they should be", size, s.receipts, s.refusals)
 	trust := filepath.Join(s.dir, "trust")
