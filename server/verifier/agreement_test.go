@@ -3,10 +3,12 @@ package verifier
 import (
 	"bytes"
 	"context"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -421,6 +423,20 @@ func hostileSignatures(t *testing.T, c cast, leaves [][]byte) (all []trial) {
 	add("S + L", larger)
 	add("zeros", make([]byte, 64))
 	add("R the neutral point, S zero", append([]byte{1}, make([]byte, 63)...))
+	// Whoever has the key can make one with r = 0: R is of small order, and the equation holds.
+	neutral := append([]byte{1}, make([]byte, 31)...)
+	secret := sha512.Sum512(c.log.ed.Seed())
+	secret[0], secret[31] = secret[0]&248, secret[31]&127|64
+	challenge := sha512.Sum512(slices.Concat(neutral, c.log.raw, cp.Body()))
+	number := func(little []byte) *big.Int {
+		little = bytes.Clone(little)
+		slices.Reverse(little)
+		return new(big.Int).SetBytes(little)
+	}
+	s := new(big.Int).Mul(number(challenge[:]), number(secret[:32]))
+	scalar := s.Mod(s, number(order)).FillBytes(make([]byte, 32))
+	slices.Reverse(scalar)
+	add("R the neutral point, and the equation holds", append(neutral, scalar...))
 	add("a byte more", append(bytes.Clone(sig), 0))
 	add("a byte less", sig[:63])
 	highBit := bytes.Clone(sig)
