@@ -40,6 +40,7 @@ var pageWords = template.FuncMap{
 	"roles":    joinWords[record.Role],
 	"may":      joinWords[record.KeyFunction],
 	"warnings": joinWords[string],
+	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 }
 
 // parsePages parses each page in web with what all of them share.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/verifier"
 )
 
@@ -14,6 +15,12 @@ var (
 	checkScript    = mustRead("web/check.js")
 	checkScriptTag = entityTag(checkScript)
 )
+
+// checkLink is the link by which a page has a record checked, and what it calls that.
+type checkLink struct {
+	Record record.ID
+	What   string
+}
 
 // verifyPage serves verify.html, the same bytes as the file that people keep.
 func (s *Server) verifyPage(x *request) error {
