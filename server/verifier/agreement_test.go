@@ -217,6 +217,11 @@ func mutations(name string, pin, file []byte) (all []trial) {
 		add("without line", i, join(slices.Delete(slices.Clone(lines), i, i+1)))
 		add("twice line", i, join(slices.Insert(slices.Clone(lines), i, lines[i])))
 		add("CRLF at line", i, slices.Concat(join(lines[:i]), bytes.ReplaceAll(lines[i], []byte("\n"), []byte("\r\n")), join(lines[i+1:])))
+		if text, padded := bytes.CutSuffix(lines[i], []byte("=\n")); padded { // bits that base64 does not use
+			text = bytes.Clone(bytes.TrimSuffix(text, []byte("=")))
+			text[len(text)-1]++
+			add("stray bits in line", i, slices.Concat(join(lines[:i]), text, lines[i][len(text):], join(lines[i+1:])))
+		}
 		if i > 0 {
 			swapped := slices.Clone(lines)
 			swapped[i-1], swapped[i] = swapped[i], swapped[i-1]
@@ -597,7 +602,7 @@ func TestRandomMutationsAgree(t *testing.T) {
 	pins := [][]byte{[]byte(c.policy()), []byte(c.policyPQ()), goldenFile(t, "policy.txt"), []byte(l.Head("charter").String())}
 	alphabet := []byte("\n\r\t +=/0123456789abcxyzABCXYZ—\x00\xff{}[]\",:")
 	var trials []trial
-	for i := range 1500 {
+	for i := range 1000 {
 		file, pin := bytes.Clone(files[r.IntN(len(files))]), pins[r.IntN(len(pins))]
 		if bytes.HasPrefix(file, []byte("docket/")) {
 			pin = pins[2] // evidence takes a policy
