@@ -730,7 +730,9 @@ func queryCosts(w *world) map[string]struct {
 		"/parties":                                {1, []string{"/parties?limit=1000"}},
 		"/parties/:id":                            {5, []string{"/parties/acme-cloud", "/parties/authority", "/parties/nobody"}},
 		"/records/:id":                            {1, []string{"/records/" + id, "/records/" + long}},
+		"/verify.html":                            {0, []string{"/verify.html"}},
 		"/style.css":                              {0, []string{"/style.css"}},
+		"/check.js":                               {0, []string{"/check.js"}},
 	}
 }
 

@@ -18,9 +18,10 @@ import (
 )
 
 // The HTML pages: html/template escapes what others have signed for the place where it
-// stands, and the policy below lets a browser load nothing but our own style sheet, so
-// that a hole in the first would still run no script.
-const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// stands, and the policy below lets a browser load nothing but our own style sheet and our own
+// script files, and ask nobody but this server, so that a hole in the first would still run no
+// script of another's.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 //go:embed web
 var webFiles embed.FS
@@ -39,6 +40,7 @@ var pageWords = template.FuncMap{
 	"roles":    joinWords[record.Role],
 	"may":      joinWords[record.KeyFunction],
 	"warnings": joinWords[string],
+	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 }
 
 // parsePages parses each page in web with what all of them share.

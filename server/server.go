@@ -375,7 +375,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/parties", handle: ask(s.partiesPage), page: true},
 		{method: get, path: "/parties/:id", handle: ask(s.partyPage), page: true},
 		{method: get, path: "/records/:id", handle: ask(s.recordPage), page: true},
+		{method: get, path: "/verify.html", handle: s.verifyPage, page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
+		{method: get, path: "/check.js", handle: s.checkJS, page: true},
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/server/verifier"
 )
 
 // buildInfo says what was built: the module's version, its commit if known, the toolchain,
@@ -92,7 +94,8 @@ func (a *app) printVersion(asJSON bool) error {
 }
 
 func (a *app) version() *cobra.Command {
-	var asJSON bool
+	var asJSON, page bool
+	var out string
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this binary, its commit and what is linked",
@@ -109,12 +112,45 @@ from the file, and the lines are among those of go.sum in the commit.
     go version -m docket | awk '$1 == "dep" {print $2, $3, $4}' | LC_ALL=C sort | sha256sum
 
 Two builds of one commit with the same Go, by cmd/docket/deploy/build, are the same bytes:
-build it yourself and compare.`,
+build it yourself and compare.
+
+--verifier prints, as sha256sum does, the digest of the verify.html that is in this binary:
+the page that checks receipts in a browser, without any network. A server may send you another
+one. Compare yours, or write the page out with --out FILE, and open that from your disk:
+
+    docket version --verifier | sha256sum --check`,
 		Example: `  docket version
-  docket version --json`,
+  docket version --json
+  docket version --verifier
+  docket version --verifier --out verify.html`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.printVersion(asJSON) },
+		RunE: func(*cobra.Command, []string) error {
+			switch {
+			case !page && out != "":
+				return usageError("--out goes with --verifier").hint("docket version --verifier --out %s", out)
+			case page && asJSON:
+				return usageError("--json goes without --verifier, which prints one line")
+			case page:
+				return a.printVerifier(out)
+			}
+			return a.printVersion(asJSON)
+		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&page, "verifier", false, "print the SHA-256 of "+verifier.Name+", the page that checks receipts in a browser")
+	c.Flags().StringVar(&out, "out", "", "with --verifier: write the page to this file")
 	return c
+}
+
+// printVerifier prints the digest of verify.html, and writes the page where that is asked for.
+func (a *app) printVerifier(out string) error {
+	name := verifier.Name
+	if out != "" {
+		if err := writeNew(out, verifier.Page(), 0o644); err != nil {
+			return err
+		}
+		name = out
+	}
+	a.printf("%s  %s\n", verifier.SHA256(), name)
+	return nil
 }

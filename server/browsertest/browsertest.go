@@ -1,0 +1,165 @@
+// Package browsertest opens pages in a real browser, for tests: Chromium, headless, driven over
+// its DevTools protocol. Where there is none a test is skipped with one line.
+//
+// A page that is opened must stay quiet: an error on its console, an exception that nobody caught and a
+// request to another place than the test allows each fail the test.
+package browsertest
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds what one test does in the browser: a page that hangs fails it.
+const patience = 2 * time.Minute
+
+// commands are the names under which distributions install it.
+var commands = []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome"}
+
+// Page is one tab of a browser of its own, with nothing stored in it.
+type Page struct {
+	t       testing.TB
+	ctx     context.Context
+	allowed []string
+
+	mu     sync.Mutex // guards faults, which the browser's events write
+	faults []string
+}
+
+// Open starts a browser. allowed are the prefixes of the addresses that its pages may ask for.
+func Open(t testing.TB, allowed ...string) *Page {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser takes too long for -short")
+	}
+	path := ""
+	for _, name := range commands {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no browser here: apt-get install chromium fonts-noto-core")
+	}
+	// Without its sandbox Chromium runs as root too; it sees nothing but these pages.
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	p := &Page{t: t, ctx: ctx, allowed: allowed}
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("closing the browser: %v", err)
+		}
+		cancel()
+		for _, fault := range p.Faults() {
+			t.Error(fault)
+		}
+	})
+	p.must(chromedp.Listen(ctx, p.watch))
+	enable(p, network.Enable, network.EnableParams{})
+	enable(p, log.Enable, cdp.Empty{})
+	enable(p, runtime.Enable, cdp.Empty{})
+	return p
+}
+
+func enable[P any](p *Page, command cdp.Command[P, cdp.Empty], params P) {
+	_, err := chromedp.Call(p.ctx, command, params)
+	p.must(err)
+}
+
+func (p *Page) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatalf("in the browser: %v", err)
+	}
+}
+
+// watch notes what a page must not do.
+func (p *Page) watch(event any) {
+	fault := ""
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		for _, prefix := range p.allowed {
+			if strings.HasPrefix(e.Request.URL, prefix) {
+				return
+			}
+		}
+		fault = "the page asks for " + e.Request.URL
+	case *runtime.EventExceptionThrown:
+		fault = "on the page: " + e.ExceptionDetails.Text
+		if x := e.ExceptionDetails.Exception; x != nil {
+			fault += ": " + x.Description
+		}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError {
+			fault = "an error on the page's console"
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError {
+			fault = "on the page's console: " + e.Entry.Text
+		}
+	}
+	if fault == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = append(p.faults, fault)
+}
+
+// Faults returns what was noted so far, and forgets it: for pages that must be stopped.
+func (p *Page) Faults() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	noted := p.faults
+	p.faults = nil
+	return noted
+}
+
+// Do does these things on the page, one after another.
+func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	p.must(chromedp.Do(p.ctx, steps...))
+}
+
+// Run does one thing on the page and returns what it gives.
+func Run[T any](p *Page, action chromedp.Action[T]) T {
+	p.t.Helper()
+	result, err := chromedp.Run(p.ctx, action)
+	p.must(err)
+	return result
+}
+
+// Evaluate gives an expression's value, as JSON decodes it, once its promise is kept.
+func Evaluate[T any](p *Page, expression string) T {
+	p.t.Helper()
+	return Run(p, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// Before runs a script on every page that is opened from now on, before the page's own.
+func (p *Page) Before(script string) {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	p.must(err)
+}
+
+// Text is the text of the element that a CSS selector names, once it is seen.
+func (p *Page) Text(selector string) string {
+	p.t.Helper()
+	return Run(p, chromedp.Text(chromedp.CSS(selector), chromedp.NodeVisible))
+}
