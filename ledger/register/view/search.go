@@ -70,6 +70,42 @@ type Form struct {
 	Way    How    `json:"way"`
 }
 
+// Words tell it in a line.
+func (f Form) Words() string {
+	switch {
+	case f.Scheme == "words":
+		return fmt.Sprintf("names and identifiers with words that begin like each of “%s”", f.Value)
+	case f.Scheme == KindRecord && f.Way == HowPart:
+		return "record IDs that begin with " + f.Value
+	case f.Scheme == KindRecord:
+		return "record ID " + f.Value
+	case f.Scheme == register.SchemeThread && f.Way == HowSimilar:
+		return fmt.Sprintf("threads that differ from “%s” by a slip of the pen", f.Value)
+	case f.Scheme == register.SchemeThread:
+		return fmt.Sprintf("threads called “%s”, or beginning so", f.Value)
+	case f.Scheme == register.SchemeName && f.Way == HowSimilar:
+		return fmt.Sprintf("names similar to “%s”, in any script", f.Value)
+	case f.Scheme == register.SchemeName:
+		return fmt.Sprintf("whole names, aliases and former names: “%s”", f.Value)
+	}
+	return fmt.Sprintf("%s %s", schemeWords[f.Scheme], f.Value)
+}
+
+// schemeWords are what people call identifiers.
+var schemeWords = map[string]string{
+	register.SchemeLEI: "LEI", "registrationNumber": "registration number", register.SchemeASN: "ASN", register.SchemeDomain: "domain", "index": "index",
+}
+
+// SearchStatuses are all that a hit can have: a designation's, a party's, a licence's.
+func SearchStatuses() (all []string) {
+	for _, s := range Statuses {
+		all = append(all, string(s))
+	}
+	all = append(all, register.StandingActive, "withdrawn")
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // Found is what a search found. Nothing found means that no record among all Entries has
 // anything that is like one of the forms Compared; where More is set there is more than what
 // was looked at.
