@@ -92,11 +92,11 @@ func printableKey(key string) string {
 	}, key)
 }
 
-// CoveredBy reports whether each word of the form begins a word of the other one, by either
-// script: in writing without spaces between words any character begins one. A form without a
-// word is covered by none.
-func (f SearchForm) CoveredBy(other SearchForm) bool {
-	return covers(f.Own, other.Own) || f.Latin != f.Own && covers(f.Latin, other.Latin)
+// CoveredBy reports whether each word of the form begins a word of the other one, as both are
+// written, or only as they are in Latin letters: in writing without spaces between words any
+// character begins one. A form without a word is covered by none.
+func (f SearchForm) CoveredBy(other SearchForm) (asWritten, inLatin bool) {
+	return covers(f.Own, other.Own), covers(f.Latin, other.Latin)
 }
 
 func covers(words, text string) bool {

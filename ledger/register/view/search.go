@@ -212,10 +212,10 @@ func (v *View) Search(query string, f SearchFilter, at time.Time) (Found, error)
 	return s.answer(f), nil
 }
 
-// DidYouMean is `; did you mean "acme-cloud"?` for a text that names nothing of a family,
-// with what a search for it finds first: the name of its thread, with the family where that is
-// another. It is "" where nothing is found.
-func (v *View) DidYouMean(text string, family record.Family) (string, error) {
+// DidYouMean is `; did you mean "acme-cloud"?` for a text that names nothing of some families,
+// with what a search for it finds first, of these families if one is as sure: the name of its
+// thread, with the family where that is another. It is "" where nothing is found.
+func (v *View) DidYouMean(text string, families ...record.Family) (string, error) {
 	text, err := CleanQuery(text)
 	if err != nil {
 		return "", nil
@@ -224,18 +224,23 @@ func (v *View) DidYouMean(text string, family record.Family) (string, error) {
 	if err := s.run(); err != nil {
 		return "", err
 	}
-	found := s.answer(SearchFilter{Limit: 1})
-	if len(found.Hits) == 0 {
+	hits := s.answer(SearchFilter{}).Hits
+	if len(hits) == 0 {
 		return "", nil
 	}
-	meant := string(found.Hits[0].Thread)
-	switch h := &found.Hits[0]; {
-	case h.Kind == KindRecord:
-		meant = h.Record.String()
-	case h.Thread == record.Thread(family.Prefix()+text): // it is there, and was asked for as something else
+	own := func(h Hit) bool { return h.Kind != KindRecord && slices.Contains(families, h.Thread.Family()) }
+	best := hits[0]
+	if i := slices.IndexFunc(hits, own); i >= 0 && hits[i].How == best.How {
+		best = hits[i]
+	}
+	meant := string(best.Thread)
+	switch {
+	case best.Kind == KindRecord:
+		meant = best.Record.String()
+	case own(best) && best.Thread.Name() == text: // it is there, and was asked for as something else
 		return "", nil
-	case h.Thread.Family() == family:
-		meant = h.Thread.Name()
+	case own(best):
+		meant = best.Thread.Name()
 	}
 	return `; did you mean "` + meant + `"?`, nil
 }
@@ -367,7 +372,10 @@ func identifiersIn(text string) (ids [][2]string) {
 	if scheme, value, ok := SplitIdentifier(text); ok {
 		return [][2]string{{scheme, value}}
 	}
-	ids = append(ids, [2]string{register.SchemeName, text}, [2]string{"registrationNumber", text})
+	ids = append(ids, [2]string{register.SchemeName, text})
+	if strings.ContainsAny(text, "0123456789") {
+		ids = append(ids, [2]string{"registrationNumber", text})
+	}
 	packed := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(text))
 	if leiText.MatchString(packed) {
 		ids = append(ids, [2]string{register.SchemeLEI, packed})
@@ -600,13 +608,20 @@ func (s *search) match(thread record.Thread, similar bool) error {
 		}
 		return nil
 	}
-	for _, t := range texts {
-		form := register.SearchFormOf(t.Text)
-		if !s.form.CoveredBy(form) {
+	forms := make([]register.SearchForm, len(texts))
+	written := false // some text is covered as it is written: transliterations of it say less
+	for i, t := range texts {
+		forms[i] = register.SearchFormOf(t.Text)
+		asWritten, _ := s.form.CoveredBy(forms[i])
+		written = written || asWritten
+	}
+	for i, t := range texts {
+		asWritten, inLatin := s.form.CoveredBy(forms[i])
+		if !asWritten && (written || !inLatin) {
 			continue
 		}
 		way := HowPart
-		if t.Scheme == register.SchemeName && form.Own == s.form.Own {
+		if t.Scheme == register.SchemeName && forms[i].Own == s.form.Own {
 			way = howUsed(t.Use)
 		}
 		if err := s.add(thread, Hit{How: way, Scheme: t.Scheme, Matched: t.Text, Weak: t.Use == register.IdentifierWeak}); err != nil {
