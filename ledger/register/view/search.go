@@ -146,6 +146,7 @@ const (
 	maxSimilarRows   = 300   // of one key of similar names
 	maxSimilar       = 200   // threads that share most keys
 	maxPrefixHits    = 50    // threads and record IDs that begin so
+	maxSearchFormer  = 256   // former names of a thread
 )
 
 // ErrEmptyQuery is a search for nothing that can be compared.
@@ -638,7 +639,10 @@ func (s *search) textsOf(row *register.ThreadRow) ([]register.SearchText, error)
 	if !renamed {
 		return texts, nil
 	}
-	former, _, err := s.v.rows.FormerNames(row.Thread, name, maxFormerNames)
+	former, more, err := s.v.rows.FormerNames(row.Thread, name, maxSearchFormer)
+	if more {
+		s.more(name)
+	}
 	for _, n := range former {
 		texts = append(texts, register.SearchText{Scheme: register.SchemeName, Text: n, Use: register.IdentifierFormer})
 	}
