@@ -135,6 +135,11 @@ type SearchFilter struct {
 	After                 int // hits of the pages before
 }
 
+// SimilarFrom is the score from which on a name is found as a similar one where nobody is called
+// as was asked: lower than a hit's of screening, which it takes otherwise, since who looks for
+// somebody often knows a part of a name, and sees the others ranked below.
+const SimilarFrom screen.Score = 300_000
+
 // MaxQueryChars is how long what is looked for may be, in characters.
 const MaxQueryChars = 300
 
@@ -145,6 +150,7 @@ const (
 	maxSearchThreads = 1_000 // threads that bear the rarest
 	maxSimilarRows   = 300   // of one key of similar names
 	maxSimilar       = 200   // threads that share most keys
+	maxSimilarHits   = 20    // of these, the most similar
 	maxPrefixHits    = 50    // threads and record IDs that begin so
 	maxSearchFormer  = 256   // former names of a thread
 )
@@ -507,7 +513,7 @@ func (s *search) lookUpParts() error {
 			return err
 		}
 		for _, thread := range threads {
-			if err := s.match(thread, false); err != nil {
+			if err := s.match(thread); err != nil {
 				return err
 			}
 		}
@@ -580,8 +586,31 @@ func (s *search) lookUpSimilar() error {
 	threads := slices.SortedFunc(maps.Keys(shared), func(a, b record.Thread) int {
 		return cmp.Or(cmp.Compare(shared[b], shared[a]), cmp.Compare(a, b))
 	})
+	from := SimilarFrom
+	for _, h := range s.hits {
+		if h.How != HowPart {
+			from = screen.Threshold // somebody is called so
+		}
+	}
+	var similar []screen.Hit
 	for _, thread := range threads[:min(len(threads), maxSimilar)] {
-		if err := s.match(thread, true); err != nil {
+		if s.hits[string(thread)] != nil {
+			continue
+		}
+		texts, err := s.textsOf(thread)
+		if err != nil {
+			return err
+		}
+		if h := screen.Compare(screen.Query{Name: s.text}, subjectOf(thread, texts)); h.Score >= from {
+			similar = append(similar, h)
+		}
+	}
+	slices.SortFunc(similar, func(a, b screen.Hit) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Subject.Thread, b.Subject.Thread))
+	})
+	for _, h := range similar[:min(len(similar), maxSimilarHits)] {
+		err := s.add(record.Thread(h.Subject.Thread), Hit{How: HowSimilar, Scheme: register.SchemeName, Matched: h.Name.Text, Weak: h.Name.Use == screen.Weak, Score: h.Score})
+		if err != nil {
 			return err
 		}
 	}
@@ -589,25 +618,15 @@ func (s *search) lookUpSimilar() error {
 }
 
 // match adds a thread that bears or bore a text of which each word that is looked for begins a
-// word, or if similar a name that screening finds similar.
-func (s *search) match(thread record.Thread, similar bool) error {
-	if s.seen[thread] && !similar || s.hits[string(thread)] != nil && similar {
+// word.
+func (s *search) match(thread record.Thread) error {
+	if s.seen[thread] {
 		return nil
 	}
 	s.seen[thread] = true
-	row, err := s.v.rows.Thread(thread)
-	if err != nil || row == nil {
-		return err
-	}
-	texts, err := s.textsOf(row)
+	texts, err := s.textsOf(thread)
 	if err != nil {
 		return err
-	}
-	if similar {
-		if best := screen.Compare(screen.Query{Name: s.text}, subjectOf(texts)); best.Score >= screen.Threshold {
-			return s.add(thread, Hit{How: HowSimilar, Scheme: register.SchemeName, Matched: best.Name.Text, Weak: best.Name.Use == screen.Weak, Score: best.Score})
-		}
-		return nil
 	}
 	forms := make([]register.SearchForm, len(texts))
 	written := false // some text is covered as it is written: transliterations of it say less
@@ -633,7 +652,11 @@ func (s *search) match(thread record.Thread, similar bool) error {
 }
 
 // textsOf are the texts by which a thread is found, former names last.
-func (s *search) textsOf(row *register.ThreadRow) ([]register.SearchText, error) {
+func (s *search) textsOf(thread record.Thread) ([]register.SearchText, error) {
+	row, err := s.v.rows.Thread(thread)
+	if err != nil || row == nil {
+		return nil, err
+	}
 	texts := row.SearchTexts()
 	name, _, renamed := describe(row)
 	if !renamed {
@@ -650,8 +673,8 @@ func (s *search) textsOf(row *register.ThreadRow) ([]register.SearchText, error)
 }
 
 // subjectOf are the names of a thread, as screening compares them.
-func subjectOf(texts []register.SearchText) *screen.Subject {
-	subject := new(screen.Subject)
+func subjectOf(thread record.Thread, texts []register.SearchText) *screen.Subject {
+	subject := &screen.Subject{Thread: string(thread)}
 	for _, t := range texts {
 		if t.Scheme == register.SchemeName {
 			subject.Names = append(subject.Names, screen.Name{Text: t.Text, Use: screenUses[t.Use]})
