@@ -38,6 +38,8 @@ type keyBuilder struct{ keys []string }
 const (
 	maxKeyWords = 12 // words of a name that have keys
 	maxKey      = 64 // code points of a key
+	maxFewWords = 3
+	maxInitials = 6
 )
 
 func (b *keyBuilder) add(n *name) {
@@ -61,17 +63,21 @@ func (b *keyBuilder) add(n *name) {
 		size++
 	}
 	words := all[:size]
+	rare, lone := 0, 0
 	for i, k := range words {
 		if !k.many {
+			rare, lone = rare+1, i
 			b.put("s:", k.code, shortCode(k.code, k.sound.text))
 		}
 		for _, l := range words[i+1:] {
-			switch {
-			case k.many && l.many:
+			if k.many && l.many {
 				b.put("p:", min(k.code, l.code)+"+", max(k.code, l.code))
-			case k.many:
+			}
+			few := size <= maxFewWords
+			if k.many && (few || !l.many) {
 				b.put("m:", k.code+"+", initialOf(l.sound.text))
-			case l.many:
+			}
+			if l.many && (few || !k.many) {
 				b.put("m:", l.code+"+", initialOf(k.sound.text))
 			}
 		}
@@ -80,27 +86,61 @@ func (b *keyBuilder) add(n *name) {
 			code := codeOf(run)
 			b.put("s:", code, shortCode(code, run))
 		}
-		if size <= 2 && len(k.text) >= 3 && len(k.text) <= 5 {
+		if size <= 2 && len(k.text) >= 2 && len(k.text) <= 6 {
 			b.put("i:", k.text, "")
 		}
 	}
-	switch size {
-	case 0:
+	if size == 0 {
 		return
+	}
+	if rare == 1 || size == 1 {
+		b.putLess("d:", words[lone].code, words[lone].sound.text)
+	}
+	whole := soundOf(n.core)
+	if size <= maxFewWords {
+		b.putLess("c:", codeOf(whole), whole)
+	} else {
+		b.put("c:", codeOf(whole), "")
+	}
+	switch size {
 	case 1:
 		b.put("o:", words[0].sound.text, "")
 		b.put("f:", head(words[0].sound.text, 4), "")
 	case 2:
 		x, y := head(words[0].sound.text, 3), head(words[1].sound.text, 3)
 		b.put("q:", min(x, y)+"+", max(x, y))
-	default:
-		initials := ""
-		for _, k := range words[:min(6, size)] {
-			initials += head(k.text, 1)
-		}
-		b.put("i:", initials, "")
 	}
-	b.put("c:", codeOf(soundOf(n.core)), "")
+	if len(n.tokens) > 1 {
+		var every, some, those string // first letters: of all words, of those that are no particles, of those that matter
+		for i := range n.tokens[:min(maxInitials, len(n.tokens))] {
+			c := head(n.tokens[i].text, 1)
+			every += c
+			if n.tokens[i].kind != kindParticle {
+				some += c
+			}
+			if n.tokens[i].kind.matters() {
+				those += c
+			}
+		}
+		b.put("i:", every, "")
+		b.put("i:", some, "")
+		b.put("i:", those, "")
+	}
+}
+
+// putLess puts a code, and the code less each one of its consonants: codes that are a consonant apart have
+// one in common. Of a short code it is the sound and its letters.
+func (b *keyBuilder) putLess(kind, code, sound string) {
+	if len(code) < 4 && isASCII(sound) {
+		code = sound[:min(8, len(sound))]
+	}
+	b.put(kind, code, "")
+	if !isASCII(code) || len(code) < 3 {
+		return
+	}
+	for i := range len(code) {
+		b.put(kind, code[:i], code[i+1:])
+	}
 }
 
 func (b *keyBuilder) put(kind, key, more string) {
