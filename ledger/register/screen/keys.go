@@ -3,6 +3,7 @@ package screen
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // BlockingKeys says which names are compared at all: two are, if they have a key in common. The keys
@@ -39,7 +40,7 @@ const (
 	maxKeyWords = 12 // words of a name that have keys
 	maxKey      = 64 // code points of a key
 	maxFewWords = 3
-	maxInitials = 6
+	maxInitials = 8
 )
 
 func (b *keyBuilder) add(n *name) {
@@ -86,7 +87,7 @@ func (b *keyBuilder) add(n *name) {
 			code := codeOf(run)
 			b.put("s:", code, shortCode(code, run))
 		}
-		if size <= 2 && len(k.text) >= 2 && len(k.text) <= 6 {
+		if size <= 2 && len(k.text) >= 2 && len(k.text) <= maxInitials {
 			b.put("i:", k.text, "")
 		}
 	}
@@ -125,6 +126,15 @@ func (b *keyBuilder) add(n *name) {
 		b.put("i:", every, "")
 		b.put("i:", some, "")
 		b.put("i:", those, "")
+		if strings.Contains(n.text, "-") { // of hyphenated words once
+			apart := ""
+			for word := range strings.FieldsSeq(n.text) {
+				if w := Tokens(word); len(w) > 0 && wordTable()[w[0]].kind != kindParticle && len(apart) < maxInitials {
+					apart += head(w[0], 1)
+				}
+			}
+			b.put("i:", apart, "")
+		}
 	}
 }
 

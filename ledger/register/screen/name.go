@@ -104,6 +104,8 @@ func newToken(text string, at int, bare bool) token {
 	switch {
 	case isNumber(text):
 		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text)
+	case isOrdinal(text):
+		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text[:len(text)-2])
 	case at > 0 && romanOf(text) > 0 && (!bare || len(text) > 2 || text == "ii" || text == "iv" || text == "ix"): // Xi and Vi are names
 		t.kind, t.bits, t.number = kindNumber, 4*16, romanOf(text)
 	case len(text) == 1 && (bare && text != "y" && text != "e" || !listed):
@@ -128,7 +130,7 @@ func joinNumbers(n *name) {
 		t := n.tokens[i]
 		if v, ok := numberWordTable()[t.text]; ok && len(n.tokens) > 1 {
 			t.kind, t.bits, t.number, t.many = kindNumber, 7*16, v, true
-			if v >= 20 && i+1 < len(n.tokens) {
+			if v >= 20 && v%10 == 0 && i+1 < len(n.tokens) {
 				next := n.tokens[i+1]
 				ones, ok := numberWordTable()[next.text]
 				if !ok && len(next.text) == 1 && next.kind == kindNumber {
@@ -151,9 +153,16 @@ var numberWordTable = sync.OnceValue(func() map[string]int32 {
 	for i, w := range strings.Fields(numberWords) {
 		values[w] = int32(i)
 	}
+	for i, w := range strings.Fields(ordinals) {
+		values[w] = int32(1 + i)
+	}
 	for i, w := range strings.Fields(tens) {
 		values[w] = int32(20 + 10*i)
+		for n, ones := range strings.Fields(numberWords)[1:10] {
+			values[w+ones] = int32(20 + 10*i + n + 1)
+		}
 	}
+	values["fourty"] = 40 // as it is often written
 	return values
 })
 
@@ -164,6 +173,15 @@ func isNumber(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isOrdinal says whether a word is a number such as "44th".
+func isOrdinal(s string) bool {
+	if len(s) < 3 || !isNumber(s[:len(s)-2]) {
+		return false
+	}
+	end := s[len(s)-2:]
+	return end == "st" || end == "nd" || end == "rd" || end == "th"
 }
 
 // numberOf is the value of digits, -1 if they are more than nine.
