@@ -3,12 +3,14 @@ package screen
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // BlockingKeys says which names are compared at all: two are, if they have a key in common. The keys
 // are a function of the name alone, sorted, each one once:
 //
-//	s:CODE       each word that few bear, by its consonants; and any two neighbours run together
+//	s:CODE       each word that few bear, by its consonants, if they are two with its first letter;
+//	             and any two neighbours run together
 //	p:CODE+CODE  any two words that many bear, in alphabetical order
 //	m:CODE+A     a word that many bear, and the first letter of one that few do
 //	o:WORD       a name's only word, by its sound; f: its first four letters
@@ -34,8 +36,12 @@ func blockingKeys(body, person *name) []string {
 
 type keyBuilder struct{ keys []string }
 
-// maxKeyWords is how many words of a name have keys.
-const maxKeyWords = 12
+const (
+	maxKeyWords = 12 // words of a name that have keys
+	maxKey      = 64 // code points of a key
+	maxFewWords = 3
+	maxInitials = 8
+)
 
 func (b *keyBuilder) add(n *name) {
 	type keyed struct {
@@ -58,47 +64,106 @@ func (b *keyBuilder) add(n *name) {
 		size++
 	}
 	words := all[:size]
+	rare, lone := 0, 0
 	for i, k := range words {
 		if !k.many {
-			b.put("s:", k.code, "")
+			rare, lone = rare+1, i
+			b.put("s:", k.code, shortCode(k.code, k.sound.text))
 		}
 		for _, l := range words[i+1:] {
-			switch {
-			case k.many && l.many:
+			if k.many && l.many {
 				b.put("p:", min(k.code, l.code)+"+", max(k.code, l.code))
-			case k.many:
+			}
+			few := size <= maxFewWords
+			if k.many && (few || !l.many) {
 				b.put("m:", k.code+"+", initialOf(l.sound.text))
-			case l.many:
+			}
+			if l.many && (few || !k.many) {
 				b.put("m:", l.code+"+", initialOf(k.sound.text))
 			}
 		}
 		if i+1 < len(words) {
-			b.put("s:", codeOf(soundOf(k.text+words[i+1].text)), "")
+			run := soundOf(k.text + words[i+1].text)
+			code := codeOf(run)
+			b.put("s:", code, shortCode(code, run))
 		}
-		if size <= 2 && len(k.text) >= 3 && len(k.text) <= 5 {
+		if size <= 2 && len(k.text) >= 2 && len(k.text) <= maxInitials {
 			b.put("i:", k.text, "")
 		}
 	}
-	switch size {
-	case 0:
+	if size == 0 {
 		return
+	}
+	if rare == 1 || size == 1 {
+		b.putLess("d:", words[lone].code, words[lone].sound.text)
+	}
+	whole := soundOf(n.core)
+	if size <= maxFewWords {
+		b.putLess("c:", codeOf(whole), whole)
+	} else {
+		b.put("c:", codeOf(whole), "")
+	}
+	switch size {
 	case 1:
 		b.put("o:", words[0].sound.text, "")
 		b.put("f:", head(words[0].sound.text, 4), "")
 	case 2:
 		x, y := head(words[0].sound.text, 3), head(words[1].sound.text, 3)
 		b.put("q:", min(x, y)+"+", max(x, y))
-	default:
-		initials := ""
-		for _, k := range words[:min(6, size)] {
-			initials += head(k.text, 1)
-		}
-		b.put("i:", initials, "")
 	}
-	b.put("c:", codeOf(soundOf(n.core)), "")
+	if len(n.tokens) > 1 {
+		var every, some, those string // first letters: of all words, of those that are no particles, of those that matter
+		for i := range n.tokens[:min(maxInitials, len(n.tokens))] {
+			c := head(n.tokens[i].text, 1)
+			every += c
+			if n.tokens[i].kind != kindParticle {
+				some += c
+			}
+			if n.tokens[i].kind.matters() {
+				those += c
+			}
+		}
+		b.put("i:", every, "")
+		b.put("i:", some, "")
+		b.put("i:", those, "")
+		if strings.Contains(n.text, "-") { // of hyphenated words once
+			apart := ""
+			for word := range strings.FieldsSeq(n.text) {
+				if w := Tokens(word); len(w) > 0 && wordTable()[w[0]].kind != kindParticle && len(apart) < maxInitials {
+					apart += head(w[0], 1)
+				}
+			}
+			b.put("i:", apart, "")
+		}
+	}
 }
 
-func (b *keyBuilder) put(kind, key, more string) { b.keys = append(b.keys, kind+key+more) }
+// putLess puts a code, and the code less each one of its consonants: codes that are a consonant apart have
+// one in common. Of a short code it is the sound and its letters.
+func (b *keyBuilder) putLess(kind, code, sound string) {
+	if len(code) < 4 && isASCII(sound) {
+		code = sound[:min(8, len(sound))]
+	}
+	b.put(kind, code, "")
+	if !isASCII(code) || len(code) < 3 {
+		return
+	}
+	for i := range len(code) {
+		b.put(kind, code[:i], code[i+1:])
+	}
+}
+
+func (b *keyBuilder) put(kind, key, more string) {
+	b.keys = append(b.keys, head(kind+key+more, maxKey))
+}
+
+// shortCode is what is added to a code of two consonants, which many words have: the first letter.
+func shortCode(code, sound string) string {
+	if len(code) != 2 {
+		return ""
+	}
+	return "-" + initialOf(sound)
+}
 
 // initialOf is the first letter of a sound, vowels made one.
 func initialOf(sound string) string {

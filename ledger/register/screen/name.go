@@ -30,21 +30,22 @@ type token struct {
 
 // A name is a name taken apart once, to be compared often.
 type name struct {
-	text   string
-	tokens []token  // without legal forms at its ends
-	forms  []string // classes of the legal forms, sorted
-	signs  []rune   // of the syllables in Han or Hangul
-	whole  string   // all words, without spaces, legal forms included
-	core   string   // the tokens without spaces
-	comma  bool     // "Family, Given": order says nothing
+	text     string
+	tokens   []token  // without legal forms at its ends
+	forms    []string // classes of the legal forms, sorted
+	signs    []rune   // of the syllables in Han or Hangul
+	whole    string   // all words, without spaces, legal forms included
+	core     string   // the tokens without spaces
+	initials string   // the first letters of the tokens
+	comma    bool     // "Family, Given": order says nothing
 }
 
-// parse takes a name apart. Legal forms are taken off unless person is set: whose name is a
-// person's has none.
-func parse(text string, person bool) *name {
+// parse takes a name apart. Legal forms are taken off unless it is bare: the name of a person, or a
+// ship's, has none.
+func parse(text string, bare bool) *name {
 	words := Tokens(text)
 	n := &name{text: text, whole: strings.Join(words, ""), comma: strings.ContainsAny(text, ",،，")}
-	if !person {
+	if !bare {
 		words, n.forms = cutForms(words)
 	}
 	n.core = strings.Join(words, "")
@@ -54,11 +55,16 @@ func parse(text string, person bool) *name {
 	abjad := unicodeAny(text, unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Devanagari, unicode.Bengali, unicode.Thai, unicode.Khmer)
 	n.tokens = make([]token, len(words))
 	for i, w := range words {
-		n.tokens[i] = newToken(w, i, person)
+		n.tokens[i] = newToken(w, i, bare)
 		n.tokens[i].abjad = abjad
 	}
 	n.setSigns()
 	joinNumbers(n)
+	initials := make([]byte, len(n.tokens))
+	for i := range n.tokens {
+		initials[i] = n.tokens[i].text[0]
+	}
+	n.initials = string(initials)
 	return n
 }
 
@@ -91,24 +97,24 @@ func unicodeAny(s string, tables ...*unicode.RangeTable) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, tables...) })
 }
 
-func newToken(text string, at int, person bool) token {
+func newToken(text string, at int, bare bool) token {
 	sound := soundOf(text)
 	t := token{text: text, spelled: spell(text), sound: spell(sound), skeleton: spell(skeletonOf(sound)), number: -1}
 	w, listed := wordTable()[text]
 	switch {
 	case isNumber(text):
 		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text)
-	case !person && at > 0 && romanOf(text) > 0:
+	case isOrdinal(text):
+		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text[:len(text)-2])
+	case at > 0 && romanOf(text) > 0 && (!bare || len(text) > 2 || text == "ii" || text == "iv" || text == "ix"): // Xi and Vi are names
 		t.kind, t.bits, t.number = kindNumber, 4*16, romanOf(text)
-	case len(text) == 1 && (person && text != "y" && text != "e" || !listed):
+	case len(text) == 1 && (bare && text != "y" && text != "e" || !listed):
 		t.kind, t.bits = kindInitial, 4*16
 	case listed:
 		t.kind, t.bits = w.kind, int32(w.bits)
-		if t.kind == kindTitle && !person {
+		if t.kind == kindTitle && !bare {
 			t.kind, t.bits = kindGeneric, bitsGeneric
 		}
-	case isPlace(text):
-		t.kind, t.bits = kindPlace, 6*16
 	default:
 		t.bits = int32(min(bitsWord, 3*16+16*3*len(text)))
 	}
@@ -124,7 +130,7 @@ func joinNumbers(n *name) {
 		t := n.tokens[i]
 		if v, ok := numberWordTable()[t.text]; ok && len(n.tokens) > 1 {
 			t.kind, t.bits, t.number, t.many = kindNumber, 7*16, v, true
-			if v >= 20 && i+1 < len(n.tokens) {
+			if v >= 20 && v%10 == 0 && i+1 < len(n.tokens) {
 				next := n.tokens[i+1]
 				ones, ok := numberWordTable()[next.text]
 				if !ok && len(next.text) == 1 && next.kind == kindNumber {
@@ -147,9 +153,16 @@ var numberWordTable = sync.OnceValue(func() map[string]int32 {
 	for i, w := range strings.Fields(numberWords) {
 		values[w] = int32(i)
 	}
+	for i, w := range strings.Fields(ordinals) {
+		values[w] = int32(1 + i)
+	}
 	for i, w := range strings.Fields(tens) {
 		values[w] = int32(20 + 10*i)
+		for n, ones := range strings.Fields(numberWords)[1:10] {
+			values[w+ones] = int32(20 + 10*i + n + 1)
+		}
 	}
+	values["fourty"] = 40 // as it is often written
 	return values
 })
 
@@ -160,6 +173,15 @@ func isNumber(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isOrdinal says whether a word is a number such as "44th".
+func isOrdinal(s string) bool {
+	if len(s) < 3 || !isNumber(s[:len(s)-2]) {
+		return false
+	}
+	end := s[len(s)-2:]
+	return end == "st" || end == "nd" || end == "rd" || end == "th"
 }
 
 // numberOf is the value of digits, -1 if they are more than nine.
@@ -190,15 +212,6 @@ func romanOf(s string) int32 {
 		return v + int32(i)
 	}
 	return 0
-}
-
-// isPlace says whether a word is the name of a country.
-func isPlace(word string) bool {
-	if len(word) < 4 {
-		return false
-	}
-	_, ok := rules1.LookupCountry(word)
-	return ok
 }
 
 // legalFormTable has the class of each form, by its words with spaces between, and by the last
