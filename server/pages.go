@@ -41,6 +41,8 @@ var pageWords = template.FuncMap{
 	"may":      joinWords[record.KeyFunction],
 	"warnings": joinWords[string],
 	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
+	"thing":    thingURL,
+	"entries":  register.FormatEntryCount,
 }
 
 // parsePages parses each page in web with what all of them share.
@@ -123,6 +125,8 @@ type pageHeader struct {
 	When        string // "today", or "on 2027-07-01" where another day is asked about
 	Ahead       bool   // that is a day to come: what is not filed yet counts as not filed
 	Unpublished string // why there is nothing to show; "" if there is
+	Searched    string // what is in the search box
+	At, Size    string // as the reader chose them: the search box keeps to them
 }
 
 // ledgerTitle says which ledger this is.
@@ -147,7 +151,7 @@ func ledgerTitleOf(v *view.View) ledgerTitle {
 }
 
 func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
-	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf}
+	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, At: q.text("at"), Size: q.text("size")}
 	if f.Ledger.Zone != "" {
 		now, asked := q.view.LocalDate(time.Now()), q.view.LocalDate(q.asOf.At)
 		f.Today, f.When, f.Ahead = asked.String(), "today", q.asOf.Ahead
@@ -237,27 +241,27 @@ func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusC
 
 // designationList is the table of designations with its form, on whichever page.
 type designationList struct {
-	Path                  string // of that page, which the form leads back to
-	Statuses              []view.Status
-	Status, Name, Country string
-	Designations          []view.Designation
-	Next                  string
+	Path            string // of that page, which the form leads back to
+	Statuses        []view.Status
+	Status, Country string
+	Designations    []view.Designation
+	Next            string
 }
 
 // queryDesignationList answers the form.
 func (s *Server) queryDesignationList(x *request) (*registerQuery, designationList, error) {
-	q, err := s.parseListQuery(x, cursorDesignations, "status", "name", "country")
+	q, err := s.parseListQuery(x, cursorDesignations, "status", "country")
 	if err != nil {
 		return nil, designationList{}, err
 	}
-	q.dropEmpty("status", "name", "country") // a form sends its empty fields too
+	q.dropEmpty("status", "country") // a form sends its empty fields too
 	answer, err := designationsOf(q)
 	if err != nil {
 		return nil, designationList{}, err
 	}
 	list := designationList{
 		Path:     x.FullPath(),
-		Statuses: view.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
+		Statuses: view.Statuses, Status: q.text("status"), Country: q.text("country"),
 		Designations: answer.Designations, Next: q.pageURL(x.FullPath(), "after", answer.Next),
 	}
 	return q, list, nil

@@ -195,6 +195,7 @@ const (
 	cursorChanges      = 'c'
 	cursorLicences     = 'l'
 	cursorRequests     = 'q'
+	cursorSearch       = 's'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so

@@ -361,6 +361,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/requests", handle: ask(s.disclosureRequests)},
 		{method: get, path: "/v1/register/requests/:id", handle: ask(s.disclosureRequest)},
 		{method: get, path: "/v1/register/cooperation", handle: ask(s.cooperation)},
+		{method: get, path: "/v1/register/search", handle: ask(s.search)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
 		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},
 
@@ -370,6 +371,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/readyz", handle: s.readyz},
 
 		{method: get, path: "/", handle: ask(s.homePage), page: true},
+		{method: get, path: "/search", handle: ask(s.searchPage), page: true},
 		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},
 		{method: get, path: "/designations/:id", handle: ask(s.designationPage), page: true},
 		{method: get, path: "/parties", handle: ask(s.partiesPage), page: true},

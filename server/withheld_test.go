@@ -126,6 +126,8 @@ func markedPaths(marked []Withheld) map[string][]string {
 		"/v1/register/parties/:id/keys":           {"/v1/register/parties/borealis/keys", "/v1/register/parties/acme-cloud/keys"},
 		"/v1/register/duties/:id":                 {"/v1/register/duties/borealis"},
 		"/v1/register/identifiers/:scheme/:value": {"/v1/register/identifiers/asn/64511"},
+		"/v1/register/search":                     {"/v1/register/search?q=" + withheldMark[:5], "/v1/register/search?q=" + withheldMark + "s", "/v1/register/search?q=64511", "/v1/register/search?q=2026-015"},
+		"/search":                                 {"/search?q=" + withheldMark[:5]},
 		"/designations/:id":                       {"/designations/2026-014", "/designations/2026-015", "/designations/ofac-sdn-36"},
 		"/parties/:id":                            {"/parties/borealis", "/parties/acme-cloud"},
 	}
@@ -142,7 +144,7 @@ func markedPaths(marked []Withheld) map[string][]string {
 // withheld: without that the test below proves nothing of them. The others never do.
 var withheldShow = strings.Fields(`/tile/*path /v1/records/:id /v1/records/:id/receipt /v1/entries/:index
 	/v1/register/designations /v1/register/designations/:id /v1/register/licences/:id /v1/register/parties /v1/register/parties/:id /v1/register/parties/:id/keys
-	/v1/register/identifiers/:scheme/:value / /designations /designations/:id /parties /parties/:id /records/:id`)
+	/v1/register/identifiers/:scheme/:value /v1/register/search / /search /designations /designations/:id /parties /parties/:id /records/:id`)
 
 // No route gives the bytes of a withheld entry, nor what is decoded of them: to nobody, in no
 // form. A route that is new has a row in queryCosts, or this fails.

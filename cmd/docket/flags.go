@@ -530,20 +530,6 @@ func oneOf[T ~string](flag, word string, words []T) (T, error) {
 	return "", usageError("--%s %q%s", flag, word, schema.DidYouMean(word, all)).hint("one of %s", strings.Join(all, ", "))
 }
 
-// splitIdentifier splits scheme:value.
-func splitIdentifier(text string) (scheme, value string, ok bool) {
-	scheme, value, found := strings.Cut(text, ":")
-	if !found || value == "" {
-		return "", "", false
-	}
-	for _, s := range register.IdentifierSchemes {
-		if strings.EqualFold(s, scheme) {
-			return s, value, true
-		}
-	}
-	return "", "", false
-}
-
 // listenFlags are the flags of a public server: its listeners and their limits.
 type listenFlags struct {
 	address, metrics              string

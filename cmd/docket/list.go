@@ -46,7 +46,7 @@ the records that it rests on.`,
 	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
 	c.Flags().StringVar(&f.List, "list", "", "imported from this list")
-	c.Flags().StringVar(&f.Name, "name", "", "a name, alias or former name, exact but for case, accents and punctuation")
+	c.Flags().StringVar(&f.Name, "name", "", "a whole name, alias or former name, exact but for case, spacing and punctuation; docket search finds parts and similar ones")
 	c.Flags().StringVar(&identified, "identifier", "", "SCHEME:VALUE, like domain:kestrel.example")
 	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(toStrings(view.Statuses), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
@@ -60,7 +60,7 @@ the records that it rests on.`,
 		}
 		if identified != "" {
 			var ok bool
-			if f.Scheme, f.Value, ok = splitIdentifier(identified); !ok {
+			if f.Scheme, f.Value, ok = view.SplitIdentifier(identified); !ok {
 				return usageError("--identifier %q: want SCHEME:VALUE", identified).hint("schemes: %s", joinTexts(register.IdentifierSchemes))
 			}
 		}
@@ -69,7 +69,7 @@ the records that it rests on.`,
 		}
 		next := "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones"
 		if f.Name != "" {
-			next = "only whole names were compared: a longer name, another spelling or script is not found by it; " + next
+			next = "only whole names were compared: docket search finds parts, other spellings and scripts; " + next
 		}
 		return printList(q, func(r *copyView, yield func(view.Designation) bool) error {
 			return r.Designations(f, r.at, yield)
@@ -217,13 +217,7 @@ func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, 
 	}
 	defer r.trust.Close()
 	n, failed, more := 0, error(nil), false
-	w := q.app.table()
-	if width := q.app.terminalWidth(); (width > 0 || q.headed) && !q.asJSON && len(q.header) > 0 {
-		fmt.Fprintln(w, strings.Join(q.header, "\t"))
-		if !q.wide {
-			w.width = width
-		}
-	}
+	w := q.newTable()
 	err = query(r, func(item T) bool {
 		if more = q.limit > 0 && n == q.limit; more {
 			return false
@@ -256,6 +250,18 @@ func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, 
 	}
 	q.app.logf("the first %d; there are more, which --limit 0 or another filter shows", n)
 	return nil
+}
+
+// newTable is the table of a list, on a terminal with its header and cut to the width.
+func (q *queryFlags) newTable() *table {
+	w := q.app.table()
+	if width := q.app.terminalWidth(); (width > 0 || q.headed) && !q.asJSON && len(q.header) > 0 {
+		fmt.Fprintln(w, strings.Join(q.header, "\t"))
+		if !q.wide {
+			w.width = width
+		}
+	}
+	return w
 }
 
 // addListFlags adds those of a list, whose columns have these names.

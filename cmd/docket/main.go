@@ -274,6 +274,7 @@ var commands = []struct {
 	{"read", (*app).sync},
 	{"read", (*app).verify},
 	{"read", (*app).show},
+	{"read", (*app).search},
 	{"read", (*app).list},
 	{"read", (*app).duties},
 	{"read", (*app).diff},

@@ -93,7 +93,7 @@ func depends(what string) bool {
 	if _, err := record.ParseID(what); err == nil || strings.HasPrefix(what, "#") || what == string(record.CharterThread) {
 		return false
 	}
-	_, _, named := splitIdentifier(what)
+	_, _, named := view.SplitIdentifier(what)
 	family := record.Thread(what).Family()
 	return named || !strings.Contains(what, "/") || family == record.FamilyDesignation || family == record.FamilyParty || family == record.FamilyLicence || isRequest(record.Thread(what))
 }
@@ -111,7 +111,7 @@ func (q *queryFlags) queryServerFor(c *cobra.Command, what string) error {
 
 // remotePath is where a server answers about it.
 func remotePath(what string) string {
-	scheme, value, named := splitIdentifier(what)
+	scheme, value, named := view.SplitIdentifier(what)
 	thread := record.Thread(what)
 	family, id := thread.Family(), thread.Name()
 	switch _, err := record.ParseID(what); {
@@ -138,7 +138,7 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 	if id, err := record.ParseID(what); err == nil {
 		return q.showRecord(ctx, r, id)
 	}
-	if scheme, value, ok := splitIdentifier(what); ok {
+	if scheme, value, ok := view.SplitIdentifier(what); ok {
 		return q.showIdentifier(r, scheme, value)
 	}
 	if scheme, _, ok := strings.Cut(what, ":"); ok && !strings.Contains(scheme, "/") {
@@ -161,15 +161,18 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 		return q.showThread(ctx, r, thread)
 	}
 	err := q.showDesignation(r, record.DesignationThread(what))
-	if noDesignation := asAbsent(err); noDesignation != nil {
+	if asAbsent(err) != nil {
 		err = q.showParty(r, what)
-		if noParty := asAbsent(err); noParty != nil {
+		if asAbsent(err) != nil {
 			if index, ok := parseIndex(what); ok {
 				return q.showIndex(ctx, r, index)
 			}
-			return refusal("%w", &view.AbsentError{
-				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(otherThread(r, what), noDesignation.Hint, noParty.Hint),
-			}).hint("%s", notThreadHint(what, "docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer, and what was submitted since"))
+			hint, err := r.DidYouMean(what, record.FamilyDesignation, record.FamilyParty)
+			if err != nil {
+				return err
+			}
+			return refusal("%w", &view.AbsentError{What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: hint}).
+				hint("%s", notThreadHint(what, "docket search looks for names, parts of them, identifiers and threads; docket sync fetches what is newer, and what was submitted since"))
 		}
 	}
 	return err
@@ -184,20 +187,9 @@ func notThreadHint(what, otherwise string) string {
 	case strings.HasSuffix(what, receiptSuffix), strings.HasSuffix(what, envelopeSuffix):
 		return "that is a file's name: docket verify reads a receipt"
 	case partOfID.MatchString(what):
-		return "a record ID has 64 hexadecimal digits: docket list records prints them whole"
+		return "a record ID has 64 hexadecimal digits: docket search finds it by the first 8 or more, docket list records prints them whole"
 	}
 	return otherwise
-}
-
-// otherThread is the hint at a thread of that very name whose family must be said, else "".
-func otherThread(r *copyView, name string) string {
-	for _, family := range []record.Family{record.FamilyDisclosure, record.FamilyLicence} {
-		thread := record.Thread(string(family) + "/" + name)
-		if _, err := r.Head(thread); err == nil {
-			return fmt.Sprintf("; did you mean %q?", thread)
-		}
-	}
-	return ""
 }
 
 // parseIndex reads an index as it is printed everywhere, "#13", or as the number alone.

@@ -152,6 +152,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	if err := errors.Join(d.writeIdentifiers(j, row), d.writeLicenceSteps(row)); err != nil {
 		return err
 	}
+	d.writeSearchRows(j, row)
 	if row.Kind == record.KindReseller && j.head == nil {
 		d.put(appendVersion(d.scratchKey(), tableReseller, resellerText(row.Thread.Party(), row.Thread.Reseller()), row.Index), nil)
 	}

@@ -50,7 +50,7 @@ const (
 	RulesVersion = 1
 	// FormatVersion is the register's own format number: an earlier one on disk means
 	// delete and replay, a later one [ErrLaterVersion]. The tables of rules1 are part of it.
-	FormatVersion = 6
+	FormatVersion = 7
 )
 
 // Options of a register. The zero value is ready for use.

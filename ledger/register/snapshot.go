@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Snapshot reads what the fold had written when the register had one size, whatever was
@@ -143,11 +144,21 @@ func (s Snapshot) Providers(after string, yield func(id string) (more bool, err 
 	return s.rows.scanProviders(after, s.size, yield)
 }
 
-// Suggest is `; did you mean "acme-cloud"?` for a thread that does not exist, where one
-// of nearly that name stands near it among those of its family; else "".
-func (s Snapshot) Suggest(thread record.Thread) (hint string, err error) {
+// Nearest is the thread whose name differs by a slip of the pen from that of one which does
+// not exist, among those of its family that stand near it; "" if there is none.
+func (s Snapshot) Nearest(thread record.Thread) (record.Thread, error) {
 	threads, err := s.rows.neighbouringThreads(thread, s.size)
-	return suggest(thread.Name(), threads), err
+	if err != nil {
+		return "", err
+	}
+	names := make([]string, len(threads))
+	for i, t := range threads {
+		names[i] = t.Name()
+	}
+	if i := slices.Index(names, schema.Nearest(thread.Name(), names)); i >= 0 {
+		return threads[i], nil
+	}
+	return "", nil
 }
 
 // Key is a key as it was, nil if it had no owner.

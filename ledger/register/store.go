@@ -35,6 +35,7 @@ const (
 	tableReseller   = 'l' // provider, reseller → nothing: of whom a provider keeps a thread
 	tableLicence    = 'a' // thread whose duties are paused, oldest first → LicenceStep
 	tableProvider   = 'p' // party ID → nothing: who has duties, apart from the sponsored
+	tableSearch     = 'w' // word or key of similar names, thread, newest first → nothing
 )
 
 const suffixLen = 9 // 8 bytes of index and the length itself

@@ -89,11 +89,16 @@ func (v *View) absentError(format string, args ...any) error {
 	return &AbsentError{What: fmt.Sprintf(format, args...), Size: v.Size()}
 }
 
-// absentWithHint says that the view has no such party or designation, and which one of
-// nearly that name it has, among those that stand near it in the list.
+// absentWithHint says that the view has no such thread, and which one a search for its name
+// finds first.
 func (v *View) absentWithHint(thread record.Thread) error {
-	hint, err := v.rows.Suggest(thread)
-	if err != nil && !errors.Is(err, register.ErrOverBudget) { // then there is no hint
+	hint := ""
+	var cut []string // by which there is no hint
+	err := v.partialQuery("", &cut, func(v *View) (err error) {
+		hint, err = v.DidYouMean(thread.Name(), thread.Family())
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return &AbsentError{What: string(thread.Family()) + " " + thread.Name(), Size: v.Size(), Hint: hint}

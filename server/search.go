@@ -1,0 +1,156 @@
+package server
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
+)
+
+type searchAnswer struct {
+	AsOf asOf `json:"asOf"`
+	view.Found
+	Next string `json:"next,omitempty"`
+}
+
+// searchParameters are those beside the ones that all lists have.
+var searchParameters = []string{"q", "kind", "status", "country"}
+
+func (s *Server) search(x *request) error {
+	q, err := s.parseListQuery(x, cursorSearch, searchParameters...)
+	if err != nil {
+		return err
+	}
+	found, next, err := searchFor(q)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, searchAnswer{q.asOf, found, next})
+}
+
+// searchFor answers the question, with the cursor of the next page.
+func searchFor(q *registerQuery) (found view.Found, next string, err error) {
+	filter := view.SearchFilter{
+		Kind: q.oneOf("kind", view.SearchKinds...), Status: q.oneOf("status", view.SearchStatuses()...), Country: q.country("country"),
+		Limit: q.limit,
+	}
+	if q.position != "" {
+		if filter.After, err = strconv.Atoi(q.position); err != nil || filter.After < 0 {
+			q.addCursorFault("after")
+		}
+	}
+	if err := q.firstFault(); err != nil {
+		return view.Found{}, "", err
+	}
+	found, err = q.view.Search(q.text("q"), filter, q.asOf.At)
+	if errors.Is(err, view.ErrEmptyQuery) || errors.Is(err, view.ErrLongQuery) {
+		q.addFault("q", "cannot be searched for: %v", err)
+		return view.Found{}, "", q.firstFault()
+	}
+	if err != nil {
+		return view.Found{}, "", err
+	}
+	if found.Next > 0 {
+		next = q.nextCursor(cursorSearch, strconv.Itoa(found.Next))
+	}
+	return found, next, nil
+}
+
+type searchPage struct {
+	pageHeader
+	view.Found
+	Asked  bool // for something that can be compared
+	Fault  string
+	Facets []facet
+	Onward string // address of the next page; "" if there is none
+}
+
+// facet is one member by which hits are counted and chosen.
+type facet struct {
+	Name    string
+	All     string // address without the choice; "" where there is none
+	Choices []facetChoice
+}
+
+type facetChoice struct {
+	Text   string
+	N      int
+	URL    string
+	Chosen bool
+}
+
+// searchPage is the page of the one search box. Without a question it is the box alone.
+func (s *Server) searchPage(x *request) error {
+	q, err := s.parseListQuery(x, cursorSearch, searchParameters...)
+	if err != nil {
+		return err
+	}
+	q.dropEmpty(searchParameters...) // a form sends its empty fields too
+	page := searchPage{pageHeader: s.pageHeader(q, "Search")}
+	if !q.has("q") {
+		return x.answerPage(http.StatusOK, "search", page)
+	}
+	text, err := view.CleanQuery(q.text("q"))
+	if err != nil {
+		page.Searched, page.Fault = clipText(q.text("q")), sentence(err.Error())
+		return x.answerPage(http.StatusOK, "search", page)
+	}
+	page.Searched, page.Title = text, "Search: "+text
+	found, next, err := searchFor(q)
+	if err != nil {
+		return err
+	}
+	page.Asked, page.Found, page.Onward = true, found, q.pageURL(x.FullPath(), "after", next)
+	for _, f := range []struct {
+		name   string
+		counts map[string]int
+	}{{"kind", found.Counts.Kind}, {"status", found.Counts.Status}, {"country", found.Counts.Country}} {
+		if made := q.facet(x.FullPath(), f.name, f.counts); len(f.counts) > 1 || made.All != "" {
+			page.Facets = append(page.Facets, made)
+		}
+	}
+	return x.answerPage(http.StatusOK, "search", page)
+}
+
+// facet makes the choices of one parameter: the same question otherwise, from its first page.
+func (q *registerQuery) facet(path, name string, counts map[string]int) facet {
+	with := func(value string) string {
+		given := url.Values{}
+		maps.Copy(given, q.values)
+		given.Del("after")
+		if given.Del(name); value != "" {
+			given.Set(name, value)
+		}
+		return path + "?" + given.Encode()
+	}
+	f := facet{Name: name}
+	if q.has(name) {
+		f.All = with("")
+	}
+	for _, value := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
+		}
+		return strings.Compare(a, b)
+	}) {
+		f.Choices = append(f.Choices, facetChoice{value, counts[value], with(value), q.text(name) == value})
+	}
+	return f
+}
+
+// thingURL is the page about a hit: of what has none of its own, that of its newest record.
+func thingURL(h view.Hit) string {
+	switch {
+	case h.Kind == string(record.FamilyDesignation):
+		return "/designations/" + url.PathEscape(h.Thread.Name())
+	case h.Kind == string(record.FamilyParty):
+		return "/parties/" + url.PathEscape(h.Thread.Name())
+	}
+	return "/records/" + h.Record.String()
+}
