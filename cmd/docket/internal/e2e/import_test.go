@@ -213,14 +213,14 @@ func describe(schema, name, country string, alias []record.Alias, address []reco
 
 func readList(t testing.TB, year string) *listimport.List {
 	t.Helper()
-	var files [3]ofac.File
+	var files [3]listimport.Input
 	for i, name := range []string{"sdn.csv", "add.csv", "alt.csv"} {
 		f, err := os.Open(filepath.Join(shared, "ofac-"+year, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		files[i] = ofac.File{Name: name, Reader: f}
+		files[i] = listimport.Input{Name: name, Reader: f}
 	}
 	l, err := ofac.Read(ofac.ListOf("sdn.csv"), files[0], files[1], files[2])
 	if err != nil {
