@@ -62,7 +62,7 @@ type publication struct {
 // sourceList is one source list while it is read.
 type sourceList struct {
 	list    *listimport.List
-	source  string // as the rows name it
+	source  string   // as the rows name it
 	in      *scanner // of its file
 	entries []*entry
 	byID    map[string]*entry

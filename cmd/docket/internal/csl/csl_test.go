@@ -279,6 +279,9 @@ func TestExportOfOthers(t *testing.T) {
 	add("designation/ofac-cons-9641", record.Designation{
 		Program: []string{"OTHER"}, Source: &record.Source{List: "ofac-cons", ID: "9641"}, Target: record.Target{Schema: "Organization", Name: "KITE"},
 	})
+	add("designation/el-e1", record.Designation{
+		Program: []string{"X"}, Source: &record.Source{List: "el", ID: "e1"}, Target: record.Target{Schema: "Organization", Name: "NO ENTITY LIST'S"},
+	})
 	add("designation/eu.list-a1", record.Designation{
 		Program: []string{"X"}, Source: &record.Source{List: "eu.list", ID: "a1"}, Target: record.Target{Schema: "Organization", Name: "MERLIN"},
 	})

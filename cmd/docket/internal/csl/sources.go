@@ -35,7 +35,9 @@ const (
 	isn              = "https://www.state.gov/key-topics-bureau-of-international-security-and-nonproliferation/nonproliferation-sanctions/"
 )
 
-// sourceNames are the source lists that are known, by their list's name.
+// sourceNames are the source lists that are known, by their list's name, and OFAC's own
+// lists: what was imported from its files is no entry of the source list that republishes
+// it, and read from here it must not become one.
 var sourceNames = map[string]sourceName{
 	"csl-sdn":    {"Specially Designated Nationals (SDN) - Treasury Department", "https://sanctionslist.ofac.treas.gov/Home/SdnList", ofacSDN},
 	"csl-ssi":    {"Sectoral Sanctions Identifications List (SSI) - Treasury Department", ofacConsolidated, ofacOther},
@@ -50,26 +52,6 @@ var sourceNames = map[string]sourceName{
 	"csl-meu":    {"Military End User (MEU) List - Bureau of Industry and Security", bis, bis},
 	"csl-isn":    {"Nonproliferation Sanctions (ISN) - State Department", isn, isn},
 	"csl-dtc":    {"ITAR Debarred (DTC) - State Department", ddtc, ddtc},
-}
-
-// ofacLists are OFAC's own lists in this publication's words: its consolidated list is split
-// here by programme.
-var ofacLists = map[string]func(program []string) string{
-	"ofac-sdn":  func([]string) string { return "csl-sdn" },
-	"ofac-cons": consolidatedList,
-}
-
-// consolidatedList is the source list that an entry of OFAC's consolidated list stands on
-// here, by its programmes; "csl-ns" where they do not tell.
-func consolidatedList(program []string) string {
-	for _, p := range program {
-		for _, known := range []struct{ word, list string }{
-			{"NS-PLC", "csl-plc"}, {"FSE-", "csl-fse"}, {"UKRAINE-EO13662", "csl-ssi"}, {"561", "csl-cap"}, {"CAPTA", "csl-cap"}, {"CMIC", "csl-cmic"}, {"MBS", "csl-ns-mbs"},
-		} {
-			if strings.Contains(p, known.word) {
-				return known.list
-			}
-		}
-	}
-	return "csl-ns"
+	"ofac-sdn":   {"Specially Designated Nationals, from OFAC's own files (OFAC-SDN) - Treasury Department", "https://sanctionslist.ofac.treas.gov/Home/SdnList", ofacSDN},
+	"ofac-cons":  {"Consolidated non-SDN lists, from OFAC's own files (OFAC-CONS) - Treasury Department", ofacConsolidated, ofacOther},
 }

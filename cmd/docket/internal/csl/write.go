@@ -16,8 +16,9 @@ import (
 // (formerly, now known as) and that it is weak; the parts of an address, which becomes one
 // line; a semicolon in a name or an address, which becomes a comma; role, conditions,
 // findings, evidence, scope, LEI, networks and domains. What is restricted by the ledger's
-// own authority stands under a source of its own, "(LEDGER)", by its name; what came from
-// OFAC's own files under the source that republishes that list here.
+// own authority stands under a source of its own, "(LEDGER)", by its name, and what came
+// from OFAC's own files under "(OFAC-SDN)" and "(OFAC-CONS)": an import takes neither for
+// an entry of a list that it knows.
 type Writer struct {
 	csv    *csv.Writer
 	ledger string
@@ -35,9 +36,6 @@ func (w *Writer) Add(thread record.Thread, d *record.Designation) error {
 	list, id := "", thread.Name()
 	if d.Source != nil {
 		list, id = d.Source.List, d.Source.ID
-	}
-	if of := ofacLists[list]; of != nil {
-		list = of(d.Program)
 	}
 	source := w.sourceOf(list)
 	short, err := abbreviationOf(source.source)
@@ -86,10 +84,14 @@ func (w *Writer) sourceOf(list string) sourceName {
 	if known, ok := sourceNames[list]; ok {
 		return known
 	}
-	if list == "" {
+	short, ours := strings.CutPrefix(list, Prefix)
+	switch {
+	case list == "":
 		return sourceName{source: "Designations (LEDGER) - " + w.ledger}
+	case !ours: // it may bear the name of a source list
+		short = "list-" + short
 	}
-	return sourceName{source: "List (" + strings.ToUpper(strings.TrimPrefix(list, Prefix)) + ") - " + w.ledger}
+	return sourceName{source: "List (" + strings.ToUpper(short) + ") - " + w.ledger}
 }
 
 // addresses are the target's, and where they do not tell its country, that alone.
