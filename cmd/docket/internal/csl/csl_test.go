@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/csl"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
@@ -457,4 +458,64 @@ func FuzzRow(f *testing.F) {
 		}
 		wantNothingToDo(t, lists)
 	})
+}
+
+// OFAC's real lists, written in these columns and read again: all that the columns hold is
+// there. Of the target's country nothing is wanted: it is made of the addresses anew.
+func TestRealExportOfOFAC(t *testing.T) {
+	if _, err := os.Stat(shared); os.IsNotExist(err) {
+		t.Skipf("no public data in %s: OFAC's lists are not written", shared)
+	}
+	for dir, names := range map[string][3]string{"ofac-2021": {"sdn.csv", "add.csv", "alt.csv"}, "ofac-nonsdn": {"cons_prim.csv", "cons_add.csv", "cons_alt.csv"}} {
+		var in [3]listimport.Input
+		for i, name := range names {
+			b, err := os.ReadFile(filepath.Join(shared, dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in[i] = listimport.Input{Name: name, Reader: bytes.NewReader(b)}
+		}
+		list, err := ofac.Read(ofac.ListOf(names[0]), in[0], in[1], in[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		w := csl.NewWriter(&b, "Office")
+		for _, e := range list.Entries {
+			d := record.Designation{Target: e.Target, Program: e.Program, Source: &record.Source{List: list.Name, ID: e.ID}}
+			if err := w.Add(record.ImportThread(list.Name, e.ID), &d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := mustRead(t, b.String())
+		if len(again) != 1 || again[0].Name != "csl-"+list.Name || len(again[0].Entries) != len(list.Entries) {
+			t.Fatalf("%s: %d lists, %s", dir, len(again), again[0].Name)
+		}
+		for i, e := range again[0].Entries {
+			if got, want := columnTexts(e), columnTexts(list.Entries[i]); !slices.Equal(got, want) {
+				t.Errorf("%s:\n got %q\nwant %q", e.ID, got, want)
+			}
+		}
+	}
+}
+
+// columnTexts is what the columns hold of an entry, lists as sets.
+func columnTexts(e listimport.Entry) []string {
+	texts := []string{"id " + e.ID, "schema " + e.Target.Schema, "name " + e.Target.Name}
+	for _, a := range e.Target.Alias {
+		texts = append(texts, "alias "+strings.ReplaceAll(a.Name, ";", ","))
+	}
+	for _, a := range e.Target.Address {
+		if text := strings.Trim(listimport.AddressLine(a)+", "+a.Country, ", "); len(text) != 2 { // an address that is a country alone may be added
+			texts = append(texts, "address "+strings.ReplaceAll(text, ";", ","))
+		}
+	}
+	for _, p := range e.Program {
+		texts = append(texts, "programme "+p)
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
