@@ -297,7 +297,7 @@ func (m *importRun) choose(lists []*listimport.List, imports []record.ImportList
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, nil, refusal("%s among the charter's imports", theListsAre(out)).hint("an amended charter can add it: imports: [{list: %s, maxRemovedPercent: 2}]", out[0])
+		return nil, nil, refusal("%s among the charter's imports", theListsAre(out)).hint("an amended charter can add one: imports: [{list: %s, maxRemovedPercent: 2}]", out[0])
 	}
 	if len(out) > 0 {
 		notes = append(notes, theListsAre(out)+" among the charter's imports, and left out")
