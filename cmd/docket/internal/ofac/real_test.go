@@ -48,7 +48,7 @@ func TestRealLists(t *testing.T) {
 			texts := realFiles(t, c.dir, c.files...)
 			var f [3]listimport.Input
 			for i, name := range c.files {
-				f[i] = listimport.Input{name, strings.NewReader(texts[i])}
+				f[i] = listimport.Input{Name: name, Reader: strings.NewReader(texts[i])}
 			}
 			list, err := Read(ListOf(c.files[0]), f[0], f[1], f[2])
 			if err != nil {
