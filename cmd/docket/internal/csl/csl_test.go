@@ -370,7 +370,7 @@ func TestRefusals(t *testing.T) {
 		{"a column less", strings.Replace(text, ",alt_names", ",other_names", 1), "lacks alt_names"},
 		{"a column twice", strings.Replace(text, ",title", ",name", 1), `the column "name" twice`},
 		{"cut in quotes", text[:len(text)-10], "a quote is not closed"},
-		{"cut between fields", head + "\n" + first[:strings.LastIndex(first, `"Registration`)], "the last line has no end"},
+		{"cut between fields", head + "\n" + first[:strings.LastIndex(first, `"Tax ID`)], "the last line has no end"},
 		{"cut in an older file", strings.TrimSuffix(small(t, "older.csv"), "\r\n"), "the last line has no end"},
 		{"a short row", head + "\n\"1\",\"x\"\n", "2 columns, the header has 29"},
 		{"a stray quote", head + "\n1,x\"y" + strings.Repeat(",", 27) + "\n", `bare "`},

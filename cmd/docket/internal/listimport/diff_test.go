@@ -351,6 +351,7 @@ func TestWhatTheListDoesNotSayStays(t *testing.T) {
 	enriched := *c.Designation
 	enriched.Target.Domain, enriched.Target.ASN = []string{"kestrel.example"}, []int64{64511}
 	enriched.Target.LEI, enriched.Target.RegistrationNumber = "9999DOCKETDEMO000118", "0048213"
+	enriched.FederalRegisterNotice, enriched.EffectiveUntil = "00 FR 1", &record.Date{Year: 2030, Month: 1, Day: 1}
 	c.Designation = &enriched
 	b["designation/ofac-sdn-1"] = c
 	if p := plan(t, listOf(organizationEntry("1", "KESTREL")), b, permissiveOptions); len(p.Items) != 0 {
