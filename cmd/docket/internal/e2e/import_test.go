@@ -193,6 +193,18 @@ func (i *importRun) inForce(year string, n int) {
 	for thread := range want {
 		i.t.Errorf("%s is on the list and not in force", thread)
 	}
+	i.exports(n)
+}
+
+// exports wants what is in force in each format that others read, a row each, and of
+// FollowTheMoney's entities a sanction each.
+func (i *importRun) exports(n int) {
+	i.t.Helper()
+	for format, row := range map[string]string{"csl": "(OFAC-SDN)", "csv": "designation/ofac-sdn-", "json": `"thread":"designation/ofac-sdn-`, "ftm": `"schema":"Sanction"`} {
+		if rows := strings.Count(i.docket("export", format, "--status", "in-force", "--trust", i.trust), row); rows != n {
+			i.t.Errorf("export %s: %d rows, want %d", format, rows, n)
+		}
+	}
 }
 
 // describe is all that a list says about somebody, lists as sets.
