@@ -26,22 +26,31 @@ import (
 // maxFile bounds what a verb reads of one file named on the command line.
 const maxFile = 16 << 20 // bytes
 
+// openFile opens a file named on the command line; "-" is standard input.
+func (a *app) openFile(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(a.in), nil
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError("%s: no such file", name)
+	} else if err != nil {
+		return nil, usageError("%w", err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, usageError("%s is a directory; wanted a file", name)
+	}
+	return f, nil
+}
+
 // readFile reads a file named on the command line; "-" is standard input.
 func (a *app) readFile(name string) ([]byte, error) {
-	var r io.Reader = a.in
-	if name != "-" {
-		f, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usageError("%s: no such file", name)
-		} else if err != nil {
-			return nil, usageError("%w", err)
-		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, usageError("%s is a directory; wanted a file", name)
-		}
-		r = f
+	r, err := a.openFile(name)
+	if err != nil {
+		return nil, err
 	}
+	defer r.Close()
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, refusal("reading %s: %w", name, err)

@@ -278,6 +278,7 @@ var commands = []struct {
 	{"read", (*app).list},
 	{"read", (*app).duties},
 	{"read", (*app).diff},
+	{"read", (*app).export},
 	{"read", (*app).follow},
 	{"read", (*app).audit},
 	{"read", (*app).policy},

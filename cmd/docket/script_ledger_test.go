@@ -61,7 +61,8 @@ func scriptLedgerOf(ts *testscript.TestScript) *scriptLedger {
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
 // cosign, and do, but while there is a file "asleep": then nothing is published. After
-// -unwatched there are none; each -auditor FILE names an auditor by its vkey. It sets $URL, $CHARTER, and writes policy.txt and keys/.
+// -unwatched there are none; each -auditor FILE names an auditor by its vkey; -imports L,M
+// are the lists of its charter. It sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	origin, unwatched := "docket.example/script", false
 	if len(args) > 0 && args[0] == "-unwatched" {
@@ -72,6 +73,13 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		key, err := proof.ParseAuditorKey(strings.TrimSpace(ts.ReadFile(args[1])))
 		ts.Check(err)
 		named, args = append(named, auditors.Named{Key: key}), args[2:]
+	}
+	var imports []record.ImportList
+	if len(args) > 1 && args[0] == "-imports" {
+		for list := range strings.SplitSeq(args[1], ",") {
+			imports = append(imports, record.ImportList{List: list, MaxRemovedPercent: 2})
+		}
+		args = args[2:]
 	}
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
@@ -91,6 +99,9 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	}}
 	world := registertest.New(time.Now(), origin, policy)
 	world.CharterPredicate.RefusalsKey = keys.Refusals.Key().String()
+	if imports != nil {
+		world.CharterPredicate.Imports = imports
+	}
 	s.world = world
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config, Auditors: named})
 	ts.Check(err)

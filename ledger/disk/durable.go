@@ -82,15 +82,7 @@ func WriteNew(files vfs.FS, name string, data []byte, mode fs.FileMode, sync Syn
 		return fmt.Errorf("looking at %s: %w", name, err)
 	}
 	err := writeFile(files, name, data, mode, sync, func(temporary, name string) error {
-		// A link, since a rename would replace a file that another process has just written.
-		err := files.Link(temporary, name)
-		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) { // link(2): EPERM
-			return files.Rename(temporary, name) // a file system without links, as on many a stick
-		}
-		if err == nil {
-			err = files.Remove(temporary)
-		}
-		return err
+		return placeNew(files, temporary, name)
 	})
 	if errors.Is(err, fs.ErrExist) { // meanwhile
 		return WriteNew(files, name, data, mode, sync)
@@ -98,12 +90,85 @@ func WriteNew(files vfs.FS, name string, data []byte, mode fs.FileMode, sync Syn
 	return err
 }
 
+// placeNew gives a temporary file a name that no file had a moment before. It is a link,
+// since a rename would replace a file that another process has just written.
+func placeNew(files vfs.FS, temporary, name string) error {
+	err := files.Link(temporary, name)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) { // link(2): EPERM
+		return files.Rename(temporary, name) // a file system without links, as on many a stick
+	}
+	if err == nil {
+		err = files.Remove(temporary)
+	}
+	return err
+}
+
+// StreamNew is [WriteNew] of what write writes, which may be more than fits in memory.
+// After an error of write, which is in the tree of its own, there is no file that was not
+// there before.
+func StreamNew(files vfs.FS, name string, mode fs.FileMode, sync Sync, write func(io.Writer) error) error {
+	return streamFile(files, name, mode, sync, write, func(temporary, name string) error {
+		err := fs.ErrExist
+		if _, old := files.Stat(name); errors.Is(old, fs.ErrNotExist) {
+			err = placeNew(files, temporary, name)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		same, err := sameContent(files, temporary, name)
+		switch {
+		case err != nil:
+			return err
+		case !same:
+			return ErrOtherContent
+		}
+		return files.Remove(temporary)
+	})
+}
+
+// sameContent compares two files.
+func sameContent(files vfs.FS, one, two string) (bool, error) {
+	a, err := files.Open(one)
+	if err != nil {
+		return false, err
+	}
+	defer a.Close()
+	b, err := files.Open(two)
+	if err != nil {
+		return false, err
+	}
+	defer b.Close()
+	var left, right [32 << 10]byte
+	for {
+		n, err := io.ReadFull(a, left[:])
+		m, other := io.ReadFull(b, right[:])
+		if !bytes.Equal(left[:n], right[:m]) {
+			return false, nil
+		}
+		for _, err := range []error{err, other} {
+			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+				return false, err
+			}
+		}
+		if err != nil {
+			return true, nil
+		}
+	}
+}
+
 func writeFile(files vfs.FS, name string, data []byte, mode fs.FileMode, sync Sync, place func(temporary, name string) error) error {
+	return streamFile(files, name, mode, sync, func(w io.Writer) error {
+		_, err := w.Write(bytes.Clone(data)) // a vfs.File may change what it is given
+		return err
+	}, place)
+}
+
+func streamFile(files vfs.FS, name string, mode fs.FileMode, sync Sync, write func(io.Writer) error, place func(temporary, name string) error) error {
 	f, temporary, err := create(files, name, mode)
 	if err != nil {
 		return writing(name, err)
 	}
-	_, err = f.Write(bytes.Clone(data)) // a vfs.File may change what it is given
+	err = write(f)
 	if err == nil && sync == SyncNow {
 		err = f.Sync()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -33,6 +34,8 @@ var durably = []struct {
 	{"the same once more", "new", "new", func(files vfs.FS) error {
 		return disk.WriteNew(files, "dir/file", []byte("new"), 0o600, disk.SyncNow)
 	}},
+	{"a stream", "", "new", streamNew},
+	{"the same stream once more", "new", "new", streamNew},
 	{"a file in place of none", "", "new", func(files vfs.FS) error {
 		return disk.WriteFile(files, "dir/file", []byte("new"), 0o644, disk.SyncNow)
 	}},
@@ -72,6 +75,16 @@ var durably = []struct {
 		}
 		return disk.Rename(files, "dir/file.next", "dir/file")
 	}},
+}
+
+func streamNew(files vfs.FS) error {
+	return disk.StreamNew(files, "dir/file", 0o644, disk.SyncNow, func(w io.Writer) error {
+		_, err := io.WriteString(w, "n")
+		if err == nil {
+			_, err = io.WriteString(w, "ew")
+		}
+		return err
+	})
 }
 
 // begun is a file system that crashes, with what is there before.
@@ -223,6 +236,27 @@ func TestDurableFilesOnTheMachine(t *testing.T) {
 	}
 	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
 		t.Errorf("left: %v, %v", names, err)
+	}
+	long := bytes.Repeat([]byte("long"), 1<<15)
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		text []byte
+		fail error
+		want error
+	}{{long, broken, broken}, {long, nil, nil}, {long, nil, nil}, {long[1:], nil, disk.ErrOtherContent}, {append(long, 'x'), nil, disk.ErrOtherContent}} {
+		err := disk.StreamNew(vfs.Default, filepath.Join(dir, "stream"), 0o644, disk.SyncNow, func(w io.Writer) error {
+			_, err := w.Write(c.text)
+			return errors.Join(err, c.fail)
+		})
+		if !errors.Is(err, c.want) {
+			t.Errorf("streaming %d bytes: %v, want %v", len(c.text), err, c.want)
+		}
+		if names, err := os.ReadDir(dir); err != nil || len(names) != 1 && c.fail != nil || len(names) > 2 {
+			t.Errorf("left: %v, %v", names, err)
+		}
+	}
+	if got, err := disk.ReadFile(vfs.Default, filepath.Join(dir, "stream")); err != nil || !bytes.Equal(got, long) {
+		t.Errorf("the stream's file holds %d bytes, %v", len(got), err)
 	}
 	lock, err := disk.Lock(vfs.Default, filepath.Join(dir, "lock"))
 	check(t, err)

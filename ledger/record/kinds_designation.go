@@ -32,7 +32,7 @@ type Designation struct {
 
 // Target is who or what a designation restricts.
 type Target struct {
-	Schema             string    `json:"schema" rule:"required enum=Person|Organization|Company|Vessel|Airplane|Jurisdiction" doc:"kind of target, in FollowTheMoney's words" eg:"Company"`
+	Schema             string    `json:"schema" rule:"required enum=Person|Organization|Company|LegalEntity|Vessel|Airplane|Jurisdiction" doc:"kind of target, in FollowTheMoney's words; LegalEntity: a person or an organisation" eg:"Company"`
 	Name               string    `json:"name" rule:"required" doc:"its name" eg:"Kestrel Hosting FZ-LLC (fictional)"`
 	Alias              []Alias   `json:"alias,omitempty" doc:"other names"`
 	Country            string    `json:"country,omitempty" rule:"fmt=country" doc:"ISO 3166-1 alpha-2; XA to XZ for fictional ones; required of a jurisdiction" eg:"XB"`

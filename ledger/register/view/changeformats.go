@@ -24,8 +24,7 @@ type changesTable struct {
 }
 
 // NewChangesCSV begins a table of changes (RFC 4180), a header first. A cell that a
-// spreadsheet would take for a formula, since it begins with one of = + - @, a tab or a line
-// end, gets an apostrophe before it: names are text that others have signed.
+// spreadsheet would take for a formula gets an apostrophe before it ([SpreadsheetText]).
 func NewChangesCSV(w io.Writer, source Source) ChangeWriter {
 	t := &changesTable{csv.NewWriter(w), source.Checkpoint()}
 	t.w.UseCRLF = true
@@ -43,7 +42,7 @@ func (t *changesTable) Add(ch Change) error {
 	}
 	cells := []string{string(ch.Thread), ch.Name, ch.Before, ch.After, strings.Join(ch.Changed, " "), wrong, updated, joinIDs(ch.Records, " "), t.checkpoint}
 	for i := range cells {
-		cells[i] = spreadsheetText(cells[i])
+		cells[i] = SpreadsheetText(cells[i])
 	}
 	return t.w.Write(cells)
 }
@@ -53,9 +52,12 @@ func (t *changesTable) Close() error {
 	return t.w.Error()
 }
 
-// spreadsheetText is a cell that no spreadsheet takes for a formula.
-func spreadsheetText(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+// SpreadsheetText is a cell that no spreadsheet takes for a formula: names are text that
+// others have signed. One that begins with one of = + - @, a tab or a line end, behind
+// apostrophes or not, gets an apostrophe before it, so that whoever takes the first one
+// away from such a cell has what was there.
+func SpreadsheetText(s string) string {
+	if bare := strings.TrimLeft(s, "'"); bare != "" && strings.ContainsRune("=+-@\t\r\n", rune(bare[0])) {
 		return "'" + s
 	}
 	return s

@@ -52,6 +52,13 @@ type SourceName struct {
 	ID   string `json:"id"`
 }
 
+// WholeDesignation is a designation with all that its records say, as it stands now.
+type WholeDesignation struct {
+	Designation
+	Current record.Designation       `json:"designation"` // with every amendment
+	Revoked *register.LifecycleEvent `json:"revoked,omitempty"`
+}
+
 // DesignationDetail is one designation with its thread, or as much of it as one answer
 // shows (Cut).
 type DesignationDetail struct {
@@ -152,6 +159,10 @@ func (v *View) designationHistory(thread record.Thread) (*threadHistory, error) 
 // stand at an instant, until yield returns false. A [PartialListError] names the thread after
 // which it goes on.
 func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Designation) bool) error {
+	return v.designations(f, at, func(d Designation, _ *register.DesignationRow) bool { return yield(d) })
+}
+
+func (v *View) designations(f DesignationFilter, at time.Time, yield func(Designation, *register.DesignationRow) bool) error {
 	m, err := v.momentAt(at)
 	if err != nil {
 		return err
@@ -159,14 +170,21 @@ func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Design
 	p := listProgress{startedAfter: f.After, passed: f.After}
 	return p.partial(v.matchingDesignations(f, func(h *threadHistory) (bool, error) {
 		p.current = string(h.thread)
-		d, _, err := v.viewDesignation(h, m)
+		d, row, err := v.viewDesignation(h, m)
 		if err != nil {
 			return false, err
 		}
-		more := !f.matches(&d) || yield(d)
+		more := !f.matches(&d) || yield(d, row)
 		p.passed = string(h.thread)
 		return more, nil
 	}, &p))
+}
+
+// WholeDesignations is [View.Designations] with all that their records say.
+func (v *View) WholeDesignations(f DesignationFilter, at time.Time, yield func(WholeDesignation) bool) error {
+	return v.designations(f, at, func(d Designation, row *register.DesignationRow) bool {
+		return yield(WholeDesignation{Designation: d, Current: row.Current, Revoked: row.Revoked})
+	})
 }
 
 // matchingDesignations visits those that bear the name and the identifier that a filter chooses

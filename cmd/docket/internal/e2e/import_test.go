@@ -193,6 +193,18 @@ func (i *importRun) inForce(year string, n int) {
 	for thread := range want {
 		i.t.Errorf("%s is on the list and not in force", thread)
 	}
+	i.exports(n)
+}
+
+// exports wants what is in force in each format that others read, a row each, and of
+// FollowTheMoney's entities a sanction each.
+func (i *importRun) exports(n int) {
+	i.t.Helper()
+	for format, row := range map[string]string{"csl": "(OFAC-SDN)", "csv": "designation/ofac-sdn-", "json": `"thread":"designation/ofac-sdn-`, "ftm": `"schema":"Sanction"`} {
+		if rows := strings.Count(i.docket("export", format, "--status", "in-force", "--trust", i.trust), row); rows != n {
+			i.t.Errorf("export %s: %d rows, want %d", format, rows, n)
+		}
+	}
 }
 
 // describe is all that a list says about somebody, lists as sets.
@@ -213,14 +225,14 @@ func describe(schema, name, country string, alias []record.Alias, address []reco
 
 func readList(t testing.TB, year string) *listimport.List {
 	t.Helper()
-	var files [3]ofac.File
+	var files [3]listimport.Input
 	for i, name := range []string{"sdn.csv", "add.csv", "alt.csv"} {
 		f, err := os.Open(filepath.Join(shared, "ofac-"+year, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		files[i] = ofac.File{Name: name, Reader: f}
+		files[i] = listimport.Input{Name: name, Reader: f}
 	}
 	l, err := ofac.Read(ofac.ListOf("sdn.csv"), files[0], files[1], files[2])
 	if err != nil {

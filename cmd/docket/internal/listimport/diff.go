@@ -3,6 +3,7 @@ package listimport
 import (
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -32,6 +33,9 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 		return nil, err
 	}
 	d := differ{list: list, opts: o}
+	if list.Vanished && len(known) == 0 {
+		d.out.Notes = append(d.out.Notes, "nothing of "+list.Name+" is in "+list.Files[0].Name+", nor in the register")
+	}
 	listed := make(map[string]bool, len(list.Entries))
 	for _, e := range list.Entries {
 		listed[e.ID] = true
@@ -50,10 +54,52 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 			d.revoke(id, c)
 		}
 	}
-	if err := checkRemovals(removed, inForce, o); err != nil {
+	if err := d.checkRemovals(removed, inForce); err != nil {
 		return nil, err
 	}
 	return d.plan(), nil
+}
+
+// A Comparison is one list, and what the register has of it.
+type Comparison struct {
+	List    *List
+	Current iter.Seq2[Current, error] // yields the same, each time
+	Options Options
+}
+
+// DiffAll plans the lists of one publication, each under its own limit, a plan each. What
+// allowRemoved allows is for all of those together whose limits are exceeded, so that a
+// number that was meant for one of them lets no other go; of the options' own
+// AllowRemoved nothing is used. A [RemovalsError] names these lists; of one list alone it is
+// a [*RemovalError].
+func DiffAll(all []Comparison, allowRemoved int) ([]*Plan, error) {
+	plans := make([]*Plan, len(all))
+	var over RemovalsError
+	removed := 0
+	for pass := range 2 {
+		for i, c := range all {
+			if plans[i] != nil {
+				continue
+			}
+			c.Options.AllowRemoved = pass * removed // in the second they are allowed together
+			var err error
+			plans[i], err = Diff(c.List, c.Current, c.Options)
+			if removal := (*RemovalError)(nil); errors.As(err, &removal) {
+				over = append(over, removal)
+				removed += removal.Removed
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case removed <= allowRemoved:
+		case len(all) == 1: // which list is plain
+			return nil, over[0]
+		default:
+			return nil, over
+		}
+	}
+	return plans, nil
 }
 
 // currentByID reads the register's side, by the list's IDs.
@@ -81,6 +127,8 @@ type differ struct {
 	opts Options
 	out  Plan
 
+	over int // entries whose last day was over before they were ever designated
+
 	designations, amendments, revocations []change
 }
 
@@ -96,10 +144,14 @@ func (d *differ) addEntry(e Entry, c *Current) error {
 	switch {
 	case d.skip(e.Target), c != nil && d.skip(c.Designation.Target):
 		d.out.Skipped++
+	case (c == nil || c.Ended == "delisted") && d.isOver(e.EffectiveUntil):
+		d.over++
 	case c == nil:
 		d.designate(e, record.ID{})
 	case c.Ended == "delisted":
 		d.designate(e, c.Newest)
+	case c.Ended == "" && d.isOver(c.Designation.EffectiveUntil) && d.isOver(e.EffectiveUntil): // both say so
+		d.out.Unchanged++
 	case d.ended(c) != "":
 		d.out.Notes = append(d.out.Notes, fmt.Sprintf("%s is still listed, but its designation %s: the import leaves it so", c.Thread, d.ended(c)))
 	default:
@@ -111,15 +163,17 @@ func (d *differ) addEntry(e Entry, c *Current) error {
 // ended says how a thread ended, "" while it lives. One that the clock ended
 // takes no amendment either.
 func (d *differ) ended(c *Current) string {
-	until := c.Designation.EffectiveUntil
-	switch {
+	switch until := c.Designation.EffectiveUntil; {
 	case c.Ended != "":
 		return "was revoked (" + c.Ended + ")"
-	case until != nil && d.opts.Today.After(*until):
+	case d.isOver(until):
 		return "expired with " + until.String()
 	}
 	return ""
 }
+
+// isOver tells whether a last day has passed.
+func (d *differ) isOver(until *record.Date) bool { return until != nil && d.opts.Today.After(*until) }
 
 func (d *differ) designate(e Entry, follows record.ID) {
 	d.designations = append(d.designations, change{e.ID, d.item(e, follows, &record.Designation{
@@ -128,11 +182,15 @@ func (d *differ) designate(e Entry, follows record.ID) {
 		Target:  e.Target,
 		Program: e.Program,
 		Source:  d.list.source(e.ID, d.opts.Published),
+
+		FederalRegisterNotice: e.FederalRegisterNotice,
+		EffectiveFrom:         e.EffectiveFrom,
+		EffectiveUntil:        e.EffectiveUntil,
 	})})
 }
 
 func (d *differ) amend(e Entry, c *Current) error {
-	am, err := amendment(c.Designation, e)
+	am, err := amendment(c.Designation, e, d.list)
 	if err != nil {
 		return err
 	}
@@ -148,11 +206,15 @@ func (d *differ) amend(e Entry, c *Current) error {
 
 // item is about the entity's source rows.
 func (d *differ) item(e Entry, follows record.ID, p record.Predicate) Item {
+	document := &record.Document{MediaType: "text/csv", Bytes: &e.Bytes}
+	if e.URL != "" {
+		document.URL = []string{e.URL}
+	}
 	return Item{
 		Thread:    record.ImportThread(d.list.Name, e.ID),
 		Follows:   follows,
 		Subject:   record.Subject{Name: d.list.Name + " " + e.ID + ", source rows", SHA256: e.Digest},
-		Document:  &record.Document{MediaType: "text/csv", Bytes: &e.Bytes},
+		Document:  document,
 		Predicate: p,
 	}
 }
@@ -175,6 +237,9 @@ func (d *differ) revoke(id string, c *Current) {
 
 func (d *differ) plan() *Plan {
 	p := d.out
+	if d.over > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: %d on the list whose last day is over already were left out", d.list.Name, d.over))
+	}
 	p.Designations, p.Amendments, p.Revocations = len(d.designations), len(d.amendments), len(d.revocations)
 	for _, changes := range [][]change{d.designations, d.amendments, d.revocations} {
 		slices.SortFunc(changes, func(a, b change) int { return compareIDs(a.id, b.id) })
@@ -191,31 +256,54 @@ func compareIDs(a, b string) int {
 }
 
 // amendment turns a designation into what the list says, nil if it says so
-// already. Only what a list publishes is compared: what the authority added to
-// the thread by hand (identifiers, domains, networks) stays.
-func amendment(old *record.Designation, e Entry) (*record.Amendment, error) {
+// already. Only what the list publishes is compared: what the authority added to
+// the thread by hand (identifiers, domains, networks) stays, and so does what is the
+// same in the list's words: a company, which to a list is an organisation; the parts of
+// an address; the type of an alias, where the list tells none. A registration number
+// is replaced where the list has one, and no list takes it away.
+func amendment(old *record.Designation, e Entry, l *List) (*record.Amendment, error) {
 	next := *old
-	next.Target.Schema = e.Target.Schema
+	if old.Target.Schema != "Company" || e.Target.Schema != "Organization" {
+		next.Target.Schema = e.Target.Schema
+	}
 	next.Target.Name = e.Target.Name
 	next.Target.Country = e.Target.Country
-	next.Target.Alias = mergeItems(old.Target.Alias, e.Target.Alias)
-	next.Target.Address = mergeItems(old.Target.Address, e.Target.Address)
-	next.Program = mergeItems(old.Program, e.Program)
+	next.Target.Alias = mergeItems(old.Target.Alias, e.Target.Alias, func(a record.Alias) record.Alias {
+		if l.HasAliasTypes {
+			return a
+		}
+		return record.Alias{Name: a.Name}
+	})
+	next.Target.Address = mergeItems(old.Target.Address, e.Target.Address, func(a record.Address) record.Address {
+		return record.Address{Full: AddressLine(a), Country: a.Country}
+	})
+	if e.Target.RegistrationNumber != "" {
+		next.Target.RegistrationNumber = e.Target.RegistrationNumber
+	}
+	next.Program = mergeItems(old.Program, e.Program, func(program string) string { return program })
+	if l.HasTerms {
+		next.FederalRegisterNotice = e.FederalRegisterNotice
+		next.EffectiveFrom, next.EffectiveUntil = e.EffectiveFrom, e.EffectiveUntil
+	}
 	return record.Diff(old, &next)
 }
 
-// mergeItems gives the new items, those that stay first and in the old order. The
-// order of a list's rows means nothing, so a list that only reorders them gives
-// no record, and one that adds a name gives a record of that name alone.
-func mergeItems[T comparable](old, new []T) []T {
+// mergeItems gives the new items, those that stay first and in the old order and words.
+// The order of a list's rows means nothing, so a list that only reorders them gives
+// no record, and one that adds a name gives a record of that name alone. Items are the
+// same whose keys are.
+func mergeItems[T comparable](old, new []T, key func(T) T) []T {
 	var items []T
+	has := func(list []T, x T) bool {
+		return slices.ContainsFunc(list, func(y T) bool { return key(y) == key(x) })
+	}
 	for _, x := range old {
-		if slices.Contains(new, x) {
+		if has(new, x) {
 			items = append(items, x)
 		}
 	}
 	for _, x := range new {
-		if !slices.Contains(old, x) {
+		if !has(old, x) {
 			items = append(items, x)
 		}
 	}
@@ -225,14 +313,35 @@ func mergeItems[T comparable](old, new []T) []T {
 // RemovalError is the guard against a broken feed: more would be revoked than the
 // charter lets one import revoke. Nothing was planned.
 type RemovalError struct {
+	List       string
+	Vanished   bool  // its file has nothing of it any more
 	Removed    int   // threads that are no longer on the list
 	InForce    int   // the list's threads that live, without persons where those are outside
 	MaxPercent int64 // the charter's imports[].maxRemovedPercent
 }
 
 func (e *RemovalError) Error() string {
-	return fmt.Sprintf("%s of %s would go (%s %%, limit %d %%); if true: --allow-removed %d",
-		withThousands(e.Removed), withThousands(e.InForce), e.percent(), e.MaxPercent, e.Removed)
+	return fmt.Sprintf("%s; if true: --allow-removed %d", e.share(), e.Removed)
+}
+
+func (e *RemovalError) share() string {
+	share := fmt.Sprintf("%s of %s would go (%s %%, limit %d %%)", withThousands(e.Removed), withThousands(e.InForce), e.percent(), e.MaxPercent)
+	if e.Vanished {
+		share = "nothing of it is in the file: " + share
+	}
+	return share
+}
+
+// RemovalsError is that of several lists of one publication, at least of one.
+type RemovalsError []*RemovalError
+
+func (e RemovalsError) Error() string {
+	shares, removed := make([]string, len(e)), 0
+	for i, list := range e {
+		shares[i] = list.List + ": " + list.share()
+		removed += list.Removed
+	}
+	return fmt.Sprintf("%s; if true: --allow-removed %d", strings.Join(shares, "; "), removed)
 }
 
 // percent has one digit behind the point, more where it would read like the limit.
@@ -248,11 +357,11 @@ func (e *RemovalError) percent() string {
 
 // checkRemovals allows removals within the charter's percentage, or up to the number
 // given by AllowRemoved.
-func checkRemovals(removed, inForce int, o Options) error {
-	if int64(removed)*100 <= o.MaxRemovedPercent*int64(inForce) || removed <= o.AllowRemoved {
+func (d *differ) checkRemovals(removed, inForce int) error {
+	if int64(removed)*100 <= d.opts.MaxRemovedPercent*int64(inForce) || removed <= d.opts.AllowRemoved {
 		return nil
 	}
-	return &RemovalError{removed, inForce, o.MaxRemovedPercent}
+	return &RemovalError{d.list.Name, d.list.Vanished, removed, inForce, d.opts.MaxRemovedPercent}
 }
 
 // withThousands writes 7379 as "7,379".

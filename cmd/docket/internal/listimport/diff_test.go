@@ -133,7 +133,7 @@ var today = record.Date{Year: 2026, Month: 11, Day: 23}
 
 // listOf is a list of fictional entries.
 func listOf(entries ...listimport.Entry) *listimport.List {
-	return &listimport.List{Name: "ofac-sdn", Files: []listimport.File{{Name: "sdn.csv", Size: 3, SHA256: [32]byte{1}}, {Name: "alt.csv"}}, Entries: entries}
+	return &listimport.List{Name: "ofac-sdn", HasAliasTypes: true, Files: []listimport.File{{Name: "sdn.csv", Size: 3, SHA256: [32]byte{1}}, {Name: "alt.csv"}}, Entries: entries}
 }
 
 func organizationEntry(id, name string) listimport.Entry {
@@ -351,6 +351,7 @@ func TestWhatTheListDoesNotSayStays(t *testing.T) {
 	enriched := *c.Designation
 	enriched.Target.Domain, enriched.Target.ASN = []string{"kestrel.example"}, []int64{64511}
 	enriched.Target.LEI, enriched.Target.RegistrationNumber = "9999DOCKETDEMO000118", "0048213"
+	enriched.FederalRegisterNotice, enriched.EffectiveUntil = "00 FR 1", &record.Date{Year: 2030, Month: 1, Day: 1}
 	c.Designation = &enriched
 	b["designation/ofac-sdn-1"] = c
 	if p := plan(t, listOf(organizationEntry("1", "KESTREL")), b, permissiveOptions); len(p.Items) != 0 {
@@ -385,6 +386,12 @@ func TestIndividuals(t *testing.T) {
 			t.Errorf("without: %+v", p.Items[0])
 		}
 	}
+	// Who may be a person is left out with them.
+	unknown := organizationEntry("3", "QUAY")
+	unknown.Target.Schema = "LegalEntity"
+	if p := plan(t, listOf(organizationEntry("1", "KESTREL"), unknown), b, without); len(p.Items) != 0 || p.Skipped != 1 {
+		t.Errorf("who may be a person: %+v", p)
+	}
 	// An entry that turns from one into the other is outside too, either way.
 	turned := listOf(personEntry("1", "KESTREL"), organizationEntry("2", "HARBOUR"))
 	if p := plan(t, turned, b, without); len(p.Items) != 0 || p.Skipped != 2 {
@@ -412,14 +419,14 @@ func TestRemovalGuard(t *testing.T) {
 		want        *listimport.RemovalError
 	}{
 		{true, 4, 0, 2, nil},
-		{true, 5, 0, 2, &listimport.RemovalError{Removed: 5, InForce: 200, MaxPercent: 2}},
-		{true, 5, 4, 2, &listimport.RemovalError{Removed: 5, InForce: 200, MaxPercent: 2}},
+		{true, 5, 0, 2, &listimport.RemovalError{List: "ofac-sdn", Removed: 5, InForce: 200, MaxPercent: 2}},
+		{true, 5, 4, 2, &listimport.RemovalError{List: "ofac-sdn", Removed: 5, InForce: 200, MaxPercent: 2}},
 		{true, 5, 5, 2, nil},
 		{true, 5, 6, 2, nil},
-		{true, 1, 0, 0, &listimport.RemovalError{Removed: 1, InForce: 200, MaxPercent: 0}},
+		{true, 1, 0, 0, &listimport.RemovalError{List: "ofac-sdn", Removed: 1, InForce: 200, MaxPercent: 0}},
 		{true, 0, 0, 0, nil},
 		{false, 4, 0, 2, nil}, // two organisations of a hundred
-		{false, 6, 0, 2, &listimport.RemovalError{Removed: 3, InForce: 100, MaxPercent: 2}},
+		{false, 6, 0, 2, &listimport.RemovalError{List: "ofac-sdn", Removed: 3, InForce: 100, MaxPercent: 2}},
 		{false, 6, 3, 2, nil},
 	} {
 		_, err := listimport.Diff(listOf(entries[c.gone:]...), b.all(), listimport.Options{
@@ -434,14 +441,115 @@ func TestRemovalGuard(t *testing.T) {
 	}
 }
 
+// Several lists of one publication: each has its own limit, what is allowed is for all that
+// exceed theirs together, and a list that vanished is told from an empty one.
+func TestDiffAll(t *testing.T) {
+	b := testRegister{}
+	lists := map[string]*listimport.List{}
+	for _, name := range []string{"csl-a", "csl-b", "csl-c"} {
+		l := listOf(organizationEntry("1", "KESTREL"), organizationEntry("2", "HARBOUR"), organizationEntry("3", "QUAY"))
+		l.Name = name
+		lists[name] = l
+		b.apply(t, plan(t, l, testRegister{}, permissiveOptions).Items...)
+	}
+	of := func(list string) iter.Seq2[listimport.Current, error] {
+		return func(yield func(listimport.Current, error) bool) {
+			for _, c := range b {
+				if c.Designation.Source.List == list && !yield(c, nil) {
+					return
+				}
+			}
+		}
+	}
+	gone := *lists["csl-b"]
+	gone.Entries, gone.Vanished = nil, true
+	fewer := *lists["csl-c"]
+	fewer.Entries = fewer.Entries[1:]
+	never := gone
+	never.Name = "csl-d"
+	var all []listimport.Comparison
+	for _, l := range []*listimport.List{lists["csl-a"], &gone, &fewer, &never} {
+		o := permissiveOptions
+		o.MaxRemovedPercent, o.AllowRemoved = 2, 99 // which is not looked at
+		all = append(all, listimport.Comparison{List: l, Current: of(l.Name), Options: o})
+	}
+	want := listimport.RemovalsError{
+		{List: "csl-b", Vanished: true, Removed: 3, InForce: 3, MaxPercent: 2},
+		{List: "csl-c", Removed: 1, InForce: 3, MaxPercent: 2},
+	}
+	for _, allowed := range []int{0, 1, 3} {
+		plans, err := listimport.DiffAll(all, allowed)
+		if over := (listimport.RemovalsError)(nil); !errors.As(err, &over) || !reflect.DeepEqual(over, want) || plans != nil {
+			t.Errorf("%d allowed: %v, %v", allowed, plans, err)
+		}
+		refusaltest.Words(t, err.Error())
+	}
+	plans, err := listimport.DiffAll(all, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range plans {
+		got = append(got, fmt.Sprintf("%d gone, %d unchanged, %q", p.Revocations, p.Unchanged, p.Notes))
+	}
+	if want := []string{"0 gone, 3 unchanged, []", "3 gone, 0 unchanged, []", "1 gone, 2 unchanged, []", `0 gone, 0 unchanged, ["nothing of csl-d is in sdn.csv, nor in the register"]`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, err := listimport.DiffAll(all[1:2], 2); err == nil || !errors.As(err, new(*listimport.RemovalError)) {
+		t.Errorf("one list alone: %v", err)
+	} else {
+		refusaltest.Words(t, err.Error())
+	}
+}
+
+// A list that publishes notices and dates decides them; one whose last day is over is not
+// designated, and one that the clock ended and the list too is no difference.
+func TestTerms(t *testing.T) {
+	day := func(year int) *record.Date { return &record.Date{Year: year, Month: 6, Day: 1} }
+	e := organizationEntry("1", "KESTREL")
+	e.FederalRegisterNotice, e.EffectiveFrom, e.EffectiveUntil = "00 FR 1", day(2018), day(2030)
+	over := organizationEntry("2", "HARBOUR")
+	over.EffectiveUntil = day(2020)
+	l := listOf(e, over)
+	l.HasTerms = true
+	b := testRegister{}
+	p := plan(t, l, b, permissiveOptions)
+	b.apply(t, p.Items...)
+	d := b["designation/ofac-sdn-1"].Designation
+	if len(b) != 1 || d.FederalRegisterNotice != "00 FR 1" || *d.EffectiveFrom != *day(2018) || *d.EffectiveUntil != *day(2030) || len(p.Notes) != 1 {
+		t.Fatalf("%+v, notes %q", b, p.Notes)
+	}
+	if p := plan(t, l, b, permissiveOptions); len(p.Items) != 0 {
+		t.Errorf("again: %+v", p.Items[0].Predicate)
+	}
+	e.FederalRegisterNotice, e.EffectiveUntil = "00 FR 2", nil
+	l.Entries = []listimport.Entry{e, over}
+	b.apply(t, plan(t, l, b, permissiveOptions).Items...)
+	if d := b["designation/ofac-sdn-1"].Designation; d.FederalRegisterNotice != "00 FR 2" || d.EffectiveUntil != nil {
+		t.Errorf("amended: %+v", d)
+	}
+	e.EffectiveUntil = day(2030)
+	l.Entries = []listimport.Entry{e}
+	b.apply(t, plan(t, l, b, permissiveOptions).Items...)
+	later := permissiveOptions
+	later.Today = *day(2031)
+	if p := plan(t, l, b, later); len(p.Items) != 0 || p.Unchanged != 1 || len(p.Notes) != 0 {
+		t.Errorf("both over: %+v", p)
+	}
+	l.Entries[0].EffectiveUntil = day(2040)
+	if p := plan(t, l, b, later); len(p.Items) != 0 || len(p.Notes) != 1 {
+		t.Errorf("over, and extended on the list: %+v", p)
+	}
+}
+
 func TestRemovalErrorWords(t *testing.T) {
 	for _, c := range []struct {
 		listimport.RemovalError
 		share string
 	}{
-		{listimport.RemovalError{261, 7379, 2}, "3.5 %"},
-		{listimport.RemovalError{184, 3534, 2}, "5.2 %"},
-		{listimport.RemovalError{20001, 1000000, 2}, "2.0001 %"}, // 2.0 would be within the limit
+		{listimport.RemovalError{Removed: 261, InForce: 7379, MaxPercent: 2}, "3.5 %"},
+		{listimport.RemovalError{Removed: 184, InForce: 3534, MaxPercent: 2}, "5.2 %"},
+		{listimport.RemovalError{Removed: 20001, InForce: 1000000, MaxPercent: 2}, "2.0001 %"}, // 2.0 would be within the limit
 	} {
 		words := c.Error()
 		if !strings.Contains(words, c.share) || !strings.HasSuffix(words, fmt.Sprint("--allow-removed ", c.Removed)) {

@@ -12,10 +12,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
+
+// Input is a published file that is yet to be read. Name is its base name: it goes into
+// records and errors.
+type Input struct {
+	Name   string
+	Reader io.Reader
+}
 
 // List is a published list as its parser read it.
 type List struct {
@@ -23,6 +31,10 @@ type List struct {
 	Files   []File   // in reading order; the first is the one that says who is listed
 	Entries []Entry  // in the first file's order, each ID once
 	Notes   []string // what people should know about the files, a sentence each
+
+	HasAliasTypes bool // it tells former names from others
+	HasTerms      bool // it publishes notices and dates: what a record has of them is the list's
+	Vanished      bool // its file has nothing of it any more: no entries, and that is no mistake of the parser
 }
 
 // File is one published file, as it was read.
@@ -39,10 +51,15 @@ type Entry struct {
 	Bytes   int64             // of these rows
 	Target  record.Target
 	Program []string
+	URL     string // where the source says more about it; "" if it does not
+
+	// Of a list that publishes them (HasTerms).
+	FederalRegisterNotice         string
+	EffectiveFrom, EffectiveUntil *record.Date
 }
 
-// isPerson tells natural persons, who are imported only when asked for.
-func isPerson(t record.Target) bool { return t.Schema == "Person" }
+// isPerson tells natural persons, and who may be one, who are imported only when asked for.
+func isPerson(t record.Target) bool { return t.Schema == "Person" || t.Schema == "LegalEntity" }
 
 // named tells whether an entity's ID can name a thread, alone and with the list's name.
 func (l *List) named(id string) bool {
@@ -56,7 +73,7 @@ func (l *List) named(id string) bool {
 
 // check refuses a list from which no plan can be made.
 func (l *List) check() error {
-	if len(l.Files) == 0 || len(l.Entries) == 0 {
+	if len(l.Files) == 0 || len(l.Entries) == 0 && !l.Vanished {
 		return fmt.Errorf("%s: the list is empty", l.Name)
 	}
 	seen := make(map[string]bool, len(l.Entries))
@@ -104,7 +121,7 @@ type Plan struct {
 
 	Designations, Amendments, Revocations int // of Items
 	Unchanged                             int // entries that the register already has so
-	Skipped                               int // persons on the list that were left out
+	Skipped                               int // persons on the list, or who may be persons, that were left out
 }
 
 // Item is one planned record: all of its statement that the list decides.

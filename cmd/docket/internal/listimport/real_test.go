@@ -32,14 +32,14 @@ func read(t testing.TB, dir string, names ...string) *listimport.List {
 	if _, err := os.Stat(shared); os.IsNotExist(err) {
 		t.Skipf("no public data in %s: the real lists are not imported", shared)
 	}
-	var files [3]ofac.File
+	var files [3]listimport.Input
 	for i, name := range names {
 		f, err := os.Open(filepath.Join(shared, dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		files[i] = ofac.File{Name: name, Reader: f}
+		files[i] = listimport.Input{Name: name, Reader: f}
 	}
 	l, err := ofac.Read(ofac.ListOf(names[0]), files[0], files[1], files[2])
 	if err != nil {
@@ -60,8 +60,8 @@ func TestRealChange(t *testing.T) {
 		first, designations, amendments, removed, living int
 		refusal                                          listimport.RemovalError
 	}{
-		{true, 7379, 1858, 354, 261, 8976, listimport.RemovalError{Removed: 261, InForce: 7379, MaxPercent: 2}},
-		{false, 3534, 1006, 295, 184, 4356, listimport.RemovalError{Removed: 184, InForce: 3534, MaxPercent: 2}},
+		{true, 7379, 1858, 354, 261, 8976, listimport.RemovalError{List: "ofac-sdn", Removed: 261, InForce: 7379, MaxPercent: 2}},
+		{false, 3534, 1006, 295, 184, 4356, listimport.RemovalError{List: "ofac-sdn", Removed: 184, InForce: 3534, MaxPercent: 2}},
 	} {
 		t.Run(fmt.Sprintf("individuals=%v", c.individuals), func(t *testing.T) {
 			o := listimport.Options{Individuals: c.individuals, MaxRemovedPercent: 2, Today: today}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // An entity is what the three files say about one number.
@@ -108,7 +107,7 @@ func (e *entity) addAddress(s *scanner) error {
 	}
 	e.hasAddress = true
 	street, city, country := s.value(2), s.value(3), s.value(4)
-	code := countryCode(country)
+	code := listimport.CountryCode(country)
 	if country != "" {
 		e.countries = append(e.countries, code)
 	}
@@ -154,31 +153,8 @@ func (e *entity) addAlias(s *scanner) error {
 }
 
 func (e *entity) entry() listimport.Entry {
-	e.target.Country = e.country()
+	e.target.Country = listimport.CountryOf(e.flag, e.countries)
 	x := listimport.Entry{ID: e.id, Bytes: e.bytes, Target: e.target, Program: e.program}
 	e.rows.Sum(x.Digest[:0])
 	return x
-}
-
-// country is a vessel's flag, else the country that all its addresses agree on
-// (those that name one).
-func (e *entity) country() string {
-	if e.flag != "" {
-		return countryCode(e.flag)
-	}
-	if all := slices.Compact(e.countries); len(all) == 1 {
-		return all[0]
-	}
-	return ""
-}
-
-// countryCode is the alpha-2 code of a country as OFAC writes it, "" if it names none:
-// regions ("Region: Crimea"), territories without a code and former countries stay in
-// the addresses as OFAC writes them.
-func countryCode(name string) string {
-	code, err := rules1.Country(name)
-	if err != nil {
-		return ""
-	}
-	return code
 }

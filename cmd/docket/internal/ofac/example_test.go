@@ -5,18 +5,19 @@ import (
 	"log"
 	"os"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 )
 
 func ExampleRead() {
-	var files [3]ofac.File
+	var files [3]listimport.Input
 	for i, name := range []string{"sdn.csv", "add.csv", "alt.csv"} {
 		f, err := os.Open("testdata/" + name)
 		if err != nil {
 			log.Fatal(err)
 		}
 		defer f.Close()
-		files[i] = ofac.File{Name: name, Reader: f}
+		files[i] = listimport.Input{Name: name, Reader: f}
 	}
 	list, err := ofac.Read(ofac.SDN, files[0], files[1], files[2])
 	if err != nil {

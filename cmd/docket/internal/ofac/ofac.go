@@ -11,7 +11,6 @@ package ofac
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
@@ -31,26 +30,20 @@ func ListOf(primary string) string {
 	return SDN
 }
 
-// File is one of a list's files. Name is its base name: it goes into records and errors.
-type File struct {
-	Name   string
-	Reader io.Reader
-}
-
 // Read reads a list from its three files, each once, in this order. The entries
 // are in the order of the primary file; nothing is returned beside an error.
-func Read(list string, sdn, add, alt File) (*listimport.List, error) {
-	r := reader{list: &listimport.List{Name: list}, indexByID: map[string]int{}}
+func Read(list string, sdn, add, alt listimport.Input) (*listimport.List, error) {
+	r := reader{list: &listimport.List{Name: list, HasAliasTypes: true}, indexByID: map[string]int{}}
 	for _, step := range []struct {
 		table
-		File
+		listimport.Input
 		row func(s *scanner, ent string) error
 	}{
 		{primary, sdn, r.addEntity},
 		{addresses, add, r.addAddress},
 		{aliases, alt, r.addAlias},
 	} {
-		s := newScanner(step.table, step.File)
+		s := newScanner(step.table, step.Input)
 		if err := s.rows(func(ent string) error { return step.row(s, ent) }); err != nil {
 			return nil, err
 		}

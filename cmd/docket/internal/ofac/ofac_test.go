@@ -31,9 +31,9 @@ func smallFiles(t testing.TB) (texts [3]string) {
 }
 
 func readTexts(texts [3]string) (*listimport.List, error) {
-	var f [3]File
+	var f [3]listimport.Input
 	for i, text := range texts {
-		f[i] = File{names[i], strings.NewReader(text)}
+		f[i] = listimport.Input{Name: names[i], Reader: strings.NewReader(text)}
 	}
 	return Read(SDN, f[0], f[1], f[2])
 }
@@ -226,7 +226,7 @@ func FuzzRow(f *testing.F) {
 		}
 		for _, field := range row {
 			v, _ := field.value()
-			if again, hidden := clean(v); again != v || hidden > 0 {
+			if again, hidden := listimport.CleanText(v); again != v || hidden > 0 {
 				t.Fatalf("%q is not clean", v)
 			}
 		}
@@ -239,7 +239,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(texts[0]), []byte(texts[1]), []byte(texts[2]))
 	f.Add([]byte(toLF(texts[0])), []byte(toLF(texts[1])), []byte(strings.TrimRight(toLF(texts[2]), "\n\x1a")))
 	f.Fuzz(func(t *testing.T, sdn, add, alt []byte) {
-		list, err := Read(SDN, File{"sdn.csv", bytes.NewReader(sdn)}, File{"add.csv", bytes.NewReader(add)}, File{"alt.csv", bytes.NewReader(alt)})
+		list, err := Read(SDN, listimport.Input{Name: "sdn.csv", Reader: bytes.NewReader(sdn)}, listimport.Input{Name: "add.csv", Reader: bytes.NewReader(add)}, listimport.Input{Name: "alt.csv", Reader: bytes.NewReader(alt)})
 		if err != nil {
 			return
 		}

@@ -46,9 +46,9 @@ func TestRealLists(t *testing.T) {
 	} {
 		t.Run(c.dir, func(t *testing.T) {
 			texts := realFiles(t, c.dir, c.files...)
-			var f [3]File
+			var f [3]listimport.Input
 			for i, name := range c.files {
-				f[i] = File{name, strings.NewReader(texts[i])}
+				f[i] = listimport.Input{Name: name, Reader: strings.NewReader(texts[i])}
 			}
 			list, err := Read(ListOf(c.files[0]), f[0], f[1], f[2])
 			if err != nil {
@@ -114,7 +114,7 @@ func compareNaive(t *testing.T, list *listimport.List, texts [3]string) {
 		}
 		for _, row := range rows[1][e.ID] {
 			country := row[4]
-			if code := countryCode(country); code != "" {
+			if code := listimport.CountryCode(country); code != "" {
 				country = code
 			}
 			parts := slices.DeleteFunc([]string{row[2], row[3], country}, func(s string) bool { return s == "" })
@@ -140,7 +140,7 @@ func TestCountriesOfRealLists(t *testing.T) {
 		}
 		for _, row := range rows {
 			c := row[4]
-			if c != null && countryCode(c) == "" && !strings.HasPrefix(c, "Region: ") && !slices.Contains(as, c) {
+			if c != null && listimport.CountryCode(c) == "" && !strings.HasPrefix(c, "Region: ") && !slices.Contains(as, c) {
 				t.Errorf("%s: %q is not in the table", dir, c)
 			}
 		}

@@ -9,13 +9,8 @@ import (
 	"hash"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/unicode/norm"
-
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 )
 
 // endMark is the last line of each file of OFAC's, the end-of-file character of
@@ -55,7 +50,7 @@ type scanner struct {
 	droppedHidden int    // characters dropped from what was read of the rows, since no reader sees them
 }
 
-func newScanner(t table, f File) *scanner {
+func newScanner(t table, f listimport.Input) *scanner {
 	s := &scanner{table: t, name: f.Name, sum: sha256.New()}
 	s.in = bufio.NewReaderSize(io.TeeReader(f.Reader, s.sum), maxLine)
 	return s
@@ -115,6 +110,8 @@ func (s *scanner) checkStart() error {
 	switch {
 	case start == "", start[0] == endMark:
 		return fmt.Errorf("%s: empty: %s", s.name, again)
+	case strings.HasPrefix(start, "_id,"), strings.HasPrefix(start, "source,entity_number,"):
+		return fmt.Errorf("%s: the Consolidated Screening List, not a file of OFAC's: docket import csl takes it", s.name)
 	case start[0] == '<':
 		return fmt.Errorf("%s: HTML or XML, not OFAC's CSV (an error page?): %s", s.name, again)
 	case strings.HasPrefix(start, "PK\x03\x04"), strings.HasPrefix(start, "\x1f\x8b"):
@@ -149,13 +146,13 @@ func (s *scanner) split(raw []byte) (string, error) {
 		return "", fmt.Errorf("the end mark (0x1A) stands inside a row: %s was damaged on its way, download it again", s.name)
 	}
 	if end != "" {
-		return decode(line)
+		return listimport.DecodeText(line)
 	}
 	if s.lineEnd != "\n" {
 		return "", s.cutOffError()
 	}
 	s.noEndMark = true
-	text, err := decode(line)
+	text, err := listimport.DecodeText(line)
 	if i := strings.LastIndexByte(text, ','); i >= 0 && len(text) > i+1 && strings.HasPrefix(null, text[i+1:]) {
 		text = text[:i+1] + null
 	}
@@ -307,7 +304,7 @@ func (f field) value() (text string, hidden int) {
 	if f.form == absent {
 		return "", 0
 	}
-	return clean(f.text)
+	return listimport.CleanText(f.text)
 }
 
 // number is an identifier of OFAC's: decimal, unquoted, no sign, no leading zero.
@@ -320,37 +317,4 @@ func (f field) number() (string, error) {
 		return "", fmt.Errorf("%.40q is not a number (OFAC's files have no header line)", f.text)
 	}
 	return f.text, nil
-}
-
-// decode reads the bytes of one line as UTF-8 or, where they are not, as
-// Windows-1252, in which older files of OFAC's write accented letters.
-func decode(line []byte) (string, error) {
-	if utf8.Valid(line) {
-		return string(line), nil
-	}
-	text, err := charmap.Windows1252.NewDecoder().Bytes(line)
-	if err != nil || bytes.ContainsRune(text, utf8.RuneError) { // five bytes have no character
-		return "", errors.New("neither UTF-8 nor Windows-1252: the file is damaged, download it again")
-	}
-	return string(text), nil
-}
-
-// clean makes text that a record may carry (RECORDS.md "Every record"): NFC, a
-// blank for each control character and line separator, nothing that a reader does not
-// see, no blanks around it. hidden is how many characters of the last sort were dropped.
-// The subject's digest is of the bytes as published, so the original stays provable.
-func clean(s string) (text string, hidden int) {
-	var b strings.Builder
-	b.Grow(len(s))
-	for i, r := range s {
-		switch {
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			b.WriteByte(' ')
-		case rules1.IsHiddenAt(s, i):
-			hidden++
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return strings.TrimSpace(norm.NFC.String(b.String())), hidden
 }
