@@ -55,7 +55,7 @@ func (j *judged) designationRules() {
 		return
 	}
 	if first.st == nil {
-		j.refuse(true, record.Invalid, "nothing is designated there")
+		j.refuseAt(stepThread, true, record.Invalid, "nothing is designated there")
 		return
 	}
 	if revoked.st != nil {

@@ -80,21 +80,24 @@ func (m *model) agree(t *testing.T, b *registertest.Fixture, env record.Envelope
 		t.Fatal(err)
 	}
 	want := m.verdict(st, env, b.Now)
-	_, err = b.Submit(env)
-	var refusal *record.Refusal
-	switch {
-	case err == nil:
-		if len(want) > 0 {
-			t.Errorf("index %d at %s: %s on %s by %s was admitted; the text says %v\n%s", len(m.log), b.Now.Format(time.RFC3339), st.Kind, st.Thread, st.Issuer, want, env.Payload)
-		}
-		m.add(st, env, b.Now)
-		return true
-	case !errors.As(err, &refusal):
+	told, err := b.Register.Begin(b.Now).Verdict(env)
+	if err != nil {
 		t.Fatal(err)
-	case len(want[refusal.Class]) == 0:
-		t.Errorf("index %d at %s: %s on %s by %s was refused: %s: %v; the text says %v\n%s", len(m.log), b.Now.Format(time.RFC3339), st.Kind, st.Thread, st.Issuer, refusal.Class, err, want, env.Payload)
 	}
-	return false
+	if refusal := told.Refused; refusal != nil {
+		if len(want[refusal.Class]) == 0 {
+			t.Errorf("index %d at %s: %s on %s by %s was refused: %s: %v; the text says %v\n%s", len(m.log), b.Now.Format(time.RFC3339), st.Kind, st.Thread, st.Issuer, refusal.Class, refusal, want, env.Payload)
+		}
+		return false
+	}
+	if _, err := b.Submit(env); err != nil {
+		t.Fatal(err)
+	}
+	if len(want) > 0 {
+		t.Errorf("index %d at %s: %s on %s by %s was admitted; the text says %v\n%s", len(m.log), b.Now.Format(time.RFC3339), st.Kind, st.Thread, st.Issuer, want, env.Payload)
+	}
+	m.add(st, env, b.Now)
+	return true
 }
 
 func (l *randomHistory) charter(zone string, response, months int) {
@@ -434,7 +437,7 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := viewDuties(t, v, at, counted)
+	got := viewDuties(t, v, view.DutyFilter{}, at, counted)
 	want := l.model.asOf(size).duties(l.parties, l.orders, at)
 	if slices.Equal(got, want) {
 		return
@@ -457,11 +460,11 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 	t.FailNow()
 }
 
-// viewDuties are all duties at an instant in the words of the model. Those of each kind and state
+// viewDuties are the duties that a filter chooses at an instant in the words of the model. Those of each kind and state
 // are counted, where counted is given.
-func viewDuties(t *testing.T, v *view.View, at time.Time, counted map[string]int) (got []string) {
+func viewDuties(t *testing.T, v *view.View, f view.DutyFilter, at time.Time, counted map[string]int) (got []string) {
 	t.Helper()
-	err := v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool {
+	err := v.Duties(f, at, func(d view.Duty) bool {
 		words := d.Party + " " + string(d.Kind)
 		if d.Designation != "" {
 			words += " " + d.Designation.Designation()
@@ -489,6 +492,9 @@ func viewDuties(t *testing.T, v *view.View, at time.Time, counted map[string]int
 		}
 		return true
 	})
+	if errors.As(err, new(*view.AbsentError)) {
+		return []string{"absent"}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

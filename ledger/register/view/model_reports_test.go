@@ -17,7 +17,7 @@ func (j *judged) resellerRules(p *record.ResellerReport) {
 	j.filedBy(officer)
 	reseller := j.st.Thread.Reseller()
 	if p.Status == record.ResellerActive {
-		j.refuse(!j.hasRole(reseller, record.RoleReseller), record.Forbidden, "R is no reseller")
+		j.refuseAt(stepThread, !j.hasRole(reseller, record.RoleReseller), record.Invalid, "R is no reseller")
 		j.refuse(j.holders(reseller, officer) < 1, record.Forbidden, "no officer of the reseller")
 	}
 	before := j.newest(j.st.Thread)

@@ -29,6 +29,7 @@ type entry struct {
 	orders       []string // license
 	licence      string   // license, unlicense: its thread
 	reseller     string   // resell
+	sponsored    bool     // enrol: by a provider
 	endless      bool     // an event without until
 	due          int      // responseDue from here on, 0: none
 	reopens      bool
@@ -69,6 +70,7 @@ func (m *model) add(st *record.Statement, env record.Envelope, at time.Time) {
 		if e.party = st.Issuer; !st.Follows.IsZero() {
 			e.kind = "re-enrol"
 		}
+		e.sponsored = e.party != "authority" && e.kind == "enrol" && !m.judge(st, env, at).enoughRegistrars()
 	case *record.Standing:
 		e.party, e.status, e.on = st.Thread.Party(), p.Status, dayNumber(&p.EffectiveOn)
 	case *record.Designation:
@@ -309,7 +311,8 @@ type held struct {
 	added             entry
 	registrars        bool // it was added by them
 	usable            time.Time
-	revoked           int // index, 0: it is not
+	revoked           int  // index, 0: it is not
+	claimed           bool // that it was compromised
 }
 
 func keyID(pem record.PEM) string {
@@ -345,7 +348,7 @@ func (m *model) heldKeys() (keys []held) {
 			for _, r := range p.Revoke {
 				for i := range keys {
 					if keys[i].id == r.KeyID {
-						keys[i].revoked = e.index
+						keys[i].revoked, keys[i].claimed = e.index, r.CompromisedSince != nil
 					}
 				}
 			}

@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,33 +12,81 @@ import (
 // judged is a record on its way to an index, and what the text has against it.
 type judged struct {
 	*model
-	st     *record.Statement
-	env    record.Envelope
-	at     time.Time
-	day    int
-	c      *record.Charter
-	keys   []held
-	signed map[string]bool
-	broken map[record.RefusalClass][]string
+	st      *record.Statement
+	env     record.Envelope
+	at      time.Time
+	day     int
+	c       *record.Charter
+	keys    []held
+	signed  map[string]bool
+	counted bool // a signature of somebody who may sign such a record counts
+	step    step
+	broken  map[step]map[record.RefusalClass][]string
 }
 
+// A step is one of those in which a record is judged (RECORDS.md "Which rule"): what is wrong in one is told
+// before what is wrong in a later one.
+type step int
+
+const (
+	stepRecord  step = iota // the record by itself
+	stepClock               // issuedAt
+	stepFollows             // its place on the thread
+	stepThread              // whether the thread can have it
+	stepSigners             // who signs
+	stepKind                // all else that its kind asks
+	stepSize                // the entry
+)
+
 // verdict is why a record may not stand next, by the class of the refusal; it may where there
-// is no reason. Each signature of the envelope is a true one of the key that it names.
+// is no reason. Each signature of the envelope is a true one of the key that it names. Of the
+// steps in which something is wrong the first tells; but where no signature counts that anybody
+// could ask for, what no signature could cure may be told before.
 func (m *model) verdict(st *record.Statement, env record.Envelope, at time.Time) map[record.RefusalClass][]string {
+	j := m.judge(st, env, at)
+	j.common()
+	j.step = stepKind
+	j.kind()
+	for s := stepRecord; s <= stepSize; s++ {
+		if told := j.broken[s]; told != nil && s == stepSigners && !j.counted {
+			maps.Copy(told, j.broken[stepKind])
+			return told
+		} else if told != nil {
+			return told
+		}
+	}
+	return nil
+}
+
+// judge is a record on its way to the next index.
+func (m *model) judge(st *record.Statement, env record.Envelope, at time.Time) *judged {
 	n := len(m.log)
-	j := &judged{model: m, st: st, env: env, at: at, day: dayOf(at, m.charter(n).zone), c: m.charterAt(n), keys: m.heldKeys(), signed: make(map[string]bool), broken: make(map[record.RefusalClass][]string)}
+	j := &judged{model: m, st: st, env: env, at: at, day: dayOf(at, m.charter(n).zone), c: m.charterAt(n), keys: m.heldKeys(), signed: make(map[string]bool), broken: make(map[step]map[record.RefusalClass][]string)}
 	for _, s := range env.Signatures {
 		j.signed[s.KeyID] = true
 	}
-	j.common()
-	j.kind()
-	return j.broken
+	return j
 }
 
 func (j *judged) refuse(when bool, class record.RefusalClass, why string) {
-	if when {
-		j.broken[class] = append(j.broken[class], why)
+	at := j.step
+	switch {
+	case class == record.Forbidden:
+		at = stepSigners
+	case class == record.TooLarge:
+		at = stepSize
 	}
+	j.refuseAt(at, when, class, why)
+}
+
+func (j *judged) refuseAt(at step, when bool, class record.RefusalClass, why string) {
+	if !when {
+		return
+	}
+	if j.broken[at] == nil {
+		j.broken[at] = make(map[record.RefusalClass][]string)
+	}
+	j.broken[at][class] = append(j.broken[at][class], why)
 }
 
 func (j *judged) common() {
@@ -46,9 +95,11 @@ func (j *judged) common() {
 	_, known := j.enrolment(st.Issuer)
 	j.refuse(st.Ledger != j.log[0].id, record.Invalid, "another ledger's")
 	j.refuse(!known && !first, record.Invalid, "nobody enrolled the issuer")
+	j.step = stepClock
 	j.refuse(j.at.Before(st.IssuedAt.Add(-5*time.Minute)), record.TooEarly, "issued ahead")
 	d := j.c.Periods.Draft
 	j.refuse(j.at.After(st.IssuedAt.UTC().AddDate(d.Years, d.Months, d.Days)), record.Conflict, "an abandoned draft")
+	j.step = stepFollows
 	j.refuse(st.Follows != j.newest(st.Thread).id, record.Conflict, "does not follow the newest")
 }
 
@@ -70,6 +121,7 @@ func (j *judged) holders(owner string, such func(held) bool) int64 {
 			posts[k.holder] = true
 		}
 	}
+	j.counted = j.counted || len(posts) > 0
 	return int64(len(posts))
 }
 
@@ -91,6 +143,7 @@ func (j *judged) roots(set []record.RootKey) int64 {
 			posts[k.Holder] = true
 		}
 	}
+	j.counted = j.counted || len(posts) > 0
 	return int64(len(posts))
 }
 
@@ -122,7 +175,7 @@ func (j *judged) kind() {
 		if j.st.Thread.Family() == record.FamilyLicence {
 			l := j.newest(j.st.Thread)
 			j.refuse(j.officers(record.FuncLicensing) < j.c.Thresholds.Licensing, record.Forbidden, "licensing")
-			j.refuse(l.st == nil, record.Invalid, "no licence is there")
+			j.refuseAt(stepThread, l.st == nil, record.Invalid, "no licence is there")
 			j.refuse(l.kind == "unlicense", record.Conflict, "it is revoked")
 			j.refuse(!slices.Contains([]string{"lifted", "error", "superseded"}, p.Cause), record.Invalid, "no cause of a licence")
 			return
@@ -231,6 +284,7 @@ func (j *judged) enrolmentRules(p *record.Enrolment) {
 			key, _ := k.Key.Key()
 			j.refuse(j.st.Document == nil && j.st.Subject.SHA256 != sha256.Sum256(key.DER()), record.Invalid, "the subject is the first key")
 		}
+		j.counted = j.counted || j.signed[id]
 		j.refuse(!j.signed[id], record.Forbidden, "a listed key does not sign")
 		j.refuse(j.everUsed(id) != "", record.Invalid, "a key has an owner")
 	}
@@ -260,6 +314,7 @@ func (j *judged) keysRules(p *record.Keys) {
 			key, _ := k.Key.Key()
 			j.refuse(j.st.Document == nil && j.st.Subject.SHA256 != sha256.Sum256(key.DER()), record.Invalid, "the subject is the first added key")
 		}
+		j.counted = j.counted || j.signed[id]
 		j.refuse(!j.signed[id], record.Forbidden, "an added key does not sign")
 		j.refuse(j.everUsed(id) != "", record.Invalid, "a key has an owner")
 		officersAlone = officersAlone && k.Use == record.UseOfficer
@@ -306,7 +361,7 @@ func (j *judged) standingRules(p *record.Standing) {
 		enough = j.enoughRoots()
 	}
 	first, ok := j.enrolment(party)
-	j.refuse(!ok, record.Invalid, "no such party")
+	j.refuseAt(stepThread, !ok, record.Invalid, "no such party")
 	j.refuse(!enough, record.Forbidden, "registrars, of the authority root keys")
 	j.refuse(dayNumber(&p.EffectiveOn) < j.day, record.Invalid, "effectiveOn is over")
 	j.refuse(j.st.Subject.SHA256 != first.id, record.Invalid, "the subject is the enrolment")
@@ -314,10 +369,14 @@ func (j *judged) standingRules(p *record.Standing) {
 		return
 	}
 	now, _ := j.status(party, len(j.log), j.day)
-	then, _ := j.status(party, len(j.log), dayNumber(&p.EffectiveOn))
+	changes := false
+	for day := dayNumber(&p.EffectiveOn); day <= dayNumber(&p.EffectiveOn)+100; day++ {
+		then, _ := j.status(party, len(j.log), day)
+		changes = changes || then != p.Status
+	}
 	before, _ := j.status(party, len(j.log), dayNumber(&p.EffectiveOn)-1)
 	j.refuse(now == "withdrawn" || before == "withdrawn", record.Conflict, "withdrawn is final")
-	j.refuse(then == p.Status, record.Conflict, "it is so already")
+	j.refuse(!changes, record.Conflict, "it is so already")
 	ahead := 0
 	for _, e := range j.log {
 		if e.kind == "standing" && e.party == party && e.on > j.day {
