@@ -365,12 +365,10 @@ func (m *model) providers() (parties []string) {
 	return parties
 }
 
-// orders are the designations that are not imported.
+// orders are the names of all designations.
 func (m *model) orders() (names []string) {
 	for _, thread := range m.threads(record.FamilyDesignation) {
-		if m.newest(thread, "designate").st.Predicate.(*record.Designation).Source == nil {
-			names = append(names, thread.Designation())
-		}
+		names = append(names, thread.Designation())
 	}
 	return names
 }

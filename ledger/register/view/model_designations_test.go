@@ -144,18 +144,19 @@ func (j *judged) amendmentRules(p *record.Amendment, before entry, imported bool
 	from, until, due := memberDay(now, "effectiveFrom"), memberDay(now, "effectiveUntil"), memberDay(now, "responseDue")
 	j.refuse(due != 0 && (due != before.due || p.ResponseDue != nil) && due < later(j.day, j.c.Periods.Response), record.Invalid, "response")
 	j.refuse(p.Type == "deadline" && (before.due == 0 || due <= before.due), record.Invalid, "a deadline that is there is put off")
+	j.refuse(imported && due != 0, record.Invalid, "what is imported has no duty to respond")
+	j.refuse(p.Type == "extension" && (before.last == 0 || until <= before.last), record.Invalid, "an extension is to a later day")
+	j.refuse(until != 0 && until < memberDay(now, "effectiveFrom"), record.Invalid, "it ends before it begins")
 	if imported {
 		return
 	}
 	stricter := now["action"] == "prohibit" && before.terms["action"] == "condition"
 	j.refuse((from != before.from || stricter) && from < later(j.day, j.c.Periods.Notice), record.Invalid, "notice")
 	if p.Type == "extension" {
-		j.refuse(before.last == 0 || until <= before.last, record.Invalid, "an extension is to a later day")
 		j.refuse(until >= later(before.last+1, j.c.Periods.Term), record.Invalid, "term of an extension")
 	} else if until-from > before.last-before.from {
 		j.refuse(until >= later(from, j.c.Periods.Term), record.Invalid, "term")
 	}
-	j.refuse(until < from, record.Invalid, "it ends before it begins")
 	conditions, _ := now["conditions"].([]any)
 	j.refuse(now["action"] == "condition" && len(conditions) == 0, record.Invalid, "conditions")
 }

@@ -13,10 +13,10 @@ type asked struct {
 }
 
 // order is what stands of a designation: all its corrections, and what opened the duty.
-func (m *model) order(name string) (newest entry, first entry, opened []asked) {
+func (m *model) order(name string, at time.Time) (newest entry, first entry, opened []asked) {
 	due := 0
-	for _, e := range m.log {
-		if e.order != name || e.kind != "designate" && e.kind != "amend" {
+	for _, e := range m.lifeOf(name, at) {
+		if e.kind != "designate" && e.kind != "amend" {
 			continue
 		}
 		if e.kind == "designate" {
@@ -33,12 +33,51 @@ func (m *model) order(name string) (newest entry, first entry, opened []asked) {
 	return newest, first, opened
 }
 
+// lifeOf a designation is what was recorded of its newest life that was admitted by an instant, and of
+// the responses to it: what was imported, and delisted, may be designated again.
+func (m *model) lifeOf(name string, at time.Time) []entry {
+	key := lifeKey{name, at, len(m.log)}
+	if life, ok := m.lives[key]; ok {
+		return life
+	}
+	from, to := len(m.log), len(m.log)
+	for _, e := range m.log {
+		switch {
+		case e.order != name || e.kind != "designate":
+		case !e.at.After(at) || from == len(m.log):
+			from, to = e.index, len(m.log)
+		case to == len(m.log):
+			to = e.index
+		}
+	}
+	var life []entry
+	for _, e := range m.log[from:to] {
+		if e.order == name {
+			life = append(life, e)
+		}
+	}
+	if m.lives == nil {
+		m.lives = make(map[lifeKey][]entry)
+	}
+	m.lives[key] = life
+	return life
+}
+
+// lifeKey is what [model.lifeOf] was asked: it is asked again and again, day by day.
+type lifeKey struct {
+	name string
+	at   time.Time
+	size int
+}
+
 // end of a designation as known at an instant: the first moment of which it is over.
 func (m *model) end(name string, at time.Time) (end moment, over bool) {
-	newest, _, _ := m.order(name)
-	end = moment{newest.last + 1, -1}
-	for _, e := range m.log {
-		if e.order == name && e.kind == "revoke" && !e.at.After(at) && e.effective().before(end) {
+	newest, _, _ := m.order(name, at)
+	if end = (moment{newest.last + 1, -1}); newest.last == 0 {
+		end.day = endOfTime
+	}
+	for _, e := range m.lifeOf(name, at) {
+		if e.kind == "revoke" && !e.at.After(at) && e.effective().before(end) {
 			end = e.effective()
 		}
 	}
@@ -46,7 +85,7 @@ func (m *model) end(name string, at time.Time) (end moment, over bool) {
 }
 
 // endOfTime is a day after all that a test tells of; what is paused there is so for ever.
-const endOfTime = 25000
+const endOfTime = 22500
 
 // A paused is whose duty it is, to what: a designation, or "" to certify and to commit to
 // the customer log.
@@ -62,7 +101,7 @@ func (m *model) postponed(due int, what paused, at time.Time, below int) int {
 		if day == endOfTime {
 			return 0
 		}
-		due = day + m.charter(m.endsPause(what, at, below, day-1)).response
+		due = later(day, m.periods(m.endsPause(what, at, below, day-1)).Response)
 	}
 	return due
 }
@@ -113,8 +152,8 @@ func (m *model) endsPause(what paused, at time.Time, below, day int) (by int) {
 
 // suspendedOn says whether a designation is suspended on a day, by which event.
 func (m *model) suspendedOn(name string, at time.Time, below, day int) (paused bool, by entry) {
-	for _, e := range m.log {
-		if e.order == name && (e.kind == "suspend" || e.kind == "reinstate") && !e.at.After(at) && e.index < below &&
+	for _, e := range m.lifeOf(name, at) {
+		if (e.kind == "suspend" || e.kind == "reinstate") && !e.at.After(at) && e.index < below &&
 			day >= e.on && (e.endless || day <= e.until) {
 			paused, by = e.kind == "suspend", e
 		}
@@ -124,7 +163,7 @@ func (m *model) suspendedOn(name string, at time.Time, below, day int) (paused b
 
 // owes finds the newest asking that a party owes an answer to, and the day it has.
 func (m *model) owes(party, name string, at time.Time) (a asked, due int, owed bool) {
-	_, _, opened := m.order(name)
+	_, _, opened := m.order(name, at)
 	today := m.today(at)
 	end, over := m.end(name, at)
 	for _, a := range slices.Backward(opened) {
@@ -158,7 +197,7 @@ func (m *model) owes(party, name string, at time.Time) (a asked, due int, owed b
 				if over && !now.before(end) {
 					break
 				}
-				return a, max(a.due, day+m.charter(by.index).response), true
+				return a, max(a.due, later(day, m.periods(by.index).Response)), true
 			}
 		}
 	}
@@ -240,14 +279,14 @@ func (m *model) duties(parties, orders []string, at time.Time) (told []string) {
 			continue
 		}
 		for _, name := range orders {
-			_, first, _ := m.order(name)
+			_, first, _ := m.order(name, at)
 			if first.index == 0 || first.at.After(at) {
 				continue
 			}
 			if a, due, owed := m.owes(p, name, at); owed {
 				var met entry
-				for _, e := range slices.Backward(m.log) {
-					if e.kind == "respond" && e.party == p && e.order == name && !e.at.After(at) && e.about >= a.index {
+				for _, e := range slices.Backward(m.lifeOf(name, at)) {
+					if e.kind == "respond" && e.party == p && !e.at.After(at) && e.about >= a.index {
 						met = e
 					}
 				}
@@ -258,7 +297,7 @@ func (m *model) duties(parties, orders []string, at time.Time) (told []string) {
 		for _, d := range m.certifications(p, enrolled, at) {
 			tell(d, p, "certify")
 		}
-		for _, r := range resellers {
+		for _, r := range m.resellers(p) {
 			for _, d := range m.reselling(p, r, at) {
 				tell(d, p, "reseller", r)
 			}
@@ -295,7 +334,7 @@ func (m *model) disclosures(at time.Time) (told []string) {
 				}
 			case e.opens:
 				asked.party = e.party
-				known, due = true, max(due, e.day+m.charter(e.index).response)
+				known, due = true, max(due, later(e.day, m.periods(e.index).Response))
 			}
 			if e.request == asked.request && !e.at.After(at) {
 				switch e.status {
@@ -338,11 +377,11 @@ func (m *model) disclosures(at time.Time) (told []string) {
 }
 
 func (m *model) conclusion(p, name string, at time.Time) string {
-	newest, _, opened := m.order(name)
+	newest, _, opened := m.order(name, at)
 	var began, met entry
 	by := 0
-	for _, e := range m.log {
-		if e.kind != "respond" || e.party != p || e.order != name || e.at.After(at) {
+	for _, e := range m.lifeOf(name, at) {
+		if e.kind != "respond" || e.party != p || e.at.After(at) {
 			continue
 		}
 		asks := 0
@@ -371,13 +410,13 @@ func (m *model) conclusion(p, name string, at time.Time) string {
 		return ""
 	}
 	if by == 0 {
-		by = newest.from
+		by = memberDay(newest.terms, "effectiveFrom")
 	}
 	return m.outcome(name, p, began.moment(), by, met, at)
 }
 
 func (m *model) certifications(p string, enrolled entry, at time.Time) (told []string) {
-	due := monthsAfter(enrolled.day, m.charter(enrolled.index).months)
+	due := later(enrolled.day, m.periods(enrolled.index).Certification)
 	covered := make(map[int]bool)
 	reach, first := 0, 0
 	for _, e := range m.log {
@@ -403,7 +442,7 @@ func (m *model) certifications(p string, enrolled entry, at time.Time) (told []s
 		}
 		reach = far
 		told = append(told, spelledMet(m.postponed(due, paused{party: p}, at, e.index), e))
-		due = monthsAfter(max(reach, enrolled.day), m.charter(e.index).months)
+		due = later(max(reach, enrolled.day), m.periods(e.index).Certification)
 	}
 	return append(told, m.owedBy(p, m.postponed(due, paused{party: p}, at, len(m.log)), at)...)
 }
@@ -419,8 +458,15 @@ func (m *model) owedBy(p string, due int, at time.Time) []string {
 	return []string{spelled("open", due)}
 }
 
-// resellers are those of whom providers speak.
-var resellers = []string{"lumen", "marrow"}
+// resellers are those of whom a provider spoke.
+func (m *model) resellers(p string) (names []string) {
+	for _, e := range m.log {
+		if e.kind == "resell" && e.party == p && !slices.Contains(names, e.reseller) {
+			names = append(names, e.reseller)
+		}
+	}
+	return names
+}
 
 // reselling are a provider's duties by one reseller.
 func (m *model) reselling(p, reseller string, at time.Time) (told []string) {
@@ -437,10 +483,10 @@ func (m *model) reselling(p, reseller string, at time.Time) (told []string) {
 		case e.status == "terminated":
 			verified = 0
 		case e.status == "breach":
-			task, due = "terminate ", e.day+m.charter(e.index).breach
+			task, due = "terminate ", later(e.day, m.periods(e.index).ResellerBreach)
 		case e.status == "active" && e.on > verified:
 			verified = e.on
-			task, due = "verify ", monthsAfter(e.on, m.charter(e.index).months)
+			task, due = "verify ", later(e.on, m.periods(e.index).Certification)
 		}
 		if task == "" {
 			continue
@@ -487,7 +533,7 @@ func (m *model) commitments(kind, p string, at time.Time) (told []string) {
 			told = append(told, spelledMet(postponed(due, e.index), e))
 		}
 		newest = e.until
-		due = newest + m.charter(e.index).again
+		due = later(newest, m.periods(e.index).Commitment)
 	}
 	if newest == 0 {
 		return nil
@@ -512,5 +558,5 @@ func (m *model) trainingRun(run, p string, at time.Time) string {
 	if first.index == 0 {
 		return ""
 	}
-	return spelledMet(known.until+m.charter(known.index).report, first)
+	return spelledMet(later(known.until, m.periods(known.index).AIReport), first)
 }

@@ -32,6 +32,9 @@ type randomHistory struct {
 	asked    map[string]entry // of a request, as it was asked
 }
 
+// resellers are those of whom providers speak.
+var resellers = []string{"lumen", "marrow"}
+
 func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	t.Helper()
 	l := &randomHistory{
@@ -108,11 +111,7 @@ func (l *randomHistory) charter(zone string, response, months int) {
 	c.Periods.ResellerBreach = record.Period{Days: 2 * response}
 	again, report := 3+l.rng.IntN(40), 3+l.rng.IntN(12)
 	c.Periods.Commitment, c.Periods.AIReport = record.Period{Days: again}, record.Period{Days: report}
-	loc, err := time.LoadLocation(zone)
-	if err != nil {
-		panic(err)
-	}
-	l.record(entry{kind: "charter", zone: loc, response: response, months: months, again: again, report: report},
+	l.record(entry{kind: "charter"},
 		l.Sign(l.Statement("charter", "authority", &c), "root/root-1", "root/root-2", "root/root-3"))
 }
 

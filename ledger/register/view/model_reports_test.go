@@ -17,8 +17,9 @@ func (j *judged) resellerRules(p *record.ResellerReport) {
 	j.filedBy(officer)
 	reseller := j.st.Thread.Reseller()
 	if p.Status == record.ResellerActive {
-		j.refuseAt(stepThread, !j.hasRole(reseller, record.RoleReseller), record.Invalid, "R is no reseller")
-		j.refuse(j.holders(reseller, officer) < 1, record.Forbidden, "no officer of the reseller")
+		is := j.hasRole(reseller, record.RoleReseller)
+		j.refuse(!is, record.Invalid, "R is no reseller")
+		j.refuse(is && j.holders(reseller, officer) < 1, record.Forbidden, "no officer of the reseller")
 	}
 	before := j.newest(j.st.Thread)
 	next := map[string][]record.ResellerStatus{
@@ -162,7 +163,7 @@ func (a asking) standing() (string, entry) {
 		return "answered", a.answered
 	case a.unanswered.st != nil:
 		return "unanswered", a.unanswered
-	case a.byProvider.st != nil:
+	case a.byProvider.st != nil && (a.byAuthority.st == nil || a.byProvider.index < a.byAuthority.index):
 		return "challenged", a.byProvider
 	case a.byAuthority.st != nil:
 		return "challenged", a.byAuthority

@@ -13,7 +13,8 @@ import (
 // plain list of what was admitted, slowly: day by day, in whole days since 1970. It shares
 // no code with the register: what it says, RECORDS.md says.
 type model struct {
-	log []entry // by index
+	log   []entry // by index
+	lives map[lifeKey][]entry
 }
 
 // entry is one admitted record as the model sees it. Which fields count, kind says.
@@ -40,13 +41,7 @@ type entry struct {
 	about        int    // respond: index
 	by           int    // respond: windDownBy, 0: none
 
-	zone     *time.Location // charter
-	response int            // charter: days
-	months   int            // charter: certification
-	again    int            // charter: commitment, days
-	report   int            // charter: aiReport, days
-
-	breach int // charter: resellerBreach, days
+	zone *time.Location // charter
 
 	run string // ai-training-report
 
@@ -64,8 +59,6 @@ func (m *model) add(st *record.Statement, env record.Envelope, at time.Time) {
 	switch p := st.Predicate.(type) {
 	case *record.Charter:
 		e.zone, _ = time.LoadLocation(p.TimeZone)
-		e.response, e.months = p.Periods.Response.Days, 12*p.Periods.Certification.Years+p.Periods.Certification.Months
-		e.again, e.report, e.breach = p.Periods.Commitment.Days, p.Periods.AIReport.Days, p.Periods.ResellerBreach.Days
 	case *record.Enrolment:
 		if e.party = st.Issuer; !st.Follows.IsZero() {
 			e.kind = "re-enrol"
@@ -229,6 +222,9 @@ func (m *model) charter(index int) entry {
 	return c
 }
 
+// periods that judge an index.
+func (m *model) periods(index int) record.Periods { return m.charterAt(index).Periods }
+
 // terms that judge an index.
 func (m *model) charterAt(index int) *record.Charter {
 	return m.charter(index).st.Predicate.(*record.Charter)
@@ -315,12 +311,19 @@ type held struct {
 	claimed           bool // that it was compromised
 }
 
+// keyIDs are those that were computed: a model asks for each again and again.
+var keyIDs = make(map[record.PEM]string)
+
 func keyID(pem record.PEM) string {
+	if id, ok := keyIDs[pem]; ok {
+		return id
+	}
 	k, err := pem.Key()
 	if err != nil {
 		panic(err)
 	}
-	return k.ID()
+	keyIDs[pem] = k.ID()
+	return keyIDs[pem]
 }
 
 // heldKeys are all keys that parties ever had, in the order in which they came.

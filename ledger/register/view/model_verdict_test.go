@@ -298,6 +298,8 @@ func sameSet[T ~string](a, b []T) bool {
 func (j *judged) keysRules(p *record.Keys) {
 	party := j.st.Thread.Party()
 	byRegistrar := j.st.Issuer == "authority" && party != "authority"
+	standing, _ := j.status(party, len(j.log), j.day)
+	j.refuse(standing == "withdrawn", record.Forbidden, "the keys of who is withdrawn change no more")
 	officersAlone, live, thisYear := true, 0, 0
 	year := func(day int) int { return dateOn(day).Year }
 	for _, k := range j.keys {
@@ -339,7 +341,7 @@ func (j *judged) keysRules(p *record.Keys) {
 		first, _ := j.enrolment(party)
 		j.refuse(j.st.Document == nil && j.st.Subject.SHA256 != first.id, record.Invalid, "the subject is the enrolment")
 	}
-	j.refuse(live > 16 && len(p.Add) > 0, record.Conflict, "more than 16 live keys")
+	j.refuse(live > 16 && len(p.Add) > 0, record.Invalid, "more than 16 live keys")
 	j.refuse(!byRegistrar && thisYear+len(p.Add) > 64 && len(p.Add) > 0, record.Conflict, "more than 64 keys in a year")
 	switch {
 	case party == "authority":
