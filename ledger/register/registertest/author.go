@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -17,12 +18,14 @@ type Author struct {
 	Admitted map[record.Kind]int
 
 	parties   []string
-	keys      []string          // every key that was ever made
-	periods   record.Periods    // of the newest charter
-	registrar []string          // who sign as registrars
-	orders    int               // designations of which it has heard
-	newcomers int               // who asked to be enrolled
-	requests  int               // to disclose
+	keys      []string       // every key that was ever made
+	periods   record.Periods // of the newest charter
+	registrar []string       // who sign as registrars
+	orders    int            // designations of which it has heard
+	newcomers int            // who asked to be enrolled
+	requests  int            // to disclose
+	timed     []timedKey
+	suspended record.Thread     // the designation that was suspended last, and not reinstated
 	seen      []seenRecord      // on threads of designations, oldest first
 	licensed  int               // licences that were asked for
 	asked     map[string]string // whom each request asks
@@ -35,6 +38,12 @@ type Author struct {
 type seenRecord struct {
 	thread record.Thread
 	id     record.ID
+}
+
+// timedKey is one that has a last day.
+type timedKey struct {
+	name  string
+	until record.Date
 }
 
 // committedLog is a provider's private log, and what the ledger knows of it.
@@ -121,8 +130,13 @@ func (w *Author) provider() string {
 	return w.pick(w.parties...)
 }
 
-// officer of a party.
+// officer of a party: often by a key whose last day is near.
 func (w *Author) officer(party string) string {
+	for _, k := range w.timed {
+		if near := w.Today().DaysSince(k.until); strings.HasPrefix(k.name, party+"/") && near >= -1 && near <= 1 && w.one(2) {
+			return k.name
+		}
+	}
 	switch party {
 	case "lumen":
 		return "lumen/desk"
@@ -153,7 +167,7 @@ func (w *Author) randomRecord() proposal {
 		return w.later()
 	case n < 40:
 		return w.response()
-	case n < 47:
+	case n < 49:
 		return w.licence()
 	case n < 50:
 		return proposal{"charter", record.Authority, w.newCharter(), []string{"root/root-1", "root/root-2", "root/root-3"}}
@@ -189,6 +203,9 @@ func (w *Author) Propose() (st *record.Statement, keys []string) {
 	st = w.Statement(p.thread, p.issuer, p.Predicate)
 	if about := w.seenOn(p.thread.About()); p.Kind() == record.KindResponse && len(about) > 0 && w.one(3) {
 		st.Subject.SHA256 = about[w.Rand.IntN(len(about))]
+	}
+	if st.Kind == record.KindStanding && w.one(6) {
+		st.Subject.SHA256 = w.Head(p.thread) // its newest enrolment, perhaps
 	}
 	switch w.Rand.IntN(100) {
 	case 0, 1, 2:
@@ -231,6 +248,18 @@ func (w *Author) Admit(st *record.Statement, env record.Envelope) {
 	}
 	if st.Kind == record.KindCustomerLog {
 		w.logs[st.Issuer] = &committedLog{w.said, w.said.Tree().Size}
+	}
+	switch st.Kind {
+	case record.KindSuspension:
+		w.suspended = st.Thread
+	case record.KindReinstatement:
+		w.suspended = ""
+	}
+	switch st.Kind {
+	case record.KindSuspension:
+		w.suspended = st.Thread
+	case record.KindReinstatement:
+		w.suspended = ""
 	}
 	if c, ok := st.Predicate.(*record.Charter); ok {
 		w.periods = c.Periods

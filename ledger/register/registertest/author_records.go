@@ -102,13 +102,16 @@ func (w *Author) later() proposal {
 			s.Until = ptr(s.EffectiveOn.AddDays(w.Rand.IntN(20)))
 		}
 		p.Predicate = s
-	case 3, 4:
+	case 3, 4, 5:
+		if w.suspended != "" && !w.one(3) {
+			p.thread = w.suspended
+		}
 		r := &record.Reinstatement{EffectiveOn: w.day(-1, 9), Reason: "talks ended"}
 		if w.one(3) {
 			r.Until = ptr(r.EffectiveOn.AddDays(w.Rand.IntN(8)))
 		}
 		p.Predicate = r
-	case 5:
+	case 6:
 		p.Predicate = w.revocation(w.pick("lifted", "superseded", "error", "delisted"))
 		if !w.one(3) {
 			p.Predicate = w.amendment()
@@ -239,6 +242,7 @@ func (w *Author) someKeys() proposal {
 		switch {
 		case w.one(5):
 			added.NotAfter = ptr(w.day(-2, 20))
+			w.timed = append(w.timed, timedKey{name, *added.NotAfter})
 		case w.one(8) && party != record.Authority:
 			added.Use = record.UseAutomation
 		}
@@ -435,6 +439,12 @@ func (w *Author) assessment() proposal {
 	by := w.pick("north-audit", "north-audit", "acme-cloud")
 	a := w.NewAssessment(w.pick("acme-cloud", "borealis", "nobody", "lumen"))
 	a.PeriodUntil = w.day(-3, 6)
+	if w.one(3) {
+		a.VKey, a.Statement = NewPrivateLog("auditor.example").VKey(), "Every entry below was judged."
+		if l := w.logs[w.provider()]; l != nil && w.one(2) {
+			a.VKey = l.VKey()
+		}
+	}
 	return proposal{record.AssessmentThread(w.pick("1", "2"), by), by, a, []string{w.officer(by)}}
 }
 

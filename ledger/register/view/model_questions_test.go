@@ -171,7 +171,11 @@ func (c compared) state(t *testing.T, size int, past bool) (*view.View, *mind) {
 	}
 	at := c.log[size-1].at.Add(time.Duration(c.rng.IntN(1+c.rng.IntN(700*24))) * time.Hour)
 	if past {
-		at = c.log[c.rng.IntN(size)].at.Add(time.Duration(c.rng.IntN(3)-1) * time.Millisecond)
+		edges := c.log[:size]
+		if c.rng.IntN(2) == 0 { // of lives
+			edges = slices.DeleteFunc(slices.Clone(edges), func(e entry) bool { return e.kind != "designate" && e.index > 0 })
+		}
+		at = edges[c.rng.IntN(len(edges))].at.Add(time.Duration(c.rng.IntN(3)-1) * time.Millisecond)
 	}
 	m, late := c.asOf(size), time.Duration(0)
 	if c.rng.IntN(2) == 0 {

@@ -196,7 +196,10 @@ func (j *judged) requestRules(p *record.DisclosureRequest) {
 	} {
 		j.refuse(again, record.Invalid, "says a term otherwise")
 	}
-	j.refuse(status == "withdrawn", record.Conflict, "withdrawn is final")
+	if status == "withdrawn" {
+		j.refuse(!(a.sealed && p.Open != nil && p.Status == "withdrawn"), record.Conflict, "withdrawn is final")
+		return
+	}
 	switch p.Status {
 	case "requested":
 		j.refuse(p.Open == nil, record.Conflict, "requested already")

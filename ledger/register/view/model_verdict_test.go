@@ -226,6 +226,10 @@ func (j *judged) kind() {
 		_, ok := j.enrolment(p.Auditee)
 		j.refuse(!ok, record.Invalid, "nobody enrolled the auditee")
 		j.refuse(p.Auditee == j.st.Issuer, record.Invalid, "audits itself")
+		for _, e := range j.log {
+			l, _ := e.predicate().(*record.CustomerLog)
+			j.refuse(l != nil && samePublic(l.VKey, p.VKey), record.Invalid, "the key of a private log")
+		}
 	}
 }
 
@@ -338,8 +342,7 @@ func (j *judged) keysRules(p *record.Keys) {
 		live--
 	}
 	if len(p.Add) == 0 {
-		first, _ := j.enrolment(party)
-		j.refuse(j.st.Document == nil && j.st.Subject.SHA256 != first.id, record.Invalid, "the subject is the enrolment")
+		j.refuse(j.st.Document == nil && !j.isEnrolment(party), record.Invalid, "the subject is the enrolment")
 	}
 	j.refuse(live > 16 && len(p.Add) > 0, record.Invalid, "more than 16 live keys")
 	j.refuse(!byRegistrar && thisYear+len(p.Add) > 64 && len(p.Add) > 0, record.Conflict, "more than 64 keys in a year")
@@ -356,17 +359,24 @@ func (j *judged) keysRules(p *record.Keys) {
 	}
 }
 
+// isEnrolment says whether the record is about a party's first enrolment, or about its newest.
+func (j *judged) isEnrolment(party string) bool {
+	first, _ := j.enrolment(party)
+	newest := j.newest(record.PartyThread(party), "enrol", "re-enrol")
+	return j.st.Subject.SHA256 == first.id || j.st.Subject.SHA256 == newest.id
+}
+
 func (j *judged) standingRules(p *record.Standing) {
 	party := j.st.Thread.Party()
 	enough := j.enoughRegistrars()
 	if party == "authority" {
 		enough = j.enoughRoots()
 	}
-	first, ok := j.enrolment(party)
+	_, ok := j.enrolment(party)
 	j.refuseAt(stepThread, !ok, record.Invalid, "no such party")
 	j.refuse(!enough, record.Forbidden, "registrars, of the authority root keys")
 	j.refuse(dayNumber(&p.EffectiveOn) < j.day, record.Invalid, "effectiveOn is over")
-	j.refuse(j.st.Subject.SHA256 != first.id, record.Invalid, "the subject is the enrolment")
+	j.refuse(!j.isEnrolment(party), record.Invalid, "the subject is the enrolment")
 	if !ok {
 		return
 	}
