@@ -25,10 +25,11 @@ type Author struct {
 	newcomers int            // who asked to be enrolled
 	requests  int            // to disclose
 	timed     []timedKey
-	suspended record.Thread     // the designation that was suspended last, and not reinstated
-	seen      []seenRecord      // on threads of designations, oldest first
-	licensed  int               // licences that were asked for
-	asked     map[string]string // whom each request asks
+	until     map[record.Thread]record.Date // the last days of orders, as first said or extended
+	suspended record.Thread                 // the designation that was suspended last, and not reinstated
+	seen      []seenRecord                  // on threads of designations, oldest first
+	licensed  int                           // licences that were asked for
+	asked     map[string]string             // whom each request asks
 	opens     map[string]*record.RequestOpen
 	logs      map[string]*committedLog
 	said      *PrivateLog // that of the newest customer-log, admitted or not
@@ -66,7 +67,7 @@ func NewAuthor(now time.Time, seed uint64) *Author {
 	w := &Author{
 		Fixture: NewFixture(now, "acme-cloud", "borealis"), Rand: rand.New(rand.NewPCG(seed, 1)),
 		parties: []string{"acme-cloud", "borealis"}, Admitted: make(map[record.Kind]int), logs: make(map[string]*committedLog),
-		asked: make(map[string]string), opens: make(map[string]*record.RequestOpen), registrar: []string{"authority/officer-1", "authority/registrar"},
+		asked: make(map[string]string), opens: make(map[string]*record.RequestOpen), until: make(map[record.Thread]record.Date), registrar: []string{"authority/officer-1", "authority/registrar"},
 		keys: []string{"root/root-1", "root/root-2", "root/root-3", "authority/officer-1", "authority/officer-1#2", "authority/officer-2", "authority/officer-3", "authority/registrar", "authority/nightly-import"},
 	}
 	for _, p := range w.parties {
@@ -249,11 +250,31 @@ func (w *Author) Admit(st *record.Statement, env record.Envelope) {
 	if st.Kind == record.KindCustomerLog {
 		w.logs[st.Issuer] = &committedLog{w.said, w.said.Tree().Size}
 	}
+	switch p := st.Predicate.(type) {
+	case *record.Designation:
+		if p.EffectiveUntil != nil {
+			w.until[st.Thread] = *p.EffectiveUntil
+		}
+	case *record.Amendment:
+		if text, ok := p.Set.Lookup("effectiveUntil").(string); ok {
+			w.until[st.Thread], _ = record.ParseDate(text)
+		}
+	}
 	switch st.Kind {
 	case record.KindSuspension:
 		w.suspended = st.Thread
 	case record.KindReinstatement:
 		w.suspended = ""
+	}
+	switch p := st.Predicate.(type) {
+	case *record.Designation:
+		if p.EffectiveUntil != nil {
+			w.until[st.Thread] = *p.EffectiveUntil
+		}
+	case *record.Amendment:
+		if text, ok := p.Set.Lookup("effectiveUntil").(string); ok {
+			w.until[st.Thread], _ = record.ParseDate(text)
+		}
 	}
 	switch st.Kind {
 	case record.KindSuspension:

@@ -114,16 +114,16 @@ func (w *Author) later() proposal {
 	case 6:
 		p.Predicate = w.revocation(w.pick("lifted", "superseded", "error", "delisted"))
 		if !w.one(3) {
-			p.Predicate = w.amendment()
+			p.Predicate = w.amendment(p.thread)
 		}
 	default:
-		p.Predicate = w.amendment()
+		p.Predicate = w.amendment(p.thread)
 	}
 	return p
 }
 
-func (w *Author) amendment() *record.Amendment {
-	a := &record.Amendment{Type: w.pick("alias", "scope", "extension", "extension", "deadline", "correction", "correction", "correction", "target-detail"), Reason: "r"}
+func (w *Author) amendment(of record.Thread) *record.Amendment {
+	a := &record.Amendment{Type: w.pick("alias", "scope", "scope", "extension", "extension", "deadline", "correction", "correction", "correction", "target-detail"), Reason: "r"}
 	soon := w.day(w.periods.Response.Days-1, 12)
 	switch a.Type {
 	case "alias":
@@ -139,7 +139,11 @@ func (w *Author) amendment() *record.Amendment {
 			a.ResponseDue = nil
 		}
 	case "extension":
-		a.Set = setMember("effectiveUntil", w.day(5, w.periods.Term.Days+40).String())
+		until := w.day(5, w.periods.Term.Days+40)
+		if last, ok := w.until[of]; ok && !w.one(3) { // about as long as it may be
+			until = last.AddDays(w.periods.Term.Days - w.Rand.IntN(3) + 1)
+		}
+		a.Set = setMember("effectiveUntil", until.String())
 	case "deadline":
 		a.Set = setMember("responseDue", soon.String())
 	case "target-detail":
@@ -412,7 +416,9 @@ func (w *Author) disclosure() proposal {
 	}
 	r := &record.DisclosureRequest{Status: w.pick("challenged", "withdrawn", "unanswered", "unanswered", "requested")}
 	if w.one(2) {
-		r.Open = w.opens[name]
+		if r.Open = w.opens[name]; r.Open != nil && !w.one(3) {
+			r.Status = record.RequestRequested
+		}
 	}
 	switch w.Rand.IntN(8) {
 	case 0:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -326,7 +327,10 @@ func (l *randomHistory) respond(party, order string) {
 func (l *randomHistory) amend(e entry) {
 	e.kind, e.reopens = "amend", false
 	a := &record.Amendment{Type: "correction", Reason: "r"}
-	switch l.rng.IntN(7) {
+	switch l.rng.IntN(8) {
+	case 7:
+		a.Type, a.Set = "scope", setMember("scope", schema.Object{{Name: "successors", Value: l.rng.IntN(2) == 0}})
+		a.ResponseDue = dated(l.in(9, 20))
 	case 0, 1:
 		a.Reopens, e.reopens, e.due = true, true, l.in(9, 20)
 		a.ResponseDue = dated(e.due)
@@ -348,7 +352,9 @@ func (l *randomHistory) amend(e entry) {
 		a.Set = setMember("effectiveFrom", dateOn(e.from).String())
 	case 6:
 		a.Type = "extension"
-		e.last += 1 + l.rng.IntN(40)
+		if e.last += 1 + l.rng.IntN(40); l.rng.IntN(3) == 0 {
+			e.last = l.terms[e.order].last + 79 + l.rng.IntN(3) // about as long as it may be
+		}
 		a.Set = setMember("effectiveUntil", dateOn(e.last).String())
 	}
 	st := l.Statement(record.DesignationThread(e.order), "authority", a)
