@@ -324,7 +324,9 @@ func (j *judged) keysRules(p *record.Keys) {
 		j.refuse(!j.signed[id], record.Forbidden, "an added key does not sign")
 		j.refuse(j.everUsed(id) != "", record.Invalid, "a key has an owner")
 		officersAlone = officersAlone && k.Use == record.UseOfficer
-		live++
+		if k.NotAfter == nil || dayNumber(k.NotAfter) >= j.day {
+			live++
+		}
 	}
 	for _, r := range p.Revoke {
 		i := slices.IndexFunc(j.keys, func(k held) bool { return k.id == r.KeyID && k.owner == party })
