@@ -72,6 +72,9 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 	if j.head.isUnshown() {
 		return j.notShown("the charter that it follows")
 	}
+	if err := j.checkRootSigners(next); err != nil {
+		return err
+	}
 	if j.index > 0 {
 		if err := j.checkCharterContinuity(c); err != nil {
 			return err
@@ -81,9 +84,6 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 		if err := check(c.Policy, c.Origin); err != nil {
 			return invalid("/predicate/policy", "%v", err)
 		}
-	}
-	if err := j.checkRootSigners(next); err != nil {
-		return err
 	}
 	if err := j.assignRootKeys(next); err != nil {
 		return err

@@ -162,6 +162,11 @@ func TestSealedRequests(t *testing.T) {
 			st.Document = &record.Document{Name: "acme-cloud.pdf"}
 			return b.Sign(st, "authority/officer-3")
 		}, "invalid /predicate/document"},
+		{"a subject's name that tells", func() record.Envelope {
+			st := b.Statement("disclosure/1", "authority", &record.DisclosureRequest{Status: "challenged"})
+			st.Subject.Name = "motion of acme-cloud"
+			return b.Sign(st, "authority/officer-3")
+		}, "invalid /subject/0/name"},
 		{"challenged under seal", later(b, "1", &record.DisclosureRequest{Status: "challenged"}), ""},
 		{"opened the day before", func() record.Envelope {
 			wait(b, 59)
