@@ -79,7 +79,7 @@ var (
 	// ErrNotNamed: no auditor that is named has cosigned it.
 	ErrNotNamed = errors.New("no auditor that this ledger names has cosigned it")
 
-	// ErrOtherRole: the key is a log's or a witness's of the policy.
+	// ErrOtherRole: the key, or its name, is somebody else's: a log's or a witness's of the policy, a party's.
 	ErrOtherRole = errors.New("an auditor cosigns by a key, and under a name, of its own")
 )
 

@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
 
 // KindDisclosureRequest is a demand to disclose what is known of a customer.
 const KindDisclosureRequest Kind = "disclosure-request"
@@ -155,7 +159,7 @@ type Assessment struct {
 	PeriodUntil Date   `json:"periodUntil" rule:"required" doc:"last day audited (inclusive)" eg:"2026-12-31"`
 	Opinion     string `json:"opinion" rule:"required enum=unqualified|qualified|adverse|disclaimer" doc:"the auditor's opinion" eg:"unqualified"`
 	At          TreeAt `json:"at" rule:"required" doc:"the tree that was replayed: this ledger's, or the auditee's log"`
-	VKey        string `json:"vkey,omitempty" rule:"fmt=vkey max=4000" doc:"verifier key of this auditor as a cosigner; never a party's, log's or witness's key"`
+	VKey        string `json:"vkey,omitempty" rule:"fmt=vkey max=4000" doc:"verifier key of this auditor as a cosigner; that has no other use"`
 	Statement   string `json:"statement,omitempty" rule:"max=1000" doc:"required with vkey: what its cosignature on a checkpoint states" eg:"\"Every entry below this size was replayed and judged.\""`
 }
 
@@ -172,6 +176,11 @@ func (a *Assessment) check(s *Statement, f *faultList) {
 	checkOrder(&a.PeriodFrom, &a.PeriodUntil, "/predicate/periodUntil", "periodFrom", f)
 	if a.Auditee == s.Issuer {
 		f.add("/predicate/auditee", "is %s: nobody audits itself", fmt.Sprintf("%q", a.Auditee))
+	}
+	if a.VKey != "" {
+		if _, err := proof.ParseAuditorKey(a.VKey); err != nil {
+			f.add("/predicate/vkey", "%v", err)
+		}
 	}
 	f.addIf(a.VKey != "" && a.Statement == "", "is missing: what a cosignature by vkey states", "/predicate/statement")
 	f.addIf(a.VKey == "" && a.Statement != "", "is of a cosignature, but no vkey is given", "/predicate/statement")
