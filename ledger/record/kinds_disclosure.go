@@ -117,7 +117,7 @@ var disclosureReceiptSpec = newKindSpec[DisclosureReceipt](Spec{
 
 // DisclosureReceipt says what was disclosed, or that the request is challenged.
 type DisclosureReceipt struct {
-	Request    ID     `json:"request" rule:"required" doc:"record ID of the request, or of a later record on its thread" eg:"3fa95c8e07d64b1f9b2a6c31d0e4f5872b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e"`
+	Request    ID     `json:"request" rule:"required" doc:"record ID of the request, or of a later record on its thread; in a short form latest is the newest" eg:"3fa95c8e07d64b1f9b2a6c31d0e4f5872b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e"`
 	Entries    *int64 `json:"entries,omitempty" rule:"usual lo=0" doc:"how many events of the customer log the bundle shows; required unless challenged" eg:"12"`
 	LogSize    *int64 `json:"logSize,omitempty" rule:"usual lo=0" doc:"leaves of the customer log that they were taken from; required unless challenged" eg:"45000"`
 	Challenged bool   `json:"challenged,omitempty" doc:"nothing is disclosed: the request is challenged" eg:"true"`
