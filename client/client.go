@@ -285,7 +285,7 @@ type Submission struct {
 // Retry says how a submission is repeated. Sending a record again is sending
 // it once, so repeating is always safe.
 type Retry struct {
-	MaxElapsed time.Duration                       // how long to go on; 0 = one try
+	MaxElapsed time.Duration                       // how long to go on, a call under way included; 0 = one try, as long as a call may take
 	Notify     func(err error, next time.Duration) // told before each wait; may be nil
 }
 
@@ -297,7 +297,7 @@ func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, retry 
 		return nil, err
 	}
 	id := record.IDOf(env.Payload)
-	return withRetry(ctx, retry, func() (*Submission, error) { return c.submit(ctx, id, envelope, p) })
+	return withRetry(ctx, retry, func(ctx context.Context) (*Submission, error) { return c.submit(ctx, id, envelope, p) })
 }
 
 // UnverifiedCommit is the server's word that a record is durable at an index. It is
@@ -315,7 +315,7 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*Unv
 	if err != nil {
 		return nil, err
 	}
-	return withRetry(ctx, retry, func() (*UnverifiedCommit, error) {
+	return withRetry(ctx, retry, func(ctx context.Context) (*UnverifiedCommit, error) {
 		_, res, err := c.post(ctx, "?wait=committed", envelope)
 		if err != nil {
 			return nil, err
@@ -329,9 +329,19 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*Unv
 }
 
 // withRetry repeats what may pass, with growing pauses or those that the server asks for.
-func withRetry[T any](ctx context.Context, retry Retry, attempt func() (T, error)) (T, error) {
+func withRetry[T any](ctx context.Context, retry Retry, attempt func(context.Context) (T, error)) (T, error) {
+	begun := time.Now()
 	operation := func() (T, error) {
-		v, err := attempt()
+		call := ctx
+		if retry.MaxElapsed > 0 {
+			var cancel context.CancelFunc
+			call, cancel = context.WithTimeout(ctx, retry.MaxElapsed-time.Since(begun))
+			defer cancel()
+		}
+		v, err := attempt(call)
+		if ctx.Err() == nil && errors.Is(call.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+			err = &wire.UnreachableError{Err: fmt.Errorf("no answer within %s", retry.MaxElapsed)} // what came of it is not known
+		}
 		return v, markPermanent(err)
 	}
 	options := []backoff.RetryOption{backoff.WithMaxElapsedTime(retry.MaxElapsed), backoff.WithBackOff(backoff.NewExponentialBackOff())}

@@ -94,6 +94,40 @@ func TestNoOtherHostIsAsked(t *testing.T) {
 	}
 }
 
+// deafTransport refuses the first call and takes every later one, which it never answers.
+type deafTransport struct{ asked int }
+
+func (d *deafTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.asked++
+	if d.asked == 1 {
+		return nil, errors.New("connection refused")
+	}
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// A call under way does not outlast the patience of whoever sends; without any it has as long as
+// a call may take.
+func TestNoCallOutlastsPatience(t *testing.T) {
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
+	for _, c := range []struct {
+		asked          int // calls before
+		patience, want time.Duration
+	}{{0, 5 * time.Second, 5 * time.Second}, {1, 5 * time.Second, 5 * time.Second}, {1, 0, time.Minute}} {
+		synctest.Test(t, func(t *testing.T) {
+			deaf := &deafTransport{asked: c.asked}
+			server, err := New("https://ledger.example", deaf)
+			must(t, err)
+			begun := time.Now()
+			_, err = server.Commit(t.Context(), env.Marshal(), Retry{MaxElapsed: c.patience})
+			var unreachable *wire.UnreachableError
+			if took := time.Since(begun); !errors.As(err, &unreachable) || took != c.want || deaf.asked < 2 {
+				t.Errorf("after %d calls and with a patience of %s: %v after %s and %d calls", c.asked, c.patience, err, took, deaf.asked)
+			}
+		})
+	}
+}
+
 // A refusal is not repeated, and says what the ledger says.
 func TestSubmitRefused(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
