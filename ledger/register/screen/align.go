@@ -150,12 +150,12 @@ func likePair(a, b *token) (p pair, ok bool) {
 	longer := max(len(a.text), len(b.text))
 	limit := longer * likeness / 10
 	best := limit + 1
-	if !farApart(&a.spelled, &b.spelled, limit) {
+	if !farApart(a.letters[0], b.letters[0], limit) {
 		best = distance(&a.spelled, &b.spelled, limit)
 	}
-	if a.sound.text == b.sound.text {
+	if a.letters[1] == b.letters[1] && a.sound.text == b.sound.text {
 		best = min(best, soundEdits)
-	} else if best > 2*soundEdits && len(a.sound.text) > 2 && len(b.sound.text) > 2 && !farApart(&a.sound, &b.sound, limit-soundEdits) {
+	} else if best > 2*soundEdits && !farApart(a.letters[1], b.letters[1], limit-soundEdits) && len(a.sound.text) > 2 && len(b.sound.text) > 2 {
 		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit-soundEdits))
 	}
 	if (a.abjad || b.abjad) && len(a.skeleton.text)+len(b.skeleton.text) > 2 {
@@ -235,6 +235,6 @@ func joinable(a, b, whole *token) bool {
 	if len(a.text)+len(b.text) > len(whole.text)+2 {
 		return false
 	}
-	missing := uint32((a.spelled.letters | b.spelled.letters) &^ whole.spelled.letters)
+	missing := uint32((a.letters[0] | b.letters[0]) &^ whole.letters[0])
 	return missing == 0 || len(whole.text) >= 6 && bits.OnesCount32(missing)*oneLetter <= maxJoinEdits
 }

@@ -44,12 +44,19 @@ func NewIndex(subjects []Subject) *Index {
 		bearers:  make(map[string]int32),
 	}
 	slices.SortFunc(x.subjects, compareSubjects)
+	shapes := make(map[string]*token)
 	last := make(map[string]int32) // the subject that was counted last for a token, and 1
 	for i := range x.subjects {
 		s, at := &x.subjects[i], int32(i)
 		for _, n := range s.Names {
 			parsed := indexedName{parse(n.Text, s.isBare()), at, n.Use}
-			for _, t := range parsed.tokens {
+			for j := range parsed.tokens {
+				t := &parsed.tokens[j]
+				if known := shapes[t.text]; known != nil {
+					t.text, t.shape = known.text, known.shape
+				} else {
+					shapes[t.text] = t
+				}
 				if last[t.text] != at+1 {
 					last[t.text] = at + 1
 					x.bearers[t.text]++
