@@ -20,6 +20,7 @@ type token struct {
 	*shape
 	nicks  uint64 // its lines of [nicknames]
 	bits   int32  // information, in 1/16 bit
+	id     int32  // of its text in an index, from 1 on; of a query's words from -1 down; or 0
 	number int32  // its value if it is a number that fits, or -1
 	sign   rune   // of a syllable in Han or Hangul, itself
 	kind   wordKind

@@ -21,7 +21,7 @@ const (
 	editPoints         = -555  // for each edit
 	ratioPoints        = -1700 // for a name that is spelled otherwise as a whole, by how far
 	nicknamePoints     = -200  // for a name of nicknames alone; set
-	initialPoints      = -320  // for a name of initials alone; set
+	initialPoints      = -600  // for a name of initials alone; set
 	maxEdits           = 4 * edit
 	otherWordPoints    = -1020 // for each word that stands in another's place
 	otherGeneralPoints = -500  // for each general word in another's place; set
