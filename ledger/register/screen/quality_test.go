@@ -180,7 +180,7 @@ func TestQuality(t *testing.T) {
 		f1, key float64 // the bars, 0 for none
 	}{
 		{"all", everyone, 0.785, 0.98},
-		{"organisations", isOrganisation, 0.859, 0.99},
+		{"organisations", isOrganisation, 0.859, 0.97}, // 0.99 was wished for: 2 of 80 have no key in common
 	}
 	for _, schema := range []string{"Company", "Organization", "LegalEntity", "Person", "Vessel"} {
 		groups = append(groups, struct {
@@ -221,6 +221,9 @@ func TestQuality(t *testing.T) {
 			low, high, precisionAt(group, 0.9), keys, lost, f1(even, labelled.hit))
 		if g.f1 > 0 && (ours <= g.f1 || f1(common, labelled.hit) <= bar) {
 			t.Errorf("%s: F1 %.3f, %.3f on the rows of logic-v2; want more than %.3f and logic-v2's %.3f", g.name, ours, f1(common, labelled.hit), g.f1, bar)
+		}
+		if lost > 0 {
+			t.Errorf("%s: %d pairs that would be hits are not compared", g.name, lost)
 		}
 		if keys < g.key {
 			t.Errorf("%s: blocking finds %.4f of the pairs that match, want %.2f", g.name, keys, g.key)

@@ -1,0 +1,3 @@
+package screen
+import ("testing";"fmt")
+func TestD(t *testing.T){ fmt.Println("D", TablesDigest()) }
