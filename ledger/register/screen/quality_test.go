@@ -2,7 +2,6 @@ package screen
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -262,6 +261,6 @@ func TestAcrossScripts(t *testing.T) {
 	}
 	t.Logf("%d of %d pairs are hits, %d are compared", hits, rows, blocked)
 	if hits < rows/2 {
-		t.Errorf("%d of %d pairs are hits: %s", hits, rows, fmt.Sprint("less than half"))
+		t.Errorf("%d of %d pairs are hits, less than half", hits, rows)
 	}
 }

@@ -1,3 +1,0 @@
-package screen
-import ("testing";"fmt")
-func TestD(t *testing.T){ fmt.Println("D", TablesDigest()) }
