@@ -81,19 +81,30 @@ func WriteNew(files vfs.FS, name string, data []byte, mode fs.FileMode, sync Syn
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking at %s: %w", name, err)
 	}
-	err := writeFile(files, name, data, mode, sync, func(temporary, name string) error {
-		// A link, since a rename would replace a file that another process has just written.
-		err := files.Link(temporary, name)
-		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) { // link(2): EPERM
-			return files.Rename(temporary, name) // a file system without links, as on many a stick
-		}
-		if err == nil {
-			err = files.Remove(temporary)
-		}
-		return err
-	})
+	err := writeFile(files, name, data, mode, sync, func(temporary, name string) error { return placeNew(files, temporary, name) })
 	if errors.Is(err, fs.ErrExist) { // meanwhile
 		return WriteNew(files, name, data, mode, sync)
+	}
+	return err
+}
+
+// PlaceNew gives a file that is whole and synced its name, durably; fs.ErrExist is in the
+// error's tree where a file of that name is there, which stays.
+func PlaceNew(files vfs.FS, temporary, name string) error {
+	if err := placeNew(files, temporary, name); err != nil {
+		return err
+	}
+	return SyncDirs(files, files.PathDir(name))
+}
+
+func placeNew(files vfs.FS, temporary, name string) error {
+	// A link, since a rename would replace a file that another process has just written.
+	err := files.Link(temporary, name)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) { // link(2): EPERM
+		return files.Rename(temporary, name) // a file system without links, as on many a stick
+	}
+	if err == nil {
+		err = files.Remove(temporary)
 	}
 	return err
 }
