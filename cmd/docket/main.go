@@ -276,6 +276,7 @@ var commands = []struct {
 	{"read", (*app).show},
 	{"read", (*app).list},
 	{"read", (*app).duties},
+	{"read", (*app).screen},
 	{"read", (*app).diff},
 	{"read", (*app).follow},
 	{"read", (*app).audit},

@@ -226,11 +226,10 @@ func (l *List) recognise(f Field, taken map[int]bool) error {
 }
 
 // Columns are those that are used, by their headings, or by number where two are called
-// the same. [NewList] finds the same ones by them.
+// the same. With [Columns.Exactly], [NewList] finds the same ones by them.
 func (l *List) Columns() Columns {
 	c := make(Columns)
 	for _, f := range Fields {
-		c[f] = []string{} // none: not looked for again
 		for _, i := range l.columns[f] {
 			heading := l.table.header[i]
 			if at, err := l.table.find(heading); err != nil || at != i {

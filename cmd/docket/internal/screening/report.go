@@ -60,6 +60,15 @@ type InputHead struct {
 	Unused  []string `json:"unused,omitempty"` // headings of the other columns
 }
 
+// String says what the columns are taken for, for people.
+func (h InputHead) String() string {
+	text := columnsText(h.Columns)
+	if len(h.Unused) > 0 {
+		text += "; not used: " + quoted(h.Unused)
+	}
+	return text
+}
+
 // ExceptionsHead names the file of exceptions.
 type ExceptionsHead struct {
 	SHA256 string `json:"sha256"`
@@ -159,9 +168,6 @@ func columnsText(c Columns) string {
 	return strings.Join(all, "; ")
 }
 
-// String says it for people.
-func (c Columns) String() string { return columnsText(c) }
-
 // Exactly is these columns and no others: none is recognised by its heading.
 func (c Columns) Exactly() Columns {
 	all := make(Columns)
@@ -243,7 +249,7 @@ func (r *Run) Write(ctx context.Context, w io.Writer, partial *Partial, each fun
 			for b := range work {
 				lines := make([]Line, len(b.rows))
 				for i, row := range b.rows {
-					if row.Number > partial.upTo() {
+					if row.Number > partial.Rows() {
 						lines[i] = r.Screener.Screen(row)
 					}
 				}
@@ -322,7 +328,7 @@ func (r *Run) gather(ctx context.Context, inOrder <-chan batch, w *writer, parti
 		}
 		for i, l := range lines {
 			row := b.rows[i]
-			told := row.Number <= partial.upTo()
+			told := row.Number <= partial.Rows()
 			if told {
 				if l, err = partial.line(row, w.sum); err != nil {
 					return totals, err
@@ -403,9 +409,12 @@ type OtherReportError struct{ Differences []string }
 
 func (e *OtherReportError) Error() string { return strings.Join(e.Differences, "; ") }
 
-// ReadPartial reads what a run with this head has written. nil: nothing of it holds, and the
+// readPartial reads what a run with this head has written. nil: nothing of it holds, and the
 // report is begun anew. An [OtherReportError] says that another report was begun.
-func ReadPartial(f io.ReadSeeker, head Head) (*Partial, error) {
+func readPartial(f interface {
+	io.Reader
+	io.ReaderAt
+}, head Head) (*Partial, error) {
 	want, err := EncodeLine(head)
 	if err != nil {
 		return nil, err
@@ -444,10 +453,7 @@ func ReadPartial(f io.ReadSeeker, head Head) (*Partial, error) {
 	if p.last == 0 {
 		return nil, nil
 	}
-	if _, err := f.Seek(int64(len(want)), io.SeekStart); err != nil {
-		return nil, err
-	}
-	p.r = bufio.NewReader(io.LimitReader(f, p.offset-int64(len(want))))
+	p.r = bufio.NewReader(io.NewSectionReader(f, int64(len(want)), p.offset-int64(len(want))))
 	return p, nil
 }
 
@@ -458,16 +464,16 @@ func parseMark(line []byte) (m Mark, ok bool) {
 	return m, json.Unmarshal(line, &m) == nil && m.UpTo > 0
 }
 
-// Offset is where the report goes on, in bytes; of nil it is the beginning.
-func (p *Partial) Offset() int64 {
+// goesOn is where the report goes on, in bytes; of nil it is the beginning.
+func (p *Partial) goesOn() int64 {
 	if p == nil {
 		return 0
 	}
 	return p.offset
 }
 
-// upTo is the last row that need not be screened again.
-func (p *Partial) upTo() int {
+// Rows is the last row that need not be screened again; of nil none.
+func (p *Partial) Rows() int {
 	if p == nil {
 		return 0
 	}
