@@ -38,7 +38,7 @@ var Fields = []Field{FieldID, FieldName, FieldAlias, FieldCountry, FieldLEI, Fie
 // headings are what columns are commonly called, as [headingKey] evens them out; the
 // likeliest first.
 var headings = map[Field][]string{
-	FieldID:           {"id", "customerid", "customernumber", "customerno", "customer", "clientid", "accountid", "accountnumber", "partyid", "reference", "ref", "key"},
+	FieldID:           {"id", "customerid", "customernumber", "customerno", "clientid", "accountid", "accountnumber", "partyid", "reference", "ref", "key", "customer"},
 	FieldName:         {"name", "legalname", "companyname", "company", "customername", "clientname", "accountname", "partyname", "entityname", "organisationname", "organizationname", "businessname", "fullname", "entity", "organisation", "organization", "customer", "client", "party", "vendor", "supplier"},
 	FieldAlias:        {"alias", "aliases", "aka", "alsoknownas", "altname", "altnames", "othername", "othernames", "tradename", "tradenames", "tradingname", "tradingas", "dba", "doingbusinessas", "formername", "formernames"},
 	FieldCountry:      {"country", "countrycode", "countryofincorporation", "countryofresidence", "jurisdiction", "nationality"},
