@@ -119,11 +119,14 @@ func (m *screenCmd) run(c *cobra.Command, name string) error {
 	if err := m.readFlags(); err != nil {
 		return err
 	}
-	source, err := m.openList(name)
+	source, err := m.openList(c.Context(), name)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
+	if m.report != nil && source.SHA256() != m.report.Input.SHA256 {
+		return refusal("%s is a report on another list: its SHA-256 is %s, that of %s %s", m.check, m.report.Input.SHA256, name, source.SHA256())
+	}
 	bar := m.app.progress("screening", source.Bytes())
 	defer bar.Finish()
 	list, err := screening.NewList(io.TeeReader(source, bar), m.told)
@@ -239,7 +242,9 @@ func wrongTable(name string, err error) error {
 	return refusal("reading %s: %w", name, err)
 }
 
-func (m *screenCmd) openList(name string) (*screening.Source, error) {
+// openList opens a list and takes its digest. Nobody waits for a pipe that says nothing, once
+// they have interrupted.
+func (m *screenCmd) openList(ctx context.Context, name string) (*screening.Source, error) {
 	from := m.app.in
 	if name != "-" {
 		f, err := openNamed(name)
@@ -248,11 +253,24 @@ func (m *screenCmd) openList(name string) (*screening.Source, error) {
 		}
 		from = f
 	}
-	s, err := screening.NewSource(from)
-	if err != nil {
-		return nil, refusal("reading %s: %w", name, err)
+	type opened struct {
+		source *screening.Source
+		err    error
 	}
-	return s, nil
+	done := make(chan opened, 1)
+	go func() {
+		s, err := screening.NewSource(from)
+		done <- opened{s, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case o := <-done:
+		if o.err != nil {
+			return nil, refusal("reading %s: %w", name, o.err)
+		}
+		return o.source, nil
+	}
 }
 
 // prepare reads the designations and the exceptions.
@@ -536,7 +554,7 @@ func (m *screenCmd) tablePrinter() screenPrinter {
 	width := m.app.terminalWidth()
 	print := func(cells ...any) error {
 		if !headed && width > 0 {
-			fmt.Fprintln(w, strings.Join([]string{"ROW", "CUSTOMER", "SCORE", "OFAC-STYLE", "MATCH", "DESIGNATION", "NAME", "STATUS", "REMARK"}, "\t"))
+			fmt.Fprintln(w, strings.Join([]string{"ROW", "CUSTOMER", "SCORE", "OFAC-STYLE", "MATCH", "DESIGNATION", "NAME", "STATUS", "FROM", "UNTIL", "REMARK"}, "\t"))
 		}
 		if headed = true; !m.wide {
 			w.width = width
@@ -549,7 +567,10 @@ func (m *screenCmd) tablePrinter() screenPrinter {
 	}
 	add := func(l screening.Line) error {
 		if l.NotScreened != "" {
-			return print(l.Row, customerText(l.Customer), "", "", "NOT SCREENED", "", "", "", l.NotScreened)
+			if width > 0 && !m.wide { // where it may be cut
+				m.app.logf("row %d: NOT SCREENED: %s", l.Row, l.NotScreened)
+			}
+			return print(l.Row, customerText(l.Customer), "", "", "NOT SCREENED", "", "", "", "", "", l.NotScreened)
 		}
 		for _, text := range l.Warnings {
 			m.app.logf("row %d: %s", l.Row, text)
@@ -559,7 +580,7 @@ func (m *screenCmd) tablePrinter() screenPrinter {
 			if h.Score != nil {
 				score, ofac = short(*h.Score), short(*h.OFACStyle)
 			}
-			if err := print(l.Row, customerText(l.Customer), score, ofac, h.How, h.Thread, h.Standing.Name, statusText(h), exceptionText(h)); err != nil {
+			if err := print(l.Row, customerText(l.Customer), score, ofac, h.How, h.Thread.Name(), h.Standing.Name, errorPrefix(h.Error)+string(h.Status), h.From, dateOrNone(h.Until), exceptionText(h)); err != nil {
 				return err
 			}
 		}
@@ -577,7 +598,7 @@ func customerText(c screening.Customer) string {
 }
 
 func statusText(h screening.Hit) string {
-	return errorPrefix(h.Error) + string(h.Status) + ", " + h.Period()
+	return fmt.Sprintf("%s%s, from %s%s", errorPrefix(h.Error), h.Status, h.From, withDate(" until ", h.Until))
 }
 
 func exceptionText(h screening.Hit) string {

@@ -89,12 +89,3 @@ func (h *Hit) Reasons() string {
 
 // String says who reviewed a hit, when and why.
 func (a *Applied) String() string { return fmt.Sprintf("excepted by %s on %s: %s", a.By, a.On, a.Why) }
-
-// Period is from when until when a designation holds, for people.
-func (s *Standing) Period() string {
-	text := "from " + s.From.String()
-	if s.Until != nil {
-		text += " until " + s.Until.String()
-	}
-	return text
-}

@@ -245,9 +245,9 @@ func (x *Exceptions) of(c Customer) []*exception {
 	return own
 }
 
-// apply is the exception that covers a customer's hit on a designation; else the last that
+// Apply is the exception that covers a customer's hit on a designation; else the last that
 // did and has lapsed; else nil.
-func (x *Exceptions) apply(c Customer, designation record.Thread) (applied *Applied) {
+func (x *Exceptions) Apply(c Customer, designation record.Thread) (applied *Applied) {
 	for _, e := range x.of(c) {
 		if e.designation != designation {
 			continue

@@ -73,7 +73,7 @@ func (s *Screener) Screen(row Row) Line {
 	}
 	l.Hits = s.hits(row.Customer)
 	for i := range l.Hits {
-		l.Hits[i].Exception = s.Exceptions.apply(row.Customer, l.Hits[i].Thread)
+		l.Hits[i].Exception = s.Exceptions.Apply(row.Customer, l.Hits[i].Thread)
 	}
 	return l
 }

@@ -15,13 +15,15 @@ import (
 type Source struct {
 	file      *os.File
 	temporary bool
+	named     bool // the copy has to be removed yet
 	sum       string
 	bytes     int64
 	again     hash.Hash // of what is read row by row
 }
 
 // NewSource takes the digest of a file, which it closes in the end. What cannot be read
-// twice, like a pipe, is copied to a file that nobody else can read and that Close removes.
+// twice, like a pipe, is copied to a file that nobody else can read, and that has no name
+// where a file can do without one: nothing of it is left behind.
 func NewSource(r io.Reader) (*Source, error) {
 	s := &Source{again: sha256.New()}
 	h := sha256.New()
@@ -36,7 +38,7 @@ func NewSource(r io.Reader) (*Source, error) {
 		if s.file, err = os.CreateTemp("", "docket-list-*"); err != nil { // 0600
 			return nil, fmt.Errorf("keeping the list while it is read: %w", err)
 		}
-		s.temporary = true
+		s.temporary, s.named = true, os.Remove(s.file.Name()) != nil
 		to = io.MultiWriter(h, s.file)
 	}
 	var err error
@@ -62,6 +64,9 @@ func (s *Source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// SHA256 is the digest of the list, in hexadecimal.
+func (s *Source) SHA256() string { return s.sum }
+
 // Bytes is how long the list is.
 func (s *Source) Bytes() int64 { return s.bytes }
 
@@ -71,7 +76,7 @@ func (s *Source) Changed() bool { return hex.EncodeToString(s.again.Sum(nil)) !=
 // Close closes the file, and removes a copy.
 func (s *Source) Close() error {
 	err := s.file.Close()
-	if s.temporary {
+	if s.named {
 		err = errors.Join(err, os.Remove(s.file.Name()))
 	}
 	return err
