@@ -8,6 +8,7 @@ package screen
 
 import (
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -132,6 +133,11 @@ func ScoreOf(points int) Score {
 		return Threshold + Score(rest*p/(p+halfway))
 	}
 	return Score(int64(Threshold) * halfway / (halfway - p))
+}
+
+// pointsOf is the least sum of points that has a score, as far as points are counted.
+func pointsOf(score Score) int {
+	return sort.Search(2*maxPoints, func(p int) bool { return ScoreOf(p-maxPoints) >= score }) - maxPoints
 }
 
 const (

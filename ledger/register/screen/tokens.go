@@ -1,9 +1,9 @@
 package screen
 
 import (
-	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mozillazg/go-unidecode"
 	"golang.org/x/text/unicode/norm"
@@ -11,52 +11,78 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// Tokens are the words of a name, as they are compared: [rules1.NameKey], NFKD without
-// marks, then transliterated to Latin letters. Legal forms and digits stay. A name of
-// punctuation alone has none.
+// Tokens are the words of a name as they are compared: [rules1.NameKey], with
+// Latin letters without accents in place of all others. A syllable in Han or
+// Hangul is a word of its own. Legal forms stay, and so does every digit. Only a name of
+// punctuation has no words.
 func Tokens(name string) []string {
-	var b strings.Builder
-	for _, r := range norm.NFKD.String(rules1.NameKey(name)) {
-		switch {
-		case unicode.Is(unicode.Mn, r):
-		case r < 0x80:
-			b.WriteRune(r)
-		case unicode.In(r, unicode.Han, unicode.Hangul):
-			b.WriteByte(' ')
-			b.WriteString(latin(r))
-			b.WriteByte(' ')
-		default:
-			b.WriteString(latin(r))
-		}
-	}
-	return strings.Fields(b.String())
+	return strings.Fields(latin(rules1.NameKey(name)))
 }
 
-// latin is a code point in lower-case ASCII letters and digits, or itself where
-// nobody has said how it is written in Latin: no letter and no digit is ever lost.
-func latin(r rune) string {
-	var b strings.Builder
-	for _, c := range strings.ToLower(unidecode.Unidecode(string(r))) {
-		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
-			b.WriteRune(c)
-		}
+// latin is a name's key in lower-case Latin letters and digits, with spaces between words.
+func latin(key string) string {
+	if isASCII(key) {
+		return key
 	}
-	if b.Len() == 0 && unicode.In(r, unicode.L, unicode.N) {
-		return string(r)
+	var b strings.Builder
+	for word := range strings.FieldsSeq(key) {
+		before := b.Len()
+		for _, r := range word {
+			syllable := unicode.In(r, unicode.Han, unicode.Hangul)
+			if syllable {
+				b.WriteByte(' ')
+			}
+			writeLatin(&b, r)
+			if syllable {
+				b.WriteByte(' ')
+			}
+		}
+		if strings.TrimSpace(b.String()[before:]) == "" {
+			b.WriteString(word) // of marks and signs alone
+		}
+		b.WriteByte(' ')
 	}
 	return b.String()
 }
 
-// BlockingKeys says which names are compared at all: two names are, if they have a key in
-// common. Keys are sorted, each one once.
-func BlockingKeys(name string) []string {
-	var keys []string
-	for _, t := range Tokens(name) {
-		keys = append(keys, "t:"+t)
+// writeLatin writes a code point in Latin letters and digits: by the table, or else by those that it
+// is composed of, or as it is. What is written as a sign alone, such as a soft sign, vanishes.
+func writeLatin(b *strings.Builder, r rune) {
+	if r < utf8.RuneSelf {
+		b.WriteByte(byte(r))
+		return
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
+	text, supplied := supplement[r]
+	if !supplied {
+		text = unidecode.Unidecode(string(r))
+	}
+	if text == "" {
+		if parts := norm.NFKD.String(string(r)); parts != string(r) {
+			for _, part := range parts {
+				writeLatin(b, part)
+			}
+		} else if unicode.In(r, unicode.L, unicode.N) {
+			b.WriteRune(r)
+		}
+	}
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'A' <= c && c <= 'Z':
+			b.WriteByte(c + 'a' - 'A')
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			b.WriteByte(c)
+		}
+	}
 }
 
-// TablesDigest is the SHA-256, in hexadecimal, of all tables that keys and scores come from.
-func TablesDigest() string { return strings.Repeat("0", 64) }
+// supplement has letters that the library's table leaves out.
+var supplement = map[rune]string{'ا': "a", 'أ': "a", 'إ': "i", 'آ': "a", 'ٱ': "a"}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,280 @@
+package screen
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// pairKind says what two words, or two runs of words, are to each other.
+type pairKind uint8
+
+const (
+	pairSame     pairKind = iota // equal, but for where words are parted
+	pairNumber                   // one number, written otherwise
+	pairNickname                 // forms of one given name
+	pairInitials                 // an initial, or the first letters of several words
+	pairSimilar                  // a few edits apart
+	pairOther                    // what is left over on both sides
+)
+
+// A pair is tokens [a, aEnd) of one name against [b, bEnd) of the other.
+type pair struct {
+	a, aEnd, b, bEnd int8
+	kind             pairKind
+	edits            int32 // in hundredths
+	ratio            int32 // edits in thousandths of the longer word
+}
+
+// likeness is how far two words may be apart and still be spellings of one, in thousandths of
+// the longer one.
+const likeness = 450
+
+// scratch is what comparing two names needs, kept to be used again.
+type scratch struct {
+	a, b         *name
+	pairs        []pair // candidates
+	chosen       []pair
+	usedA, usedB [maxTokens]bool
+	features     []Feature
+	explain      bool // write the features' details, and keep those without points
+}
+
+// align pairs the words of two names, the most alike first.
+func (s *scratch) align() {
+	a, b := s.a.tokens, s.b.tokens
+	s.pairs, s.chosen = s.pairs[:0], s.chosen[:0]
+	s.usedA, s.usedB = [maxTokens]bool{}, [maxTokens]bool{}
+	for i := range a {
+		for j := range b {
+			if p, ok := likePair(&a[i], &b[j]); ok {
+				p.a, p.aEnd, p.b, p.bEnd = int8(i), int8(i+1), int8(j), int8(j+1)
+				s.pairs = append(s.pairs, p)
+			}
+		}
+	}
+	s.joins(a, b, false)
+	s.joins(b, a, true)
+	slices.SortFunc(s.pairs, comparePairs)
+	s.choose()
+	s.pairs = s.pairs[:0]
+	for i := range a {
+		for j := range b {
+			if s.usedA[i] || s.usedB[j] || !rival(a[i].kind, b[j].kind) {
+				continue
+			}
+			p := pair{a: int8(i), aEnd: int8(i + 1), b: int8(j), bEnd: int8(j + 1), kind: pairOther}
+			p.edits = int32(distance(&a[i].spelled, &b[j].spelled, maxWord*edit))
+			p.ratio = min(1000, p.edits*10/int32(max(len(a[i].text), len(b[j].text))))
+			s.pairs = append(s.pairs, p)
+		}
+	}
+	slices.SortFunc(s.pairs, comparePairs)
+	s.choose()
+}
+
+// choose takes candidates in order, as far as no word has its partner yet.
+func (s *scratch) choose() {
+next:
+	for _, p := range s.pairs {
+		for i := p.a; i < p.aEnd; i++ {
+			if s.usedA[i] {
+				continue next
+			}
+		}
+		for j := p.b; j < p.bEnd; j++ {
+			if s.usedB[j] {
+				continue next
+			}
+		}
+		for i := p.a; i < p.aEnd; i++ {
+			s.usedA[i] = true
+		}
+		for j := p.b; j < p.bEnd; j++ {
+			s.usedB[j] = true
+		}
+		s.chosen = append(s.chosen, p)
+	}
+}
+
+// comparePairs orders candidates so that it does not matter which name is which.
+func comparePairs(p, q pair) int {
+	return cmp.Or(
+		cmp.Compare(p.ratio, q.ratio),
+		cmp.Compare(p.kind, q.kind),
+		cmp.Compare(q.aEnd-q.a+q.bEnd-q.b, p.aEnd-p.a+p.bEnd-p.b),
+		cmp.Compare(max(p.a-p.b, p.b-p.a), max(q.a-q.b, q.b-q.a)),
+		cmp.Compare(p.a+p.b, q.a+q.b),
+		cmp.Compare(p.a, q.a), cmp.Compare(p.aEnd, q.aEnd), cmp.Compare(p.bEnd, q.bEnd),
+	)
+}
+
+// rival says whether two words left over stand in each other's place.
+func rival(a, b wordKind) bool {
+	small := func(k wordKind) bool { return k == kindParticle || k == kindTitle }
+	switch {
+	case small(a) || small(b):
+		return small(a) && small(b)
+	case a == kindForm || b == kindForm:
+		return a == b
+	case a == kindNumber || b == kindNumber:
+		return a == b
+	}
+	return true
+}
+
+// likePair compares two words.
+func likePair(a, b *token) (p pair, ok bool) {
+	if a.sign != 0 && b.sign != 0 && a.sign != b.sign {
+		return pair{kind: pairSimilar, edits: edit, ratio: 400}, a.text == b.text
+	}
+	if a.text == b.text {
+		return pair{kind: pairSame}, true
+	}
+	if a.number >= 0 && b.number >= 0 {
+		return pair{kind: pairNumber}, a.number == b.number
+	}
+	if a.kind == kindNumber && b.kind == kindNumber {
+		return p, false
+	}
+	if a.nicks&b.nicks != 0 {
+		return pair{kind: pairNickname, ratio: 100}, true
+	}
+	if len(a.text) == 1 || len(b.text) == 1 {
+		initial := len(a.text) != len(b.text) && a.text[0] == b.text[0] && a.kind != kindParticle && b.kind != kindParticle &&
+			a.kind != kindNumber && b.kind != kindNumber
+		return pair{kind: pairInitials, ratio: 150}, initial
+	}
+	longer := max(len(a.text), len(b.text))
+	limit := longer * likeness / 10
+	best := limit + 1
+	if !farApart(&a.spelled, &b.spelled, limit) {
+		best = distance(&a.spelled, &b.spelled, limit)
+	}
+	if a.sound.text == b.sound.text {
+		best = min(best, soundEdits)
+	} else if best > 2*soundEdits && len(a.sound.text) > 2 && len(b.sound.text) > 2 && !farApart(&a.sound, &b.sound, limit-soundEdits) {
+		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit))
+	}
+	if (a.abjad || b.abjad) && len(a.skeleton.text)+len(b.skeleton.text) > 2 {
+		best = min(best, skeletonEdits+distance(&a.skeleton, &b.skeleton, limit)*3/2)
+	}
+	if best > limit {
+		return p, false
+	}
+	return pair{kind: pairSimilar, edits: int32(best), ratio: int32(best * 10 / longer)}, true
+}
+
+// Words that sound alike, or have the same consonants where vowels are not written, are at least so far
+// apart, in hundredths of an edit.
+const (
+	soundEdits    = 30
+	maxJoinEdits  = 150 // of words that are run together
+	skeletonEdits = 50
+)
+
+// joins finds words of one name that are several words of the other, run together or by their
+// first letters.
+func (s *scratch) joins(a, b []token, swapped bool) {
+	if len(b) < 2 {
+		return
+	}
+	var joined [4 * maxWord]byte
+	for i := range a {
+		t := &a[i]
+		if len(t.text) < 2 || t.kind == kindNumber {
+			continue
+		}
+		for j := range b {
+			buf := joined[:0]
+			initials := true
+			for k := j; k < len(b) && k < j+8; k++ {
+				if len(buf)+len(b[k].text) <= len(joined) {
+					buf = append(buf, b[k].text...)
+				}
+				if at := k - j; at >= len(t.text) || t.text[at] != b[k].text[0] {
+					initials = false
+				}
+				size := k - j + 1
+				if size < 2 {
+					continue
+				}
+				p := pair{a: int8(i), aEnd: int8(i + 1), b: int8(j), bEnd: int8(k + 1)}
+				ok := false
+				if size <= 4 && len(buf) >= len(t.text)-2 && len(buf) <= len(t.text)+2 && len(t.text) >= 4 {
+					if string(buf) == t.text {
+						p.kind, ok = pairSame, true
+					} else if size <= 3 && len(t.text) >= 6 && len(t.text) <= maxWord {
+						run := spell(string(buf))
+						if d := distance(&t.spelled, &run, maxJoinEdits); d <= maxJoinEdits && d*10/len(t.text) < likeness/2 {
+							p.kind, p.edits, p.ratio, ok = pairSimilar, int32(d), int32(d*10/len(t.text)), true
+						}
+					}
+				}
+				if !ok && initials && size == len(t.text) {
+					p.kind, p.ratio, ok = pairInitials, 150, true
+				}
+				if ok {
+					if swapped {
+						p.a, p.aEnd, p.b, p.bEnd = p.b, p.bEnd, p.a, p.aEnd
+					}
+					s.pairs = append(s.pairs, p)
+				}
+			}
+		}
+	}
+}
+
+// mayPair says whether two words could be partners, judged by their letters alone; or a word of
+// a run that is one word of the other name, which has so many words.
+func mayPair(a, b *token, wordsA, wordsB int) bool {
+	if a.text == b.text || a.nicks&b.nicks != 0 || a.number >= 0 || b.number >= 0 || a.abjad || b.abjad {
+		return true
+	}
+	if len(a.text) > len(b.text) {
+		a, b, wordsA, wordsB = b, a, wordsB, wordsA
+	}
+	if len(a.text) == 1 || len(b.text) <= wordsA && strings.IndexByte(b.text, a.text[0]) >= 0 {
+		return true // an initial, or one of several
+	}
+	limit := len(b.text) * likeness / 10
+	if !farApart(&a.spelled, &b.spelled, limit) || !farApart(&a.sound, &b.sound, limit-soundEdits) {
+		return true
+	}
+	return wordsA > 1 && len(a.text) <= len(b.text) && bits.OnesCount64(a.spelled.letters&^b.spelled.letters)*leastEdit <= maxJoinEdits
+}
+
+// hopeless says that two names have fewer points than floor, without aligning them: too many words
+// of both have no possible partner. It may be wrong in one direction only, and is then slow.
+func hopeless(a, b *name, floor int) bool {
+	var lone, general [2]int
+	var rest [2]int32
+	for side, names := range [2][2]*name{{a, b}, {b, a}} {
+		tokens, others := names[0].tokens, names[1].tokens
+	next:
+		for i := range tokens {
+			t := &tokens[i]
+			if t.kind == kindGeneric {
+				general[side]++
+			}
+			if !t.kind.matters() || t.kind == kindNumber {
+				rest[side] += t.bits
+				continue
+			}
+			for j := range others {
+				if mayPair(t, &others[j], len(tokens), len(others)) {
+					rest[side] += t.bits
+					continue next
+				}
+			}
+			lone[side]++
+		}
+	}
+	other := max(0, min(lone[0], lone[1])-min(general[0], general[1]))
+	most := startPoints + countrySamePoints + isqrt(int(max(rest[0], rest[1]))*16)*evidencePoints/100 + other*otherWordPoints
+	if lone[0]+lone[1] == 0 {
+		most += wholePoints + equalPoints
+	}
+	return most < floor
+}

@@ -1,0 +1,182 @@
+package screen
+
+import (
+	"math/bits"
+	"strings"
+)
+
+// Distances between words are counted in hundredths of an edit: a slip that is heard as the same
+// or easily made costs less than a whole one.
+const edit = 100
+
+// maxWord is how many bytes of a word are compared by edits.
+const maxWord = 40
+
+func isVowel(c byte) bool {
+	switch c {
+	case 'a', 'e', 'i', 'o', 'u', 'y':
+		return true
+	}
+	return false
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// A spelling is a word with what comparing it by edits takes.
+type spelling struct {
+	text    string
+	letters uint64         // which letters and digits it has, and in the upper half which twice
+	single  [maxWord]uint8 // by letter: what it costs that only this word has it
+}
+
+func spell(text string) (w spelling) {
+	w.text = text[:min(len(text), maxWord)]
+	for i := range len(text) {
+		bit := uint64(1) << 31
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z':
+			bit = 1 << (c - 'a')
+		case isDigit(c):
+			bit = 1 << (26 + c%5)
+		}
+		if w.letters&bit != 0 {
+			bit <<= 32
+		}
+		w.letters |= bit
+	}
+	for i := range len(w.text) {
+		w.single[i] = single(w.text, i)
+	}
+	return w
+}
+
+// leastEdit is what a letter costs at least that only one of two words has, once or twice.
+const leastEdit = 40
+
+// farApart says, without looking at the order of letters, that two words are more than limit apart.
+func farApart(a, b *spelling, limit int) bool {
+	return leastEdit*max(bits.OnesCount64(a.letters&^b.letters), bits.OnesCount64(b.letters&^a.letters)) > limit
+}
+
+// distance is the optimal string alignment distance of two words in hundredths of an edit:
+// insertions, deletions, substitutions, and neighbours that changed places. If it is more than
+// limit, any number above limit stands for it.
+func distance(first, second *spelling, limit int) int {
+	a, b := first.text, second.text
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	from := 0
+	for from < len(a) && from < len(b) && a[from] == b[from] {
+		from++
+	}
+	var rows [3][maxWord + 1]int32
+	before, last, row := &rows[0], &rows[1], &rows[2]
+	for j := from; j < len(b); j++ {
+		last[j+1] = last[j] + int32(second.single[j])
+	}
+	for i := from; i < len(a); i++ {
+		x, skip := a[i], int32(first.single[i])
+		row[from] = last[from] + skip
+		least := row[from]
+		for j := from; j < len(b); j++ {
+			cost := min(last[j]+int32(substitution[x&127][b[j]&127]), last[j+1]+skip, row[j]+int32(second.single[j]))
+			if i > from && j > from && x == b[j-1] && a[i-1] == b[j] {
+				cost = min(cost, before[j-1]+90)
+			}
+			row[j+1] = cost
+			least = min(least, cost)
+		}
+		if int(least) > limit+edit {
+			return int(least)
+		}
+		before, last, row = last, row, before
+	}
+	return int(last[len(b)])
+}
+
+// single is what the letter at i costs that only one word has.
+func single(s string, i int) uint8 {
+	switch {
+	case isDigit(s[i]):
+		return 150
+	case i > 0 && s[i] == s[i-1]:
+		return leastEdit
+	case s[i] == 'h', s[i] == 's' && i == len(s)-1:
+		return 60
+	case isVowel(s[i]):
+		return 80
+	}
+	return edit
+}
+
+// substitution is what a letter in another's place costs. Beyond ASCII all bytes are far from
+// each other, unless their lower seven bits agree, which is of no matter: such words are rare.
+var substitution = func() (table [128][128]uint8) {
+	for a := range table {
+		for b := range table[a] {
+			switch {
+			case a == b:
+			case isDigit(byte(a)) && isDigit(byte(b)):
+				table[a][b] = 150
+			default:
+				table[a][b] = edit
+			}
+		}
+	}
+	for _, group := range strings.Fields("aeiouy bp dt gkqc sz cs xs kx vwf ijy 0o 1li 5s mn") { // heard or read as one another
+		for i := range len(group) {
+			for j := range len(group) {
+				if i != j {
+					table[group[i]][group[j]] = 60
+				}
+			}
+		}
+	}
+	return table
+}()
+
+// soundOf is a word with spellings that are heard alike made one: double letters are single,
+// digraphs of transliterations are letters.
+func soundOf(word string) string {
+	if len(word) < 2 || !isASCII(word) {
+		return word
+	}
+	if word[0] == 'x' {
+		word = "s" + word[1:]
+	}
+	s := soundRules.Replace(word)
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := range len(s) {
+		if i > 0 && s[i] == s[i-1] && !isDigit(s[i]) {
+			continue
+		}
+		if s[i] == 'h' && i > 0 && i == len(s)-1 && isVowel(s[i-1]) {
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+var soundRules = strings.NewReplacer(
+	"tsch", "c", "sch", "s", "tch", "c", "sh", "s", "ch", "c", "ph", "f", "ck", "k", "kh", "k", "gh", "g", "dj", "j", "zh", "j",
+	"th", "t", "dh", "d", "wh", "v", "w", "v", "qu", "k", "q", "k", "ca", "ka", "co", "ko", "cu", "ku", "cl", "kl", "cr", "kr",
+	"ce", "se", "ci", "si", "cy", "si", "tz", "s", "ts", "s", "z", "s", "x", "ks",
+	"ou", "u", "oo", "u", "ee", "i", "ie", "i", "ei", "i", "ey", "i", "aa", "a", "eo", "o", "eu", "u", "ae", "e", "oe", "o", "ue", "u",
+	"iy", "i", "yi", "i", "yy", "i", "ii", "i", "ya", "ia", "yu", "iu", "ye", "e", "yo", "o", "y", "i",
+)
+
+// skeletonOf is a sound without its vowels and aspirates, as scripts without vowels write it.
+func skeletonOf(sound string) string {
+	var b strings.Builder
+	for i := range len(sound) {
+		switch c := sound[i]; c {
+		case 'a', 'e', 'i', 'o', 'u', 'y', 'h', 'v', 'j':
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

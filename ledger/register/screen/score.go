@@ -1,0 +1,280 @@
+package screen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The weights, in points: 400 points are one unit of log-odds. They were fitted once to the
+// even rows of the name benchmark of opensanctions/nomenklatura by logistic regression with a
+// ridge penalty (0.2 on features scaled to 1), signs held to what each feature means, and
+// rounded. Those marked "set" were set by hand before the rest was fitted: labelled pairs that
+// were written to be near each other do not tell how many strangers share a common word.
+const (
+	startPoints = 110 // so that the best threshold on the even rows is at 0
+
+	evidencePoints = 600 // for each 100 of the square root of the information in common; set
+	wholePoints    = 790 // no word that matters is without its partner
+	equalPoints    = 240 // and all are spelled alike; set
+
+	editPoints      = -555  // for each edit
+	ratioPoints     = -1260 // for a name that is spelled otherwise as a whole, by how far
+	nicknamePoints  = -200  // for a name of nicknames alone; set
+	initialPoints   = -320  // for a name of initials alone; set
+	maxEdits        = 4 * edit
+	otherWordPoints = -1020 // for each word that stands in another's place
+	otherPoints     = -1120 // and for a name that is another as a whole
+
+	personExtraPoints  = -240  // for a person's name that only one has as a whole; set
+	bodyExtraPoints    = -560  // for a body's, and
+	bodyExtraWord      = -330  // for each word of it
+	genericExtraPoints = -1380 // for general words of a body's, as a whole
+
+	placeExtraPoints  = -740  // for each country that one name has
+	placeOtherPoints  = -1170 // for each country in another's place
+	numberExtraPoints = -1840 // for each number that one name has
+	numberOnePoints   = -120  // but "I" and "1" are often left out; set
+	numberOtherPoints = -240  // for each number in another's place; set
+	numberEditPoints  = -320  // and for each of its edits
+
+	orderPoints      = -200 // for each two words that change places, up to maxOrder, without a comma
+	maxOrder         = 3
+	formPoints       = -675  // for legal forms of two classes
+	lonePoints       = -240  // for a body's name of one word within one of several; set
+	lonePersonPoints = -880  // for a person's; set
+	emptyPoints      = -3000 // names that are legal forms alone, or nothing
+
+	// Set, since labelled pairs have no such things.
+	countrySamePoints  = 200
+	countryOtherPoints = -400
+	weakAliasPoints    = -1600
+	leiOtherPoints     = -400
+	identifierPoints   = 1500
+)
+
+// add appends a feature with points, and is the only one that does.
+func (s *scratch) add(name string, points int, detail func() string) {
+	if points == 0 && !s.explain {
+		return
+	}
+	f := Feature{Name: name, Points: points}
+	if s.explain && detail != nil {
+		f.Detail = detail()
+	}
+	s.features = append(s.features, f)
+}
+
+// compare scores two names and leaves the features in s. It does not matter which of both is
+// which. How is of names that are borne now.
+func (s *scratch) compare(a, b *name, person bool) (points int, how How) {
+	s.features = s.features[:0]
+	if n := strings.Compare(a.whole, b.whole); n > 0 || n == 0 && a.text > b.text {
+		a, b = b, a
+	}
+	s.a, s.b = a, b
+	how = s.measure(person)
+	for i := range s.features {
+		points += s.features[i].Points
+	}
+	return points, how
+}
+
+// matters says whether a kind of word says who somebody is.
+func (k wordKind) matters() bool { return k != kindForm && k != kindParticle && k != kindTitle }
+
+func (n *name) matters() bool {
+	return slices.ContainsFunc(n.tokens, func(t token) bool { return t.kind.matters() })
+}
+
+// measure adds the features of two names.
+func (s *scratch) measure(person bool) How {
+	a, b := s.a.tokens, s.b.tokens
+	if !s.a.matters() || !s.b.matters() {
+		s.add("nothing to compare", emptyPoints, func() string { return "legal forms alone say nothing" })
+		return Similar
+	}
+	s.add("start", startPoints, nil)
+	if s.a.whole == s.b.whole && slices.Equal(s.a.signs, s.b.signs) {
+		s.addEvidence(max(sumBits(a), sumBits(b)), "all letters are the same")
+		s.add("all words", wholePoints+equalPoints, nil)
+		return Exact
+	}
+	s.align()
+	total := max(1, (sumBits(a)+sumBits(b))/2)
+	share := func(bits int32) int { return int(min(2000, bits*1000/total)) } // in thousandths of a name
+	matched, matches, missing := int32(0), 0, false
+	equal, within := true, true
+	for _, p := range s.chosen {
+		first, second := &a[p.a], &b[p.b]
+		bitsA, bitsB := sumBits(a[p.a:p.aEnd]), sumBits(b[p.b:p.bEnd])
+		bits := (bitsA + bitsB) / 2
+		both := func() string {
+			return "“" + joinTokens(a[p.a:p.aEnd]) + "”, “" + joinTokens(b[p.b:p.bEnd]) + "”"
+		}
+		matters := first.kind.matters() || second.kind.matters()
+		if p.kind != pairSame && p.kind != pairNumber {
+			equal = false
+			within = within && !matters
+		}
+		switch p.kind {
+		case pairSame, pairNumber:
+			matched += min(bitsA, bitsB)
+		case pairNickname:
+			matched += bits * 3 / 4
+			s.add("forms of one name", share(bits)*nicknamePoints/1000, both)
+		case pairInitials:
+			matched += bits / 4
+			s.add("initials", share(bits)*initialPoints/1000, both)
+		case pairSimilar:
+			matched += bits * (1000 - 2*p.ratio) / 1000
+			if matters {
+				points := min(int(p.edits), maxEdits)*editPoints/edit + share(bits)*int(p.ratio)/1000*ratioPoints/1000
+				s.add("spelled otherwise", max(points, otherWordPoints+share(bits)*otherPoints/1000), both)
+			}
+		case pairOther:
+			switch {
+			case !matters:
+				continue
+			case first.kind == kindNumber:
+				s.add("another number", numberOtherPoints+min(int(p.edits), maxEdits)*numberEditPoints/edit, both)
+				continue
+			case first.kind == kindPlace || second.kind == kindPlace:
+				s.add("another country", placeOtherPoints, both)
+			case first.kind == kindGeneric && second.kind == kindGeneric:
+				s.add("another general word", share(bits)*otherPoints/1000, both)
+			default:
+				s.add("another word", otherWordPoints+share(bits)*otherPoints/1000, both)
+			}
+			missing = true
+			continue
+		}
+		if matters && p.kind != pairInitials {
+			matches++
+		}
+	}
+	extraA := s.addExtras(a, s.usedA[:len(a)], share, person)
+	extraB := s.addExtras(b, s.usedB[:len(b)], share, person)
+	equal, within = equal && extraA == 0 && extraB == 0, within && (extraA < 2 || extraB < 2)
+	missing = missing || extraA == 3 || extraB == 3
+	s.addEvidence(matched, "")
+	switch {
+	case !missing && matches > 0:
+		points := wholePoints
+		if equal {
+			points += equalPoints
+		}
+		s.add("all words", points, nil)
+	case missing && matches <= 1 && min(len(a), len(b)) == 1:
+		points := lonePoints
+		if person {
+			points = lonePersonPoints
+		}
+		s.add("one word alone", points, nil)
+	}
+	if n := min(s.inversions(), maxOrder); n > 0 && !s.a.comma && !s.b.comma {
+		s.add("order of words", n*orderPoints, nil)
+	}
+	if len(s.a.forms) > 0 && len(s.b.forms) > 0 && !slices.Equal(s.a.forms, s.b.forms) {
+		s.add("legal form", formPoints, func() string {
+			return strings.Join(s.a.forms, " and ") + ", " + strings.Join(s.b.forms, " and ")
+		})
+	}
+	switch {
+	case equal && matches > 0:
+		return Exact
+	case within && matches > 0:
+		return Part
+	}
+	return Similar
+}
+
+// addEvidence adds what the words in common say: its square root, since ten words more of one
+// name say less than ten names.
+func (s *scratch) addEvidence(bits int32, detail string) {
+	s.add("words in common", isqrt(int(bits)*16)*evidencePoints/100, func() string {
+		if detail == "" {
+			var words []string
+			for _, p := range s.chosen {
+				if p.kind != pairOther {
+					words = append(words, "“"+joinTokens(s.a.tokens[p.a:p.aEnd])+"”")
+				}
+			}
+			detail = strings.Join(words, ", ")
+		}
+		return fmt.Sprintf("%s; %d.%d bits", detail, bits/16, bits%16*10/16)
+	})
+}
+
+// addExtras adds the words that one name alone has. It returns 0 if there is none, 1 if none of
+// them matters, 2 if numbers do, and 3 if a word is missing that says who it is.
+func (s *scratch) addExtras(tokens []token, used []bool, share func(int32) int, person bool) (missing int) {
+	for i := range tokens {
+		t := &tokens[i]
+		if used[i] {
+			continue
+		}
+		word := func() string { return "“" + t.text + "”" }
+		grade := 3
+		switch {
+		case !t.kind.matters():
+			grade = 1
+		case t.kind == kindNumber && t.number == 1:
+			s.add("number in one name alone", numberOnePoints, word)
+			grade = 2
+		case t.kind == kindNumber:
+			s.add("number in one name alone", numberExtraPoints, word)
+			grade = 2
+		case person:
+			s.add("in one name alone", share(t.bits)*personExtraPoints/1000, word)
+		case t.kind == kindPlace:
+			s.add("country in one name alone", placeExtraPoints, word)
+		case t.kind == kindGeneric:
+			s.add("in one name alone", share(t.bits)*genericExtraPoints/1000, word)
+		default:
+			s.add("in one name alone", bodyExtraWord+share(t.bits)*bodyExtraPoints/1000, word)
+		}
+		missing = max(missing, grade)
+	}
+	return missing
+}
+
+func joinTokens(tokens []token) string {
+	words := make([]string, len(tokens))
+	for i := range tokens {
+		words[i] = tokens[i].text
+	}
+	return strings.Join(words, " ")
+}
+
+func sumBits(tokens []token) (sum int32) {
+	for i := range tokens {
+		sum += tokens[i].bits
+	}
+	return sum
+}
+
+// inversions counts pairs of matched words that stand the other way round.
+func (s *scratch) inversions() (n int) {
+	for _, p := range s.chosen {
+		if p.kind == pairOther || s.a.tokens[p.a].kind == kindParticle {
+			continue
+		}
+		for _, q := range s.chosen {
+			if q.kind != pairOther && p.a < q.a && p.b > q.b && s.a.tokens[q.a].kind != kindParticle {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// isqrt is the square root, rounded down, of a number below 2^32.
+func isqrt(n int) (root int) {
+	for bit := 1 << 15; bit > 0; bit >>= 1 {
+		if (root+bit)*(root+bit) <= n {
+			root += bit
+		}
+	}
+	return root
+}
