@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
@@ -252,6 +253,9 @@ func (m *screenCmd) openList(ctx context.Context, name string) (*screening.Sourc
 			return nil, err
 		}
 		from = f
+	}
+	if f, ok := from.(*os.File); ok && name == "-" && term.IsTerminal(int(f.Fd())) {
+		m.app.logf("reading the list from the terminal: end it with Ctrl-D on a line of its own")
 	}
 	type opened struct {
 		source *screening.Source
