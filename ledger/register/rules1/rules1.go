@@ -119,20 +119,14 @@ func IsCountry(code string) bool {
 // "the". Records hold the alpha-2 code alone, and no rule judges by this. The error says
 // what is taken, and which country may be meant.
 func Country(text string) (code string, err error) {
-	if code, ok := LookupCountry(text); ok {
+	key, known := countryKey(text), named()
+	if upper := strings.ToUpper(key); IsCountry(upper) {
+		return upper, nil
+	}
+	if code, ok := known.codes[key]; ok {
 		return code, nil
 	}
-	return "", fmt.Errorf("%q is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones)%s", text, schema.DidYouMean(text, named().names))
-}
-
-// LookupCountry is [Country] for who only asks whether a word is a country.
-func LookupCountry(text string) (code string, ok bool) {
-	key := countryKey(text)
-	if upper := strings.ToUpper(key); IsCountry(upper) {
-		return upper, true
-	}
-	code, ok = named().codes[key]
-	return code, ok
+	return "", fmt.Errorf("%q is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones)%s", text, schema.DidYouMean(text, known.names))
 }
 
 func countryKey(name string) string { return strings.TrimPrefix(NameKey(name), "the ") }

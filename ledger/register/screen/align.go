@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
-	"strings"
 )
 
 // pairKind says what two words, or two runs of words, are to each other.
@@ -29,7 +28,7 @@ type pair struct {
 
 // likeness is how far two words may be apart and still be spellings of one, in thousandths of
 // the longer one.
-const likeness = 450
+const likeness = 400
 
 // scratch is what comparing two names needs, kept to be used again.
 type scratch struct {
@@ -58,20 +57,36 @@ func (s *scratch) align() {
 	s.joins(b, a, true)
 	slices.SortFunc(s.pairs, comparePairs)
 	s.choose()
-	s.pairs = s.pairs[:0]
+	s.pairRest()
+}
+
+// pairRest pairs the words that are left over, in their order: numbers with numbers, and what says
+// who somebody is with what else does.
+func (s *scratch) pairRest() {
+	a, b := s.a.tokens, s.b.tokens
+	var next [2]int // in b: for numbers, for others
 	for i := range a {
-		for j := range b {
-			if s.usedA[i] || s.usedB[j] || !rival(a[i].kind, b[j].kind) {
+		if s.usedA[i] || !a[i].kind.matters() {
+			continue
+		}
+		class := 0
+		if a[i].kind == kindNumber {
+			class = 1
+		}
+		for ; next[class] < len(b); next[class]++ {
+			j := next[class]
+			if s.usedB[j] || !b[j].kind.matters() || (b[j].kind == kindNumber) != (class == 1) {
 				continue
 			}
 			p := pair{a: int8(i), aEnd: int8(i + 1), b: int8(j), bEnd: int8(j + 1), kind: pairOther}
-			p.edits = int32(distance(&a[i].spelled, &b[j].spelled, maxWord*edit))
-			p.ratio = min(1000, p.edits*10/int32(max(len(a[i].text), len(b[j].text))))
-			s.pairs = append(s.pairs, p)
+			if class == 1 {
+				p.edits = int32(distance(&a[i].spelled, &b[j].spelled, maxEdits))
+			}
+			s.usedA[i], s.usedB[j] = true, true
+			s.chosen = append(s.chosen, p)
+			break
 		}
 	}
-	slices.SortFunc(s.pairs, comparePairs)
-	s.choose()
 }
 
 // choose takes candidates in order, as far as no word has its partner yet.
@@ -110,20 +125,6 @@ func comparePairs(p, q pair) int {
 	)
 }
 
-// rival says whether two words left over stand in each other's place.
-func rival(a, b wordKind) bool {
-	small := func(k wordKind) bool { return k == kindParticle || k == kindTitle }
-	switch {
-	case small(a) || small(b):
-		return small(a) && small(b)
-	case a == kindForm || b == kindForm:
-		return a == b
-	case a == kindNumber || b == kindNumber:
-		return a == b
-	}
-	return true
-}
-
 // likePair compares two words.
 func likePair(a, b *token) (p pair, ok bool) {
 	if a.sign != 0 && b.sign != 0 && a.sign != b.sign {
@@ -155,7 +156,7 @@ func likePair(a, b *token) (p pair, ok bool) {
 	if a.sound.text == b.sound.text {
 		best = min(best, soundEdits)
 	} else if best > 2*soundEdits && len(a.sound.text) > 2 && len(b.sound.text) > 2 && !farApart(&a.sound, &b.sound, limit-soundEdits) {
-		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit))
+		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit-soundEdits))
 	}
 	if (a.abjad || b.abjad) && len(a.skeleton.text)+len(b.skeleton.text) > 2 {
 		best = min(best, skeletonEdits+distance(&a.skeleton, &b.skeleton, limit)*3/2)
@@ -187,8 +188,11 @@ func (s *scratch) joins(a, b []token, swapped bool) {
 			continue
 		}
 		for j := range b {
+			initials := t.text[0] == b[j].text[0]
+			if !initials && (j+1 == len(b) || !joinable(&b[j], &b[j+1], t)) {
+				continue
+			}
 			buf := joined[:0]
-			initials := true
 			for k := j; k < len(b) && k < j+8; k++ {
 				if len(buf)+len(b[k].text) <= len(joined) {
 					buf = append(buf, b[k].text...)
@@ -205,7 +209,7 @@ func (s *scratch) joins(a, b []token, swapped bool) {
 				if size <= 4 && len(buf) >= len(t.text)-2 && len(buf) <= len(t.text)+2 && len(t.text) >= 4 {
 					if string(buf) == t.text {
 						p.kind, ok = pairSame, true
-					} else if size <= 3 && len(t.text) >= 6 && len(t.text) <= maxWord {
+					} else if size <= 3 && len(t.text) >= 6 && len(t.text) <= maxWord && joinable(&b[j], &b[k], t) {
 						run := spell(string(buf))
 						if d := distance(&t.spelled, &run, maxJoinEdits); d <= maxJoinEdits && d*10/len(t.text) < likeness/2 {
 							p.kind, p.edits, p.ratio, ok = pairSimilar, int32(d), int32(d*10/len(t.text)), true
@@ -226,55 +230,11 @@ func (s *scratch) joins(a, b []token, swapped bool) {
 	}
 }
 
-// mayPair says whether two words could be partners, judged by their letters alone; or a word of
-// a run that is one word of the other name, which has so many words.
-func mayPair(a, b *token, wordsA, wordsB int) bool {
-	if a.text == b.text || a.nicks&b.nicks != 0 || a.number >= 0 || b.number >= 0 || a.abjad || b.abjad {
-		return true
+// joinable says whether two neighbours may be part of one word.
+func joinable(a, b, whole *token) bool {
+	if len(a.text)+len(b.text) > len(whole.text)+2 {
+		return false
 	}
-	if len(a.text) > len(b.text) {
-		a, b, wordsA, wordsB = b, a, wordsB, wordsA
-	}
-	if len(a.text) == 1 || len(b.text) <= wordsA && strings.IndexByte(b.text, a.text[0]) >= 0 {
-		return true // an initial, or one of several
-	}
-	limit := len(b.text) * likeness / 10
-	if !farApart(&a.spelled, &b.spelled, limit) || !farApart(&a.sound, &b.sound, limit-soundEdits) {
-		return true
-	}
-	return wordsA > 1 && len(a.text) <= len(b.text) && bits.OnesCount64(a.spelled.letters&^b.spelled.letters)*leastEdit <= maxJoinEdits
-}
-
-// hopeless says that two names have fewer points than floor, without aligning them: too many words
-// of both have no possible partner. It may be wrong in one direction only, and is then slow.
-func hopeless(a, b *name, floor int) bool {
-	var lone, general [2]int
-	var rest [2]int32
-	for side, names := range [2][2]*name{{a, b}, {b, a}} {
-		tokens, others := names[0].tokens, names[1].tokens
-	next:
-		for i := range tokens {
-			t := &tokens[i]
-			if t.kind == kindGeneric {
-				general[side]++
-			}
-			if !t.kind.matters() || t.kind == kindNumber {
-				rest[side] += t.bits
-				continue
-			}
-			for j := range others {
-				if mayPair(t, &others[j], len(tokens), len(others)) {
-					rest[side] += t.bits
-					continue next
-				}
-			}
-			lone[side]++
-		}
-	}
-	other := max(0, min(lone[0], lone[1])-min(general[0], general[1]))
-	most := startPoints + countrySamePoints + isqrt(int(max(rest[0], rest[1]))*16)*evidencePoints/100 + other*otherWordPoints
-	if lone[0]+lone[1] == 0 {
-		most += wholePoints + equalPoints
-	}
-	return most < floor
+	missing := uint32((a.spelled.letters | b.spelled.letters) &^ whole.spelled.letters)
+	return missing == 0 || len(whole.text) >= 6 && bits.OnesCount32(missing)*oneLetter <= maxJoinEdits
 }

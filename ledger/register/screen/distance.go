@@ -50,12 +50,20 @@ func spell(text string) (w spelling) {
 	return w
 }
 
-// leastEdit is what a letter costs at least that only one of two words has, once or twice.
-const leastEdit = 40
+// What a letter costs at least that only one of two words has: one that it has already, and one
+// that it has not.
+const (
+	leastEdit = 40
+	oneLetter = 60
+)
 
 // farApart says, without looking at the order of letters, that two words are more than limit apart.
 func farApart(a, b *spelling, limit int) bool {
-	return leastEdit*max(bits.OnesCount64(a.letters&^b.letters), bits.OnesCount64(b.letters&^a.letters)) > limit
+	return max(lettersMissing(a.letters&^b.letters), lettersMissing(b.letters&^a.letters)) > limit
+}
+
+func lettersMissing(set uint64) int {
+	return bits.OnesCount32(uint32(set))*oneLetter + bits.OnesCount32(uint32(set>>32))*leastEdit
 }
 
 // distance is the optimal string alignment distance of two words in hundredths of an edit:
@@ -75,6 +83,7 @@ func distance(first, second *spelling, limit int) int {
 	for j := from; j < len(b); j++ {
 		last[j+1] = last[j] + int32(second.single[j])
 	}
+	leastBefore := int32(0)
 	for i := from; i < len(a); i++ {
 		x, skip := a[i], int32(first.single[i])
 		row[from] = last[from] + skip
@@ -87,9 +96,10 @@ func distance(first, second *spelling, limit int) int {
 			row[j+1] = cost
 			least = min(least, cost)
 		}
-		if int(least) > limit+edit {
+		if int(min(least, leastBefore)) > limit {
 			return int(least)
 		}
+		leastBefore = least
 		before, last, row = last, row, before
 	}
 	return int(last[len(b)])
@@ -110,6 +120,9 @@ func single(s string, i int) uint8 {
 	return edit
 }
 
+// similarLetters are letters that are heard, or read, as one another.
+const similarLetters = "aeiouy bp dt gkqc sz cs xs kx vwf ijy 0o 1li 5s mn"
+
 // substitution is what a letter in another's place costs. Beyond ASCII all bytes are far from
 // each other, unless their lower seven bits agree, which is of no matter: such words are rare.
 var substitution = func() (table [128][128]uint8) {
@@ -124,7 +137,7 @@ var substitution = func() (table [128][128]uint8) {
 			}
 		}
 	}
-	for _, group := range strings.Fields("aeiouy bp dt gkqc sz cs xs kx vwf ijy 0o 1li 5s mn") { // heard or read as one another
+	for _, group := range strings.Fields(similarLetters) {
 		for i := range len(group) {
 			for j := range len(group) {
 				if i != j {
@@ -160,13 +173,16 @@ func soundOf(word string) string {
 	return b.String()
 }
 
-var soundRules = strings.NewReplacer(
+// soundSpellings has, for each spelling, what it is heard as; the first that fits counts.
+var soundSpellings = []string{
 	"tsch", "c", "sch", "s", "tch", "c", "sh", "s", "ch", "c", "ph", "f", "ck", "k", "kh", "k", "gh", "g", "dj", "j", "zh", "j",
 	"th", "t", "dh", "d", "wh", "v", "w", "v", "qu", "k", "q", "k", "ca", "ka", "co", "ko", "cu", "ku", "cl", "kl", "cr", "kr",
 	"ce", "se", "ci", "si", "cy", "si", "tz", "s", "ts", "s", "z", "s", "x", "ks",
 	"ou", "u", "oo", "u", "ee", "i", "ie", "i", "ei", "i", "ey", "i", "aa", "a", "eo", "o", "eu", "u", "ae", "e", "oe", "o", "ue", "u",
 	"iy", "i", "yi", "i", "yy", "i", "ii", "i", "ya", "ia", "yu", "iu", "ye", "e", "yo", "o", "y", "i",
-)
+}
+
+var soundRules = strings.NewReplacer(soundSpellings...)
 
 // skeletonOf is a sound without its vowels and aspirates, as scripts without vowels write it.
 func skeletonOf(sound string) string {

@@ -48,15 +48,15 @@ func NewIndex(subjects []Subject) *Index {
 	for i := range x.subjects {
 		s, at := &x.subjects[i], int32(i)
 		for _, n := range s.Names {
-			parsed := indexedName{parse(n.Text, s.isPerson()), at, n.Use}
+			parsed := indexedName{parse(n.Text, s.isBare()), at, n.Use}
 			for _, t := range parsed.tokens {
 				if last[t.text] != at+1 {
 					last[t.text] = at + 1
 					x.bearers[t.text]++
 				}
 			}
-			body, person := parsed.name, parse(n.Text, !s.isPerson())
-			if s.isPerson() {
+			body, person := parsed.name, parse(n.Text, !s.isBare())
+			if s.isBare() {
 				body, person = person, body
 			}
 			for _, k := range blockingKeys(body, person) {
@@ -80,6 +80,11 @@ func compareSubjects(a, b Subject) int {
 }
 
 func (s *Subject) isPerson() bool { return s.Schema == "Person" }
+
+// isBare says that a subject's name has no legal form: a person's, and a ship's.
+func (s *Subject) isBare() bool {
+	return s.Schema == "Person" || s.Schema == "Vessel" || s.Schema == "Airplane"
+}
 
 // Len is the number of subjects.
 func (x *Index) Len() int { return len(x.subjects) }
@@ -109,7 +114,7 @@ func log2(n uint64) int {
 	return l
 }
 
-// asked is a query taken apart: its name as a person's and as a body's.
+// asked is a query taken apart: its name as a body's, and as one without a legal form.
 type asked struct {
 	*Query
 	names [2]*name
@@ -124,8 +129,8 @@ func prepare(q *Query) *asked {
 	return a
 }
 
-func (a *asked) nameFor(person bool) *name {
-	if person {
+func (a *asked) nameFor(bare bool) *name {
+	if bare {
 		return a.names[1]
 	}
 	return a.names[0]
@@ -173,7 +178,6 @@ func (x *Index) Screen(q Query, threshold Score) []Hit {
 	s := x.pool.Get().(*search)
 	defer x.pool.Put(s)
 	found := make(map[int32]bool) // subjects at or above the threshold
-	floor := pointsOf(threshold)
 	for _, id := range a.ids {
 		for _, i := range x.numbers[id] {
 			found[i] = true
@@ -186,10 +190,7 @@ func (x *Index) Screen(q Query, threshold Score) []Hit {
 		}
 		subject := &x.subjects[n.subject]
 		person := subject.isPerson() || q.Schema == "Person"
-		name := a.nameFor(subject.isPerson())
-		if hopeless(name, n.name, floor) {
-			continue
-		}
+		name := a.nameFor(subject.isBare())
 		points, _ := s.compare(name, n.name, person)
 		if ScoreOf(points+usePoints(n.use)+max(0, countryPoints(q.Country, subject.Country))) >= threshold {
 			found[n.subject] = true
@@ -250,7 +251,7 @@ func compare(q Query, s *Subject, x *Index) Hit {
 	a := prepare(&q)
 	names := make([]indexedName, len(s.Names))
 	for i, n := range s.Names {
-		names[i] = indexedName{parse(n.Text, s.isPerson()), 0, n.Use}
+		names[i] = indexedName{parse(n.Text, s.isBare()), 0, n.Use}
 	}
 	if x != nil {
 		for _, n := range names {
@@ -287,7 +288,7 @@ func usePoints(u Use) int {
 func explain(s *scratch, a *asked, subject *Subject, names []indexedName) Hit {
 	hit := Hit{Subject: subject, How: Similar, OFAC: 1}
 	person := subject.isPerson() || a.Schema == "Person"
-	asked := a.nameFor(subject.isPerson())
+	asked := a.nameFor(subject.isBare())
 	best := -1
 	most := 0
 	if asked != nil {
@@ -326,7 +327,7 @@ func explain(s *scratch, a *asked, subject *Subject, names []indexedName) Hit {
 	default:
 		s.features = s.features[:0]
 		if len(shared) == 0 {
-			s.add("no name", emptyPoints, nil)
+			s.addNothing()
 		}
 	}
 	if p := countryPoints(a.Country, subject.Country); p > 0 || p < 0 && len(shared) == 0 {

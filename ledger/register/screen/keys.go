@@ -8,7 +8,8 @@ import (
 // BlockingKeys says which names are compared at all: two are, if they have a key in common. The keys
 // are a function of the name alone, sorted, each one once:
 //
-//	s:CODE       each word that few bear, by its consonants; and any two neighbours run together
+//	s:CODE       each word that few bear, by its consonants, if they are two with its first letter;
+//	             and any two neighbours run together
 //	p:CODE+CODE  any two words that many bear, in alphabetical order
 //	m:CODE+A     a word that many bear, and the first letter of one that few do
 //	o:WORD       a name's only word, by its sound; f: its first four letters
@@ -34,8 +35,10 @@ func blockingKeys(body, person *name) []string {
 
 type keyBuilder struct{ keys []string }
 
-// maxKeyWords is how many words of a name have keys.
-const maxKeyWords = 12
+const (
+	maxKeyWords = 12 // words of a name that have keys
+	maxKey      = 64 // code points of a key
+)
 
 func (b *keyBuilder) add(n *name) {
 	type keyed struct {
@@ -60,7 +63,7 @@ func (b *keyBuilder) add(n *name) {
 	words := all[:size]
 	for i, k := range words {
 		if !k.many {
-			b.put("s:", k.code, "")
+			b.put("s:", k.code, shortCode(k.code, k.sound.text))
 		}
 		for _, l := range words[i+1:] {
 			switch {
@@ -73,7 +76,9 @@ func (b *keyBuilder) add(n *name) {
 			}
 		}
 		if i+1 < len(words) {
-			b.put("s:", codeOf(soundOf(k.text+words[i+1].text)), "")
+			run := soundOf(k.text + words[i+1].text)
+			code := codeOf(run)
+			b.put("s:", code, shortCode(code, run))
 		}
 		if size <= 2 && len(k.text) >= 3 && len(k.text) <= 5 {
 			b.put("i:", k.text, "")
@@ -98,7 +103,17 @@ func (b *keyBuilder) add(n *name) {
 	b.put("c:", codeOf(soundOf(n.core)), "")
 }
 
-func (b *keyBuilder) put(kind, key, more string) { b.keys = append(b.keys, kind+key+more) }
+func (b *keyBuilder) put(kind, key, more string) {
+	b.keys = append(b.keys, head(kind+key+more, maxKey))
+}
+
+// shortCode is what is added to a code of two consonants, which many words have: the first letter.
+func shortCode(code, sound string) string {
+	if len(code) != 2 {
+		return ""
+	}
+	return "-" + initialOf(sound)
+}
 
 // initialOf is the first letter of a sound, vowels made one.
 func initialOf(sound string) string {

@@ -8,8 +8,8 @@ package screen
 // 8f4044dd6719d71e8ba59b5033818ff407e0efab; internal/gen/SOURCES.md has the licence.
 const legalForms = "" +
 	"?" +
-	"\t3at\ta bolag\taandeelhouder bestuurde vennootschap\tab\tabp\tabv\tadsic\tadsits\tadsitz\tae\taktie bolag\taktiebol" +
-	"\taktiebolag\taktsionerno druzhestvo sas spetsialna investitsionna tsel\taktsionerno druzhestvo ss spetsialna investitsionna tsel" +
+	"\ta bolag\taandeelhouder bestuurde vennootschap\tab\tabp\tabv\tadsic\tadsits\tadsitz\tae\taktie bolag\taktiebol\taktiebolag" +
+	"\taktsionerno druzhestvo sas spetsialna investitsionna tsel\taktsionerno druzhestvo ss spetsialna investitsionna tsel" +
 	"\tanonimi eteria\tanonume etaireia\td s\tdetskii sad\tdoshkolnoe obrazovatelnoe uchrezhdenie\tdou\tenskild naringsidkare" +
 	"\tf ma\tfie\tfmba\tforening med begraenset ansvar\tfuusilisest isikust ettevotja\tjoint venture\tjv\tkfkh\tkhususii korkhona" +
 	"\tkhususii tadbirkorlik\tkoreporeeshene\tkrestianskoe fermerskoe khoziaistvo\tkrestianskoe khoziaistvo\tkushimcha masuliiatli zhamiiat" +
@@ -93,8 +93,8 @@ const legalForms = "" +
 	"\tpublic stock company pjsc\tpublichne aktsionerne tovaristvo\tpublichne aktsionerne tovarystvo\tpublichno aktsionerno druzhestvo" +
 	"\tpublichnoe aktsionernoe obshchestvo\tpublicly limited company\tpublicly ltd company\treszvenytarsasag\trt" +
 	"\tsa\tsa de cv\tsaakcio sazogadoeba\tsaci y f\tsacif\tsacifi\tsacifi y a\tsacifia\tsacv\tsad\tsadecv\tsaica\tsak\tsaoc" +
-	"\tsaog\tsapi de cv\tsapicv\tsarf\tsca\tsha\tsharikat al mossahamah\tshoqeri aksionere\tshoqeri anonime\tshrk khfy اlاsm" +
-	"\tshـrkـ اlـmـsـاhـmـ\tsoc anon de cap var\tsoc anon prom de inv de cap var\tsocieda anonima\tsociedad anonima" +
+	"\tsaog\tsapi de cv\tsapicv\tsarf\tsca\tsha\tsharikat al mossahamah\tshoqeri aksionere\tshoqeri anonime\tshrk khfy alism" +
+	"\tshـrkـ alـmـsـahـmـ\tsoc anon de cap var\tsoc anon prom de inv de cap var\tsocieda anonima\tsociedad anonima" +
 	"\tsociedad anonima comercial industrial financiera e inmobiliaria\tsociedad anonima comercial industrial financiera inmobiliaria y agropecuaria" +
 	"\tsociedad anonima comercial industrial y financiera\tsociedad anonima de capital variable\tsociedad anonima deportiva" +
 	"\tsociedad anonima promotora de inversion de capital variable\tsociedad limitada por acciones abierta\tsociedad por acciones" +
@@ -114,9 +114,9 @@ const legalForms = "" +
 	"JV" +
 	"\tkozos vallalat\tkv\n" +
 	"LLC" +
-	"\tab company oy\tamba\tandelsselskab med begraenset ansvar\tanpartsselskab\taps\tb m\tb v\tb vennootschap\tberhad" +
-	"\tbesl vennootschap\tbesloten vennootschap\tbesloten vennootschap met beperkte aansprakelijkheid\tbesloten vennotschap" +
-	"\tbeslotn vennootschap\tbhd\tbv\tbvba\tchastnaia kompaniia s otvetstvennostiu\tchastnaia kompaniia s otvetstvennostiu ogranichennoi aktsiiami" +
+	"\tab company oy\talmhdwd\talmsahm almhdwd\tamba\tandelsselskab med begraenset ansvar\tanpartsselskab\taps\tb m" +
+	"\tb v\tb vennootschap\tberhad\tbesl vennootschap\tbesloten vennootschap\tbesloten vennootschap met beperkte aansprakelijkheid" +
+	"\tbesloten vennotschap\tbeslotn vennootschap\tbhd\tbv\tbvba\tchastnaia kompaniia s otvetstvennostiu\tchastnaia kompaniia s otvetstvennostiu ogranichennoi aktsiiami" +
 	"\tcia\tcia ltda\tco ltd\tcoltd\tcompania\tcompania anonima\tcompania limitada\tcompany oy ab\tcong ty trach nhiem huu han" +
 	"\tcong ty trach nhiem huu han mot thanh vien\tcty tnhh\tcty tnhh mtv\tcyf\tcyfyngedig\td o o\tdis tic ltd\tdisticltd" +
 	"\tdmcc\tdmcc co\tdmcc company\tdmcc free zone\tdmcc llc\tdno\tdntn\tdoanh nghiep co von dau tu nuoc ngoai\tdoanh nghiep tu nhan" +
@@ -204,7 +204,7 @@ const legalForms = "" +
 	"\ts a r l\ts a s\ts de rl de cv\ts ie\ts par a s\ts r l\ts r o\tsabiedriba ar ierobezotu atbildibu\tsabiratelno druzhestvo sd sadruzhie" +
 	"\tsarl\tsas\tsbiratelno druzhestvo\tsbiratelno druzhestvo sd sdruzhie\tscc\tsd\tsd s ie\tsdn bhd\tselskab med begraenset ansvar" +
 	"\tsendirian berhad\tshezguduli pasuxismgeblobis sazogadoeba\tshoqeri me pergjegjesi te kufizuar\tshpk\tshps" +
-	"\tshwrk dhاt mswwlywاt mhdwd shmm\tshwrk frdy dhاt mswwlywاt mhdwd\tsia\tsicietatea de raspundere limitata" +
+	"\tshwrk dhat mswwlywat mhdwd shmm\tshwrk frdy dhat mswwlywat mhdwd\tsia\tsicietatea de raspundere limitata" +
 	"\tsingle member private limited company\tsirketi\tsll\tslne\tsmba\tsoc a resp limitata\tsoc a resp limitee\tsoc a responsab limitee" +
 	"\tsoc par actions simplifiee\tsoc resp limitada\tsociedad de responsabilidad limitada\tsociedad de responsabilidad limitada de capital variable" +
 	"\tsociedad limitada laboral\tsociedad limitada nueva empresa\tsociedad por acciones simplificada\tsociedada limitada" +
@@ -224,7 +224,7 @@ const legalForms = "" +
 	"\ttrade free zone company\ttzov\tuab\tug\tug haftungsbeschr\tug haftungsbeschrankt\tug hb\tunternehmerg\tunternehmerges" +
 	"\tunternehmerges haftungsbeschrankt\tunternehmergesellschaft\tunternehmergesellschaft haftungsbeschrankt" +
 	"\tuzdaroji akcine bendrove\tuzdarosios akcines bendroves\tvennootschap met beperkte aansprakelijkheid\tyk" +
-	"\tyou xian\tyou xian gong si\tyou xian hui she\tyu\tyu han hoe sa\tyuhanhoesa\tاlmhdwd\tاlmsاhm اlmhdwd\n" +
+	"\tyou xian\tyou xian gong si\tyou xian hui she\tyu\tyu han hoe sa\tyuhanhoesa\n" +
 	"LLP" +
 	"\tlimited liability partnership\tllp\tmbb\toop\tpart mbb\tpartg mbb\tpartgmbb\tpartmbb\tpartnerschaft mbb\tpartnerschaft mit beschrankter berufshaftung" +
 	"\tpartnerschaftsgesellschaft mbb\tpartnerschaftsgesellschaft mit beschrankter berufshaftung\tpartniorstvo s ogranichennoi otvetstvennostiu" +

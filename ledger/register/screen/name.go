@@ -30,21 +30,22 @@ type token struct {
 
 // A name is a name taken apart once, to be compared often.
 type name struct {
-	text   string
-	tokens []token  // without legal forms at its ends
-	forms  []string // classes of the legal forms, sorted
-	signs  []rune   // of the syllables in Han or Hangul
-	whole  string   // all words, without spaces, legal forms included
-	core   string   // the tokens without spaces
-	comma  bool     // "Family, Given": order says nothing
+	text     string
+	tokens   []token  // without legal forms at its ends
+	forms    []string // classes of the legal forms, sorted
+	signs    []rune   // of the syllables in Han or Hangul
+	whole    string   // all words, without spaces, legal forms included
+	core     string   // the tokens without spaces
+	initials string   // the first letters of the tokens
+	comma    bool     // "Family, Given": order says nothing
 }
 
-// parse takes a name apart. Legal forms are taken off unless person is set: whose name is a
-// person's has none.
-func parse(text string, person bool) *name {
+// parse takes a name apart. Legal forms are taken off unless it is bare: the name of a person, or a
+// ship's, has none.
+func parse(text string, bare bool) *name {
 	words := Tokens(text)
 	n := &name{text: text, whole: strings.Join(words, ""), comma: strings.ContainsAny(text, ",،，")}
-	if !person {
+	if !bare {
 		words, n.forms = cutForms(words)
 	}
 	n.core = strings.Join(words, "")
@@ -54,11 +55,16 @@ func parse(text string, person bool) *name {
 	abjad := unicodeAny(text, unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Devanagari, unicode.Bengali, unicode.Thai, unicode.Khmer)
 	n.tokens = make([]token, len(words))
 	for i, w := range words {
-		n.tokens[i] = newToken(w, i, person)
+		n.tokens[i] = newToken(w, i, bare)
 		n.tokens[i].abjad = abjad
 	}
 	n.setSigns()
 	joinNumbers(n)
+	initials := make([]byte, len(n.tokens))
+	for i := range n.tokens {
+		initials[i] = n.tokens[i].text[0]
+	}
+	n.initials = string(initials)
 	return n
 }
 
@@ -91,24 +97,22 @@ func unicodeAny(s string, tables ...*unicode.RangeTable) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, tables...) })
 }
 
-func newToken(text string, at int, person bool) token {
+func newToken(text string, at int, bare bool) token {
 	sound := soundOf(text)
 	t := token{text: text, spelled: spell(text), sound: spell(sound), skeleton: spell(skeletonOf(sound)), number: -1}
 	w, listed := wordTable()[text]
 	switch {
 	case isNumber(text):
 		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text)
-	case !person && at > 0 && romanOf(text) > 0:
+	case at > 0 && romanOf(text) > 0 && (!bare || len(text) > 2 || text == "ii" || text == "iv" || text == "ix"): // Xi and Vi are names
 		t.kind, t.bits, t.number = kindNumber, 4*16, romanOf(text)
-	case len(text) == 1 && (person && text != "y" && text != "e" || !listed):
+	case len(text) == 1 && (bare && text != "y" && text != "e" || !listed):
 		t.kind, t.bits = kindInitial, 4*16
 	case listed:
 		t.kind, t.bits = w.kind, int32(w.bits)
-		if t.kind == kindTitle && !person {
+		if t.kind == kindTitle && !bare {
 			t.kind, t.bits = kindGeneric, bitsGeneric
 		}
-	case isPlace(text):
-		t.kind, t.bits = kindPlace, 6*16
 	default:
 		t.bits = int32(min(bitsWord, 3*16+16*3*len(text)))
 	}
@@ -190,15 +194,6 @@ func romanOf(s string) int32 {
 		return v + int32(i)
 	}
 	return 0
-}
-
-// isPlace says whether a word is the name of a country.
-func isPlace(word string) bool {
-	if len(word) < 4 {
-		return false
-	}
-	_, ok := rules1.LookupCountry(word)
-	return ok
 }
 
 // legalFormTable has the class of each form, by its words with spaces between, and by the last

@@ -8,7 +8,6 @@ package screen
 
 import (
 	"fmt"
-	"sort"
 	"strconv"
 	"strings"
 )
@@ -124,23 +123,15 @@ type Feature struct {
 	Points int    `json:"points"`
 }
 
-// ScoreOf is the score of a sum of points. It rises with each point and never reaches 1:
-// 0 points are the threshold, and [halfway] points are half of what is left above it.
+// ScoreOf is the score of a sum of points: [Threshold] at 0, half of what is left above it at
+// [halfway], and half of it at -halfway. It never reaches 0 or 1, and rises with each point as
+// long as there are no more than 10,000 of them, which is more than any name has.
 func ScoreOf(points int) Score {
-	const rest = 1_000_000 - int64(Threshold)
-	p := int64(min(max(points, -maxPoints), maxPoints))
-	if p >= 0 {
-		return Threshold + Score(rest*p/(p+halfway))
+	const rest = 1_000_000 - Threshold
+	if points >= 0 {
+		return Threshold + Score(int64(rest)*int64(points)/(int64(points)+halfway))
 	}
-	return Score(int64(Threshold) * halfway / (halfway - p))
+	return max(1, Score(int64(Threshold)*halfway/(halfway-int64(points))))
 }
 
-// pointsOf is the least sum of points that has a score, as far as points are counted.
-func pointsOf(score Score) int {
-	return sort.Search(2*maxPoints, func(p int) bool { return ScoreOf(p-maxPoints) >= score }) - maxPoints
-}
-
-const (
-	halfway   = 1_000
-	maxPoints = 10_000
-)
+const halfway = 1_000

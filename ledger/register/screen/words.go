@@ -79,6 +79,23 @@ const commonNames = `mohammad mohammed muhammad muhammed mohamed mohamad mohamud
 	vladimirovich aleksandrovich sergeevich ivanovich nikolaevich petrovich mikhailovich hans friedrich karl jean pierre michel
 	jacques francois nguyen tran singh kumar muhammad ben nasser nasir said saeed hadi hakim nur noor`
 
+// places are words of countries' names in English, and some more that names of bodies have for
+// where they are.
+const places = `afghanistan albania algeria andorra angola argentina armenia aruba australia austria azerbaijan bahamas bahrain
+	bangladesh barbados belarus belgium belize benin bermuda bhutan bolivia bosnia botswana brasil brazil britain brunei bulgaria
+	burkina burma burundi cambodia cameroon canada chad chile china colombia comoros congo costa croatia cuba curacao cyprus czech
+	czechia danmark denmark deutschland djibouti dominica dominican ecuador egypt emirates england eritrea espana estonia eswatini
+	ethiopia fiji finland france gabon gambia georgia germany ghana gibraltar greece greenland grenada guam guatemala guernsey
+	guinea guyana haiti herzegovina honduras hong hongkong hungary iceland india indonesia iran iraq ireland israel italia italy
+	jamaica japan jersey jordan kazakhstan kenya kiribati kong korea kosovo kuwait kyrgyzstan laos latvia lebanon lesotho liberia
+	libya liechtenstein lithuania luxembourg macao macau macedonia madagascar malawi malaysia maldives mali malta mauritania
+	mauritius mexico micronesia moldova monaco mongolia montenegro morocco mozambique myanmar namibia nauru nepal netherlands
+	nicaragua niger nigeria norge norway oman osterreich pakistan palau palestine panama papua paraguay peru philippines poland
+	polska portugal qatar rica romania russia rwanda salvador samoa schweiz scotland senegal serbia seychelles singapore slovakia
+	slovenia somalia spain sudan suisse suriname sverige svizzera sweden switzerland syria taiwan tajikistan tanzania thailand
+	timor togo tonga trinidad tunisia turkey turkiye turkmenistan tuvalu uae uganda ukraine uruguay usa uzbekistan vanuatu
+	vatican venezuela vietnam wales yemen zambia zealand zimbabwe`
+
 // nicknames has a line for each given name: the short forms and spellings that stand for it
 // in English and Russian.
 const nicknames = `alexander alex alec sandy sasha aleksandr alexandr aleksander iskander
@@ -150,6 +167,7 @@ const (
 	bitsParticle = 1 * 16
 	bitsForm     = 2 * 16
 	bitsGeneric  = 5 * 16
+	bitsPlace    = 6 * 16
 	bitsCommon   = 7 * 16
 	bitsRare     = 10 * 16 // from here on few names bear a word
 	bitsWord     = 13 * 16
@@ -162,6 +180,7 @@ var wordTable = sync.OnceValue(func() map[string]word {
 		text string
 		word
 	}{
+		{places, word{kindPlace, bitsPlace}},
 		{commonNames, word{kindWord, bitsCommon}},
 		{generics, word{kindGeneric, bitsGeneric}},
 		{forms, word{kindForm, bitsForm}},

@@ -100,6 +100,9 @@ func run(name string) error {
 }
 
 func usable(words []string, class string) bool {
+	if strings.ContainsAny(strings.Join(words, ""), "0123456789") {
+		return false // no digit of a name is ever taken off
+	}
 	switch len(words) {
 	case 0:
 		return false

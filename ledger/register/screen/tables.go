@@ -1,0 +1,42 @@
+package screen
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+)
+
+// TablesDigest is the SHA-256, in lower-case hexadecimal, of all tables that keys and scores come
+// from: what becomes of each code point, legal forms, words, spellings.
+func TablesDigest() string { return tablesDigest() }
+
+var tablesDigest = sync.OnceValue(func() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "docket-screen/%d name keys %d\n", Version, rules1.NameKeyFormat)
+	var b strings.Builder
+	for r := rune(utf8.RuneSelf); r <= unicode.MaxRune; r++ {
+		b.Reset()
+		if unicode.In(r, unicode.Han, unicode.Hangul) {
+			b.WriteByte(' ')
+		}
+		if writeLatin(&b, r); b.Len() > 0 {
+			fmt.Fprintf(h, "%x %s\n", r, b.String())
+		}
+	}
+	for _, table := range []string{legalForms, particles, titles, forms, generics, places, commonNames, nicknames,
+		numberWords, tens, similarLetters, strings.Join(soundSpellings, " ")} {
+		fmt.Fprintf(h, "%d %s\n", len(table), table)
+	}
+	for _, r := range slices.Sorted(maps.Keys(supplement)) {
+		fmt.Fprintf(h, "%x %s\n", r, supplement[r])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+})
