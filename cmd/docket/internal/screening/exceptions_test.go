@@ -79,6 +79,19 @@ func TestLapse(t *testing.T) {
 	}
 }
 
+// Of several on one hit, one that stands counts, wherever it is in the file.
+func TestReviewedAgain(t *testing.T) {
+	w := newWorld(t)
+	row := func(country, why string) string {
+		return fmt.Sprintf("C-1,Kestrel Hosting FZ-LLC,,%s,,,,,2026-014,%s,J. Rook,2026-11-23,%s\n", country, w.Head("designation/2026-014"), why)
+	}
+	for _, text := range []string{row("XC", "moved") + row("XB", "again"), row("XB", "again") + row("XC", "moved")} {
+		if h := w.report(list, exceptionHeader+text).hit(t, 2); h.Open() || h.Exception.Why != "again" {
+			t.Errorf("got %+v", h.Exception)
+		}
+	}
+}
+
 // An exception that marks no hit is told, and why.
 func TestUnused(t *testing.T) {
 	w := newWorld(t)

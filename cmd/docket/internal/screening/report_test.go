@@ -239,11 +239,11 @@ func TestGoesOn(t *testing.T) {
 		})
 	}
 	random := rand.New(rand.NewPCG(12, 12))
-	for i := range 15 {
+	for i := range 16 {
 		n := random.IntN(len(want.text))
 		part := []byte(want.text[:n])
 		marks := strings.Count(want.text[:n], `{"upTo":`)
-		switch i % 3 {
+		switch i % 4 {
 		case 1: // a file system may bring zeros back for what it had not written
 			for j := max(n-3000, 0); j < n; j++ {
 				part[j] = 0
@@ -252,8 +252,10 @@ func TestGoesOn(t *testing.T) {
 		case 2: // or another byte
 			part[random.IntN(n)] ^= 1
 			marks = -1
+		case 3: // or more than there was
+			part = append(part, strings.Repeat("{\"row\":2}\n", len(want.text)/8)...)
 		}
-		t.Run(fmt.Sprintf("%d bytes are left, case %d", n, i%3), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d bytes are left, case %d", n, i%4), func(t *testing.T) {
 			file := filepath.Join(dir, fmt.Sprint("c", i))
 			if err := os.WriteFile(file+screening.PartialSuffix, part, 0o600); err != nil {
 				t.Fatal(err)
