@@ -3,6 +3,7 @@ package screen
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // BlockingKeys says which names are compared at all: two are, if they have a key in common. The keys
@@ -10,12 +11,15 @@ import (
 //
 //	s:CODE       each word that few bear, by its consonants, if they are two with its first letter;
 //	             and any two neighbours run together
+//	a:LETTERS    its letters, and those of the whole name, in alphabetical order
 //	p:CODE+CODE  any two words that many bear, in alphabetical order
-//	m:CODE+A     a word that many bear, and the first letter of one that few do
+//	m:CODE+A     a word that many bear, and the first letter of another that few do, or, in a name of
+//	             up to three words, of any other
+//	d:CODE       a name's only word, or the only one that few bear, and its code less each consonant
+//	c:CODE       the whole name, run together; up to three words less each consonant too
 //	o:WORD       a name's only word, by its sound; f: its first four letters
 //	q:ABC+XYZ    the first three letters of a name's two words, in alphabetical order
-//	c:CODE       the whole name, run together
-//	i:ABC        the first letters of three words or more, or a short word of a name of one or two
+//	i:ABC        the first letters of a name's words, or a short word of a name of one or two
 //
 // Legal forms, titles and particles count only where there is nothing else.
 func BlockingKeys(name string) []string {
@@ -36,8 +40,10 @@ func blockingKeys(body, person *name) []string {
 type keyBuilder struct{ keys []string }
 
 const (
-	maxKeyWords = 12 // words of a name that have keys
-	maxKey      = 64 // code points of a key
+	maxKeyWords = maxTokens // words of a name that have keys
+	maxKey      = 64        // code points of a key
+	maxFewWords = 3
+	maxInitials = 8
 )
 
 func (b *keyBuilder) add(n *name) {
@@ -61,17 +67,22 @@ func (b *keyBuilder) add(n *name) {
 		size++
 	}
 	words := all[:size]
+	rare := 0
 	for i, k := range words {
 		if !k.many {
+			rare++
 			b.put("s:", k.code, shortCode(k.code, k.sound.text))
+			b.putLetters(k.sound.text)
 		}
 		for _, l := range words[i+1:] {
-			switch {
-			case k.many && l.many:
+			if k.many && l.many {
 				b.put("p:", min(k.code, l.code)+"+", max(k.code, l.code))
-			case k.many:
+			}
+			few := size <= maxFewWords
+			if k.many && (few || !l.many) {
 				b.put("m:", k.code+"+", initialOf(l.sound.text))
-			case l.many:
+			}
+			if l.many && (few || !k.many) {
 				b.put("m:", l.code+"+", initialOf(k.sound.text))
 			}
 		}
@@ -80,27 +91,87 @@ func (b *keyBuilder) add(n *name) {
 			code := codeOf(run)
 			b.put("s:", code, shortCode(code, run))
 		}
-		if size <= 2 && len(k.text) >= 3 && len(k.text) <= 5 {
+		if size <= 2 && len(k.text) >= 2 && len(k.text) <= maxInitials {
 			b.put("i:", k.text, "")
 		}
 	}
-	switch size {
-	case 0:
+	if size == 0 {
 		return
+	}
+	for _, k := range words {
+		if size == 1 || !k.many && rare == 1 {
+			b.putLess("d:", k.code, k.sound.text)
+		}
+	}
+	whole := soundOf(n.core)
+	b.putLetters(whole)
+	if size <= maxFewWords {
+		b.putLess("c:", codeOf(whole), whole)
+	} else {
+		b.put("c:", codeOf(whole), "")
+	}
+	switch size {
 	case 1:
 		b.put("o:", words[0].sound.text, "")
 		b.put("f:", head(words[0].sound.text, 4), "")
 	case 2:
 		x, y := head(words[0].sound.text, 3), head(words[1].sound.text, 3)
 		b.put("q:", min(x, y)+"+", max(x, y))
-	default:
-		initials := ""
-		for _, k := range words[:min(6, size)] {
-			initials += head(k.text, 1)
-		}
-		b.put("i:", initials, "")
 	}
-	b.put("c:", codeOf(soundOf(n.core)), "")
+	if len(n.tokens) > 1 {
+		var every, some, those string // first letters: of all words, of those that are no particles, of those that matter
+		for i := range n.tokens[:min(maxInitials, len(n.tokens))] {
+			c := head(n.tokens[i].text, 1)
+			every += c
+			if n.tokens[i].kind != kindParticle {
+				some += c
+			}
+			if n.tokens[i].kind.matters() {
+				those += c
+			}
+		}
+		b.put("i:", every, "")
+		b.put("i:", some, "")
+		b.put("i:", those, "")
+		if strings.Contains(n.text, "-") { // of hyphenated words once
+			apart := ""
+			for word := range strings.FieldsSeq(n.text) {
+				if w := Tokens(word); len(w) > 0 && wordTable()[w[0]].kind != kindParticle && len(apart) < maxInitials {
+					apart += head(w[0], 1)
+				}
+			}
+			b.put("i:", apart, "")
+		}
+	}
+}
+
+// putLetters puts the letters of a sound in alphabetical order, which stay where they change places.
+func (b *keyBuilder) putLetters(sound string) {
+	if letters := []byte(sound); isASCII(sound) && len(letters) >= 4 {
+		slices.Sort(letters)
+		b.put("a:", string(letters), "")
+	}
+}
+
+// putLess puts a code, and the code less each one of its consonants: codes that are a consonant apart
+// have one in common. Of a short code it is the sound less each one of its letters.
+func (b *keyBuilder) putLess(kind, code, sound string) {
+	b.put(kind, code, "")
+	if len(code) > 3 {
+		b.putEachLess(kind, code)
+	} else {
+		b.put(kind, head(sound, 8), "")
+		b.putEachLess(kind, head(sound, 8))
+	}
+}
+
+func (b *keyBuilder) putEachLess(kind, code string) {
+	if !isASCII(code) || len(code) < 3 {
+		return
+	}
+	for i := range len(code) {
+		b.put(kind, code[:i], code[i+1:])
+	}
 }
 
 func (b *keyBuilder) put(kind, key, more string) {

@@ -15,17 +15,24 @@ const maxTokens = 24
 
 // A token is a word of a name with what comparing it takes.
 type token struct {
-	text     string
+	text    string
+	letters [2]uint64 // of its spelling and of its sound: most words are told apart by these alone
+	*shape
+	nicks  uint64 // its lines of [nicknames]
+	bits   int32  // information, in 1/16 bit
+	id     int32  // of its text in an index, from 1 on; of a query's words from -1 down; or 0
+	number int32  // its value if it is a number that fits, or -1
+	sign   rune   // of a syllable in Han or Hangul, itself
+	kind   wordKind
+	many   bool // many names bear it, by the built-in lists
+	abjad  bool // written in a script that leaves out vowels
+}
+
+// A shape is what comparing a word by edits takes. Tokens of one text share it in an index.
+type shape struct {
 	spelled  spelling
 	sound    spelling // by [soundOf]
 	skeleton spelling // sound without vowels
-	bits     int32    // information, in 1/16 bit
-	number   int32    // its value if it is a number that fits, or -1
-	kind     wordKind
-	many     bool   // many names bear it, by the built-in lists
-	abjad    bool   // written in a script that leaves out vowels
-	sign     rune   // of a syllable in Han or Hangul, itself
-	nicks    uint64 // its lines of [nicknames]
 }
 
 // A name is a name taken apart once, to be compared often.
@@ -99,11 +106,14 @@ func unicodeAny(s string, tables ...*unicode.RangeTable) bool {
 
 func newToken(text string, at int, bare bool) token {
 	sound := soundOf(text)
-	t := token{text: text, spelled: spell(text), sound: spell(sound), skeleton: spell(skeletonOf(sound)), number: -1}
+	t := token{text: text, shape: &shape{spell(text), spell(sound), spell(skeletonOf(sound))}, number: -1}
+	t.letters = [2]uint64{t.spelled.letters, t.sound.letters}
 	w, listed := wordTable()[text]
 	switch {
 	case isNumber(text):
 		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text)
+	case isOrdinal(text):
+		t.kind, t.bits, t.number = kindNumber, 7*16, numberOf(text[:len(text)-2])
 	case at > 0 && romanOf(text) > 0 && (!bare || len(text) > 2 || text == "ii" || text == "iv" || text == "ix"): // Xi and Vi are names
 		t.kind, t.bits, t.number = kindNumber, 4*16, romanOf(text)
 	case len(text) == 1 && (bare && text != "y" && text != "e" || !listed):
@@ -128,7 +138,7 @@ func joinNumbers(n *name) {
 		t := n.tokens[i]
 		if v, ok := numberWordTable()[t.text]; ok && len(n.tokens) > 1 {
 			t.kind, t.bits, t.number, t.many = kindNumber, 7*16, v, true
-			if v >= 20 && i+1 < len(n.tokens) {
+			if v >= 20 && v%10 == 0 && i+1 < len(n.tokens) {
 				next := n.tokens[i+1]
 				ones, ok := numberWordTable()[next.text]
 				if !ok && len(next.text) == 1 && next.kind == kindNumber {
@@ -136,7 +146,8 @@ func joinNumbers(n *name) {
 				}
 				if ok && ones > 0 && ones < 10 {
 					t.number += ones
-					t.text += next.text
+					joined := newToken(t.text+next.text, i, true)
+					t.text, t.shape, t.letters = joined.text, joined.shape, joined.letters
 					i++
 				}
 			}
@@ -151,9 +162,16 @@ var numberWordTable = sync.OnceValue(func() map[string]int32 {
 	for i, w := range strings.Fields(numberWords) {
 		values[w] = int32(i)
 	}
+	for i, w := range strings.Fields(ordinals) {
+		values[w] = int32(1 + i)
+	}
 	for i, w := range strings.Fields(tens) {
 		values[w] = int32(20 + 10*i)
+		for n, ones := range strings.Fields(numberWords)[1:10] {
+			values[w+ones] = int32(20 + 10*i + n + 1)
+		}
 	}
+	values["fourty"] = 40 // as it is often written
 	return values
 })
 
@@ -164,6 +182,15 @@ func isNumber(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isOrdinal says whether a word is a number such as "44th".
+func isOrdinal(s string) bool {
+	if len(s) < 3 || !isNumber(s[:len(s)-2]) {
+		return false
+	}
+	end := s[len(s)-2:]
+	return end == "st" || end == "nd" || end == "rd" || end == "th"
 }
 
 // numberOf is the value of digits, -1 if they are more than nine.

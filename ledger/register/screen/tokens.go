@@ -27,7 +27,10 @@ func latin(key string) string {
 	var b strings.Builder
 	for word := range strings.FieldsSeq(key) {
 		before := b.Len()
-		for _, r := range word {
+		for i, r := range word {
+			if i == len("ال") && strings.HasPrefix(word, "ال") && len(word) > len("الله") {
+				b.WriteByte(' ') // the article, which Latin letters have apart
+			}
 			syllable := unicode.In(r, unicode.Han, unicode.Hangul)
 			if syllable {
 				b.WriteByte(' ')

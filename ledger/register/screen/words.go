@@ -148,11 +148,15 @@ const nicknames = `alexander alex alec sandy sasha aleksandr alexandr aleksander
 	walter walt
 	william bill billy will liam wilhelm`
 
-// numberWords are numbers as words; tens and ones are added up ("forty four").
-const numberWords = `zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+// numberWords are numbers as words, from 0 on; ordinals are those from 1 on.
+const (
+	numberWords = `zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 	seventeen eighteen nineteen twenty`
+	ordinals = `first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+	sixteenth seventeenth eighteenth nineteenth twentieth`
+)
 
-// tens are 20, 30, …, 90.
+// tens are 20, 30, …, 90. A number below ten may follow, as a word of its own or in the same one.
 const tens = `twenty thirty forty fifty sixty seventy eighty ninety`
 
 // A word is what the lists say of one.
