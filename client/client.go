@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // maxResponse bounds what a server may answer, in bytes: a chain is the largest.
@@ -174,6 +176,39 @@ func recordError(id record.ID, err error) error {
 func (c *Client) GetUnverified(ctx context.Context, path string) (json.RawMessage, error) {
 	body, _, err := c.call(ctx, http.MethodGet, path, "", nil)
 	return body, err
+}
+
+// SearchPage is a page of what a server's search finds.
+type SearchPage struct {
+	view.Found
+	AsOf struct {
+		Size uint64 `json:"size"`
+		Root string `json:"root"` // of the tree of that size, as a checkpoint writes it
+	} `json:"asOf"`
+	Next string `json:"next"` // cursor of the next page; "" if this is the last
+}
+
+// SearchUnverified asks the server whom a name, a part of one or an identifier means: its word,
+// UNVERIFIED. after is the Next of the page before, or "". A copy's own answer is that of
+// [view.View.Search] on [Trust.ViewAt].
+func (c *Client) SearchUnverified(ctx context.Context, query string, f view.SearchFilter, after string) (page SearchPage, err error) {
+	q := url.Values{"q": {query}}
+	for name, value := range map[string]string{"kind": f.Kind, "status": f.Status, "country": f.Country, "after": after} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if f.Limit > 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	body, err := c.GetUnverified(ctx, "/v1/register/search?"+q.Encode())
+	if err != nil {
+		return page, err
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return page, fmt.Errorf("the server's answer to a search: %w", err)
+	}
+	return page, nil
 }
 
 // call makes one request. An answer beyond 299 is a *[Problem]; none at all is an error

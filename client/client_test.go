@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func rewriteTo(answer []byte) func(*http.Request, []byte) []byte {
@@ -355,4 +357,33 @@ func TestTakesNoRecords(t *testing.T) {
 			t.Errorf("%d: retryable %v", status, p.Retryable())
 		}
 	}
+}
+
+// The server's search and the copy's find the same, page by page.
+func TestSearchUnverified(t *testing.T) {
+	w := newWorld(t, "acme-cloud", "borealis")
+	w.admit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")), w.Designate("2026-015", w.NewDesignation("Kestrel Resale")))
+	trust := w.syncedTrust()
+	defer trust.Close()
+	v, err := trust.ViewAt(trust.CoveredSize())
+	must(t, err)
+	own, err := v.Search("kestrel", view.SearchFilter{}, w.Now)
+	must(t, err)
+	var hits []view.Hit
+	for after := ""; ; {
+		page, err := w.client().SearchUnverified(t.Context(), "kestrel", view.SearchFilter{Limit: 1, Kind: "designation"}, after)
+		must(t, err)
+		if page.AsOf.Size != trust.CoveredSize() || page.Total != 2 {
+			t.Fatalf("%+v", page)
+		}
+		hits = append(hits, page.Hits...)
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	if len(hits) != 2 || !slices.Equal(hits, own.Hits) {
+		t.Errorf("the server finds %+v, the copy %+v", hits, own.Hits)
+	}
+	_, err = w.client().SearchUnverified(t.Context(), "…", view.SearchFilter{}, "")
+	wantRefused(t, err, "problem 400")
 }
