@@ -137,6 +137,25 @@ func TestChainsAgree(t *testing.T) {
 	}
 }
 
+// What only the rules refuse, the page cannot: it says that it has not asked them.
+func TestRulesAreNotJudged(t *testing.T) {
+	p := openPage(t)
+	now := time.Now().Truncate(time.Second)
+	c := newCast(now)
+	l := standardLog(t, c.policy(), now.Add(-2*time.Minute))
+	l.admit(l.Sign(l.Statement("designation/2026-099", record.Authority, l.NewDesignation("Kestrel Hosting")), "authority/officer-1"), "authority/officer-1")
+	leaves := l.leaves()
+	chain := slices.Concat(receiptOf(leaves, 0, c.lines), receiptOf(leaves, 1, c.lines), receiptOf(leaves, 5, c.lines))
+	forged := trial{"one officer where two are needed", []byte(record.IDOf(l.entries[0].Envelope.Payload).String()), chain}
+	if v := judgeByGo(t.Context(), forged, now); v.Verdict != "refused" || !strings.Contains(v.Reason, "2 officers needed") {
+		t.Fatalf("docket verify says %+v", v)
+	}
+	got := judgeOnPage(t, p, now, []trial{forged})[0]
+	if got.Verdict != "verified" || !strings.Contains(strings.Join(got.Unchecked, "\n"), "that enough holders signed, that the record obeys the rules") {
+		t.Errorf("the page says %+v", got)
+	}
+}
+
 // Each algorithm that records are signed with; with one bit of a signature changed, the chain is
 // refused: such an entry can be on no ledger.
 func TestRecordKeysAgree(t *testing.T) {
