@@ -353,6 +353,10 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 	empty := proof.Checkpoint{Origin: origin, Root: proof.EmptyRoot()}
 	note := string(empty.Body()) + "\n" + c.lines(empty)
 	all = append(all, trial{"an entry of the empty tree", policy, []byte("c2sp.org/tlog-proof@v1\nextra AA==\nindex 0\n\n" + note)})
+	one := leaves[:1]
+	for _, odd := range []string{"0", "1", "2", "18446744073709551615"} {
+		all = append(all, trial{"index " + odd + " of one", policy, bytes.Replace(receiptOf(one, 0, c.lines), []byte("\nindex 0\n"), []byte("\nindex "+odd+"\n"), 1)})
+	}
 	// A tree of 2^63 + 1 entries of which the last one is known.
 	huge := proof.Checkpoint{Origin: origin, Size: 1<<63 + 1, Root: proof.NodeHash(proof.Hash{7}, proof.LeafHash(leaves[last]))}
 	at := func(index uint64) []byte {
