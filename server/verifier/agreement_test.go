@@ -309,6 +309,9 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 		add("log's ML-DSA stamped: "+s.name, []byte(c.policyPQ()), func(cp proof.Checkpoint) string {
 			return c.logPQ.line(cp, s.stamp) + c.wPQ[0].line(cp, c.now-60) + c.wPQ[1].line(cp, s.stamp)
 		})
+		add("log's ML-DSA alone stamped: "+s.name, []byte(c.policyPQ()), func(cp proof.Checkpoint) string {
+			return c.logPQ.line(cp, s.stamp) + c.wPQ[0].line(cp, c.now-60) + c.wPQ[1].line(cp, c.now-50)
+		})
 	}
 	stranger, otherLog := newTestKey(proof.CosignatureEd25519, "stranger.example"), newTestKey(proof.Ed25519, "elsewhere.example")
 	namesake := newTestKey(proof.Ed25519, origin+"x")
