@@ -39,6 +39,8 @@ type verdict struct {
 	Reason   string `json:"reason"`
 	Included bool   `json:"included"` // of a lone receipt: the entry was shown to be in the tree, whatever it is
 	Facts    facts  `json:"facts"`
+
+	Unchecked []string `json:"unchecked"` // what the page says is NOT CHECKED
 }
 
 // facts are what a file that verifies proves. The words of docket verify are made of them.
@@ -138,7 +140,7 @@ const driver = `(async (trials, now) => {
 		const { trust, why } = trusted.get(pin);
 		if (why) { answers.push({ verdict: "refused", reason: why, facts: {} }); continue; }
 		const r = await V.judge(atob(file), trust, now);
-		answers.push({ verdict: r.verdict, reason: r.reason, included: r.included === true, facts: { ...r.facts, continued: r.facts.continued ?? [], unproven: r.facts.unproven ?? [] } });
+		answers.push({ verdict: r.verdict, reason: r.reason, included: r.included === true, unchecked: r.steps.filter(s => s.state === "unchecked").map(s => s.says), facts: { ...r.facts, continued: r.facts.continued ?? [], unproven: r.facts.unproven ?? [] } });
 	}
 	return answers;
 })(%s, %d)`
@@ -186,6 +188,9 @@ func agree(t *testing.T, p *browsertest.Page, now time.Time, trials []trial) (ve
 			continue
 		}
 		verified++
+		if got.Facts.Kind != "" && !strings.Contains(strings.Join(got.Unchecked, "\n"), "issuer NOT CHECKED") {
+			t.Errorf("%s: the page does not say that the issuer is NOT CHECKED, but %q", c.name, got.Unchecked)
+		}
 		if want.Facts.Genuine == nil {
 			got.Facts.Genuine = nil // without the charter or a signer the rules say nothing; the page may know the key
 		}
@@ -304,6 +309,9 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 		add("log's ML-DSA stamped: "+s.name, []byte(c.policyPQ()), func(cp proof.Checkpoint) string {
 			return c.logPQ.line(cp, s.stamp) + c.wPQ[0].line(cp, c.now-60) + c.wPQ[1].line(cp, s.stamp)
 		})
+		add("log's ML-DSA alone stamped: "+s.name, []byte(c.policyPQ()), func(cp proof.Checkpoint) string {
+			return c.logPQ.line(cp, s.stamp) + c.wPQ[0].line(cp, c.now-60) + c.wPQ[1].line(cp, c.now-50)
+		})
 	}
 	stranger, otherLog := newTestKey(proof.CosignatureEd25519, "stranger.example"), newTestKey(proof.Ed25519, "elsewhere.example")
 	namesake := newTestKey(proof.Ed25519, origin+"x")
@@ -332,7 +340,7 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 	add("a stranger's signature that is too long", policy, func(cp proof.Checkpoint) string { return c.lines(cp) + stranger.lineOf(make([]byte, 8189)) })
 	add("101 lines", policy, func(cp proof.Checkpoint) string { return c.lines(cp) + strings.Repeat(stranger.line(cp, 1), 98) })
 	add("100 lines", policy, func(cp proof.Checkpoint) string { return c.lines(cp) + strings.Repeat(stranger.line(cp, 1), 97) })
-	for _, name := range []string{"new\u00a0space", "hidden\u200bspace", "plus+name", "z\u0301", "\xff", "\xed\xa0\x80", "名前", "\U000e0001tag", "bidi\u202e", strings.Repeat("n", 255), strings.Repeat("n", 256)} {
+	for _, name := range []string{"new\u00a0space", "hidden\u200bspace", "\ufeffmark", "plus+name", "z\u0301", "\xff", "\xed\xa0\x80", "名前", "\U000e0001tag", "bidi\u202e", strings.Repeat("n", 255), strings.Repeat("n", 256)} {
 		odd := newTestKey(proof.Ed25519, name)
 		add(fmt.Sprintf("a stranger called %q", name), policy, func(cp proof.Checkpoint) string { return c.lines(cp) + odd.line(cp, 0) })
 	}
@@ -348,6 +356,10 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 	empty := proof.Checkpoint{Origin: origin, Root: proof.EmptyRoot()}
 	note := string(empty.Body()) + "\n" + c.lines(empty)
 	all = append(all, trial{"an entry of the empty tree", policy, []byte("c2sp.org/tlog-proof@v1\nextra AA==\nindex 0\n\n" + note)})
+	one := leaves[:1]
+	for _, odd := range []string{"0", "1", "2", "18446744073709551615"} {
+		all = append(all, trial{"index " + odd + " of one", policy, bytes.Replace(receiptOf(one, 0, c.lines), []byte("\nindex 0\n"), []byte("\nindex "+odd+"\n"), 1)})
+	}
 	// A tree of 2^63 + 1 entries of which the last one is known.
 	huge := proof.Checkpoint{Origin: origin, Size: 1<<63 + 1, Root: proof.NodeHash(proof.Hash{7}, proof.LeafHash(leaves[last]))}
 	at := func(index uint64) []byte {

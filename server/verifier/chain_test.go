@@ -96,9 +96,14 @@ func TestChainsAgree(t *testing.T) {
 		for _, e := range entries {
 			forged = append(forged, e.Marshal())
 		}
-		var chain []byte
-		for i := range forged {
-			chain = append(chain, receiptOf(forged, i, first.lines)...)
+		// Everything else is as it should be: the first charter in its own time, the rest under the next policy.
+		lines := first.lines
+		if st, err := record.ParseStatement(entries[0].Envelope.Payload); err == nil && st.Kind == record.KindCharter {
+			lines = second.lines
+		}
+		chain := receiptOf(forged[:5], 0, first.lines)
+		for i := 1; i < len(forged); i++ {
+			chain = append(chain, receiptOf(forged, i, lines)...)
 		}
 		trials = append(trials, trial{"forged: " + name, charter, chain}, trial{"forged, by policy: " + name, []byte(first.policy()), chain})
 	}
@@ -116,10 +121,10 @@ func TestChainsAgree(t *testing.T) {
 		change(&c)
 		return follow(l.Statement("charter", record.Authority, &c))
 	}
+	forge("nothing: a charter as it should be", asCharter(l.Sign(successor(func(*record.Charter) {}), "root/root-1", "root/root-2"), "root/root-1", "root/root-2"))
 	forge("a charter that one root key signed", asCharter(l.Sign(successor(func(*record.Charter) {}), "root/root-1"), "root/root-1"))
 	forge("a charter of another origin", asCharter(l.Sign(successor(func(c *record.Charter) {
 		c.Origin = "docket.example/other"
-		c.Policy = strings.ReplaceAll(c.Policy, origin, c.Origin)
 	}), "root/root-1", "root/root-2"), "root/root-1", "root/root-2"))
 	forge("a charter whose new root key did not sign", asCharter(l.Sign(successor(func(c *record.Charter) { c.RootKeys = append(c.RootKeys, l.RootKey("root-9")) }), "root/root-1", "root/root-2"), "root/root-1", "root/root-2"))
 	forge("a charter that follows nothing", asCharter(l.Sign(func() *record.Statement {
@@ -132,8 +137,27 @@ func TestChainsAgree(t *testing.T) {
 		e.Envelope.Payload = bytes.Replace(e.Envelope.Payload, []byte("acknowledged"), []byte("wound-down"), 1)
 		return e
 	}())
-	if n := agree(t, p, now, trials); n < 8 {
-		t.Errorf("%d of %d verify, want 8 at least", n, len(trials))
+	if n := agree(t, p, now, trials); n < 9 {
+		t.Errorf("%d of %d verify, want 9 at least", n, len(trials))
+	}
+}
+
+// What only the rules refuse, the page cannot: it says that it has not asked them.
+func TestRulesAreNotJudged(t *testing.T) {
+	p := openPage(t)
+	now := time.Now().Truncate(time.Second)
+	c := newCast(now)
+	l := standardLog(t, c.policy(), now.Add(-2*time.Minute))
+	l.admit(l.Sign(l.Statement("designation/2026-099", record.Authority, l.NewDesignation("Kestrel Hosting")), "authority/officer-1"), "authority/officer-1")
+	leaves := l.leaves()
+	chain := slices.Concat(receiptOf(leaves, 0, c.lines), receiptOf(leaves, 1, c.lines), receiptOf(leaves, 5, c.lines))
+	forged := trial{"one officer where two are needed", []byte(record.IDOf(l.entries[0].Envelope.Payload).String()), chain}
+	if v := judgeByGo(t.Context(), forged, now); v.Verdict != "refused" || !strings.Contains(v.Reason, "2 officers needed") {
+		t.Fatalf("docket verify says %+v", v)
+	}
+	got := judgeOnPage(t, p, now, []trial{forged})[0]
+	if got.Verdict != "verified" || !strings.Contains(strings.Join(got.Unchecked, "\n"), "that enough holders signed, that the record obeys the rules") {
+		t.Errorf("the page says %+v", got)
 	}
 }
 
