@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
 )
@@ -40,14 +41,14 @@ func BenchmarkReport(b *testing.B) {
 		b.Skipf("no public data in %s: no real list is screened", shared)
 	}
 	w := newWorld(b)
-	var files [3]ofac.File
+	var files [3]listimport.Input
 	for i, name := range []string{"sdn.csv", "add.csv", "alt.csv"} {
 		f, err := os.Open(filepath.Join(shared, "ofac-2021", name))
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer f.Close()
-		files[i] = ofac.File{Name: name, Reader: f}
+		files[i] = listimport.Input{Name: name, Reader: f}
 	}
 	list, err := ofac.Read(ofac.ListOf("sdn.csv"), files[0], files[1], files[2])
 	if err != nil {
