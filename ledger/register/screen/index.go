@@ -42,7 +42,6 @@ func NewIndex(subjects []Subject) *Index {
 		numbers:  make(map[string][]int32),
 		bearers:  make(map[string]int32),
 	}
-	slices.SortFunc(x.subjects, compareSubjects)
 	shapes := make(map[string]*token)
 	last := make(map[string]int32) // the subject that was counted last for a token, and 1
 	for i := range x.subjects {
@@ -360,10 +359,10 @@ func explain(s *scratch, a *asked, subject *Subject, names []indexedName) Hit {
 			s.addNothing()
 		}
 	}
-	if p := countryPoints(a.Country, subject.Country); p > 0 || p < 0 && len(shared) == 0 {
+	if p := countryPoints(a.Country, subject.Country); p != 0 {
 		s.add("country", p, func() string { return a.Country + ", " + subject.Country })
 	}
-	if a.LEI != "" && subject.LEI != "" && evenID(a.LEI) != evenID(subject.LEI) && len(shared) == 0 {
+	if a.LEI != "" && subject.LEI != "" && evenID(a.LEI) != evenID(subject.LEI) {
 		s.add("another LEI", leiOtherPoints, func() string { return a.LEI + ", " + subject.LEI })
 	}
 	for _, id := range shared {

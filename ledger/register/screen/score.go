@@ -53,7 +53,7 @@ const (
 	countryOtherPoints = -400
 	weakAliasPoints    = -1600
 	leiOtherPoints     = -400
-	identifierPoints   = 1500
+	identifierPoints   = 1500 // more than what another country and another LEI take away
 )
 
 // add appends a feature with points, and is the only one that does.
