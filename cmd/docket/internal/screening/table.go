@@ -327,15 +327,13 @@ func (t *table) take(buf []byte, n int) []byte {
 // skipLine consumes what is left of a line, however long it is.
 func (t *table) skipLine() error {
 	for {
-		buf, err := t.r.Peek(1)
-		if err != nil {
+		if _, err := t.r.Peek(1); errors.Is(err, io.EOF) {
 			t.lines++
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
+			return nil
+		} else if err != nil {
 			return err
 		}
-		buf, _ = t.r.Peek(t.r.Buffered())
+		buf, _ := t.r.Peek(t.r.Buffered())
 		if i := bytes.IndexAny(buf, "\r\n"); i >= 0 {
 			t.take(buf, i)
 			return nil
