@@ -30,11 +30,16 @@ const maxFile = 16 << 20 // bytes
 func (a *app) readFile(name string) ([]byte, error) {
 	var r io.Reader = a.in
 	if name != "-" {
-		f, err := openNamed(name)
-		if err != nil {
-			return nil, err
+		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usageError("%s: no such file", name)
+		} else if err != nil {
+			return nil, usageError("%w", err)
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return nil, usageError("%s is a directory; wanted a file", name)
+		}
 		r = f
 	}
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
@@ -45,21 +50,6 @@ func (a *app) readFile(name string) ([]byte, error) {
 		return nil, usageError("%s: larger than %d bytes; nothing that docket reads is", name, maxFile)
 	}
 	return data, nil
-}
-
-// openNamed opens a file that is named on the command line.
-func openNamed(name string) (*os.File, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError("%s: no such file", name)
-	} else if err != nil {
-		return nil, usageError("%w", err)
-	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		f.Close()
-		return nil, usageError("%s is a directory; wanted a file", name)
-	}
-	return f, nil
 }
 
 // writeNew writes a file that must not exist with other content: the same
