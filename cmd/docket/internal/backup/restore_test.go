@@ -37,11 +37,11 @@ func TestRestore(t *testing.T) {
 				t.Errorf("it left %v", names)
 			}
 		}
-		asked := len(w.asked)
+		asked := len(w.Asked())
 		r, warnings, err := w.restore(w.files, "B", url)
 		check(t, err)
-		if r.Size != 702 || r.Published != 702 || r.Backup != 302 || r.Unsigned != 0 || warnings != "" || len(w.asked) != asked {
-			t.Errorf("quorum %s: %+v, %q; asked to cosign %v", quorum, r, warnings, w.asked[asked:])
+		if r.Size != 702 || r.Published != 702 || r.Backup != 302 || r.Unsigned != 0 || warnings != "" || len(w.Asked()) != asked {
+			t.Errorf("quorum %s: %+v, %q; asked to cosign %v", quorum, r, warnings, w.Asked()[asked:])
 		}
 		w.goesOn(first, last)
 	}
@@ -207,7 +207,7 @@ func TestUnsignedClaims(t *testing.T) {
 	check(t, err)
 	made, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 99}, thief)
 	check(t, err)
-	w.handle("w1.example", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(made.Note()) }))
+	w.Handle("w1.example", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(made.Note()) }))
 	r, warnings, err := w.restore(w.files, "B")
 	check(t, err)
 	if r.Size != 2 || !strings.Contains(warnings, "http://w1.example shows a checkpoint of size 99 that this log has not signed") {
@@ -228,7 +228,7 @@ func TestTwoHistories(t *testing.T) {
 		cp.Size = size
 		other, err := proof.SignCheckpoint(cp, w.keys.Signers...)
 		check(t, err)
-		w.handle("w3.example", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(other.Note()) }))
+		w.Handle("w3.example", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(other.Note()) }))
 		fork := (*backup.ForkError)(nil)
 		if _, _, err := w.restore(w.files, "B"); !errors.As(err, &fork) || len(fork.Notes) != 2 || string(fork.Notes[0]) == string(fork.Notes[1]) {
 			t.Errorf("size %d: %v", size, err)

@@ -3,10 +3,7 @@ package backup_test
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +12,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/backup"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/nodetest"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -30,7 +28,7 @@ type world struct {
 	t       *testing.T
 	files   *vfs.MemFS
 	keys    node.Keys
-	secrets []string
+	secrets int // key files so far
 	records *registertest.World
 	node    *node.Node
 	quorum  string
@@ -38,9 +36,7 @@ type world struct {
 
 	witnesses []*testWitness
 
-	mu    sync.Mutex
-	hosts map[string]http.Handler // guarded by mu
-	asked []string                // what was asked of witnesses beside GET; guarded by mu
+	nodetest.Hosts
 }
 
 type testWitness struct {
@@ -52,7 +48,7 @@ type testWitness struct {
 // newWorld has a ledger with a charter and an authority. quorum is "none", or how many of
 // three witnesses make one.
 func newWorld(t *testing.T, quorum string) *world {
-	w := &world{t: t, files: vfs.NewCrashableMem(), quorum: quorum, hosts: make(map[string]http.Handler)}
+	w := &world{t: t, files: vfs.NewCrashableMem(), quorum: quorum}
 	w.keys = w.newKeys()
 	if quorum != "none" {
 		w.newWitnesses("w1", "w2", "w3")
@@ -69,70 +65,31 @@ func newWorld(t *testing.T, quorum string) *world {
 	return w
 }
 
-func (w *world) newKeys() (k node.Keys) {
-	k.Origin = origin
-	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
-		skey, _, err := proof.GenerateKey(alg, origin)
-		check(w.t, err)
-		s, err := proof.ParseSigner(skey)
-		check(w.t, err)
-		k.Signers, w.secrets = append(k.Signers, s), append(w.secrets, skey)
-		name := fmt.Sprintf("D/keys/log-%s-%d.key", strings.ToLower(alg.String()), len(w.secrets))
-		check(w.t, w.files.MkdirAll("D/keys", 0o700))
-		w.write(name, []byte(skey+"\n"))
+func (w *world) newKeys() node.Keys {
+	k, secrets := nodetest.NewKeys(w.t, origin)
+	check(w.t, w.files.MkdirAll("D/keys", 0o700))
+	for i, skey := range secrets {
+		w.secrets++
+		alg := k.Signers[i].Key().Algorithm()
+		w.write(fmt.Sprintf("D/keys/log-%s-%d.key", strings.ToLower(alg.String()), w.secrets), []byte(skey+"\n"))
 	}
 	return k
 }
 
 func (w *world) newWitnesses(names ...string) {
 	for _, name := range names {
-		skey, _, err := proof.GenerateKey(proof.CosignatureEd25519, name+".example")
-		check(w.t, err)
-		key, err := proof.ParseCosigner(skey)
-		check(w.t, err)
-		one := &testWitness{name: name, key: key}
+		one := &testWitness{name: name, key: nodetest.NewCosigner(w.t, name+".example")}
 		w.witnesses = append(w.witnesses, one)
-		log := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "log@example"}
-		for _, s := range w.keys.Signers {
-			log.Keys = append(log.Keys, s.Key())
-		}
-		c := witness.Config{Keys: []witness.Key{key}, FS: vfs.NewMem(), Dir: "w", Logs: witness.LogList{log}}
+		c := nodetest.WitnessConfig(vfs.NewMem(), w.keys, one.key)
 		check(w.t, witness.CreateState(c))
-		one.Witness, err = witness.Open(c)
-		check(w.t, err)
-		one.LookUp(w.t.Context())
+		one.Witness = nodetest.OpenWitness(w.t, c)
 		w.wake(one)
 	}
 }
 
 // wake has a witness answer, and silence has it not.
-func (w *world) wake(one *testWitness)    { w.handle(one.name+".example", one.Handler()) }
-func (w *world) silence(one *testWitness) { w.handle(one.name+".example", nil) }
-
-func (w *world) handle(host string, h http.Handler) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.hosts[host] = h
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	w.mu.Lock()
-	h := w.hosts[r.URL.Host]
-	if r.Method != http.MethodGet {
-		w.asked = append(w.asked, r.URL.String())
-	}
-	w.mu.Unlock()
-	if h == nil {
-		return nil, errors.New("no route to " + r.URL.Host)
-	}
-	out := httptest.NewRecorder()
-	h.ServeHTTP(out, r)
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	return out.Result(), nil
-}
+func (w *world) wake(one *testWitness)    { w.Handle(one.name+".example", one.Handler()) }
+func (w *world) silence(one *testWitness) { w.Handle(one.name+".example", nil) }
 
 func (w *world) policy(keys node.Keys, witnesses []*testWitness) (text string) {
 	for _, s := range keys.Signers {
@@ -254,7 +211,7 @@ func (w *world) serve() string {
 	w.t.Helper()
 	s, err := server.New(server.Config{Ledger: w.node.Ledger, Register: w.node.Register})
 	check(w.t, err)
-	w.handle("mirror.example", s.Handler())
+	w.Handle("mirror.example", s.Handler())
 	return "http://mirror.example"
 }
 

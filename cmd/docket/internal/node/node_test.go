@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/nodetest"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -34,7 +34,6 @@ const origin = "docket.example/2026"
 type testNode struct {
 	t       *testing.T
 	keys    node.Keys
-	vkeys   string
 	policy  *proof.Policy
 	world   *registertest.World
 	charter record.Envelope
@@ -43,31 +42,23 @@ type testNode struct {
 	disk       *vfs.MemFS // of the witness
 	witness    *witness.Witness
 
-	mu    sync.Mutex
-	hosts map[string]http.Handler
+	nodetest.Hosts
 }
 
 // newTestNode has a witness if the quorum line asks for it, and the log's URL in its
 // policy.
 func newTestNode(t *testing.T, quorum string) *testNode {
-	p := &testNode{t: t, keys: node.Keys{Origin: origin}, hosts: make(map[string]http.Handler), disk: vfs.NewCrashableMem()}
-	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
-		skey, vkey, err := proof.GenerateKey(alg, origin)
-		check(t, err)
-		s, err := proof.ParseSigner(skey)
-		check(t, err)
-		p.keys.Signers = append(p.keys.Signers, s)
-		p.vkeys += fmt.Sprintf("log %s http://log.example\n", vkey)
+	p := &testNode{t: t, disk: vfs.NewCrashableMem(), witnessKey: nodetest.NewCosigner(t, "w.example")}
+	p.keys, _ = nodetest.NewKeys(t, origin)
+	text := ""
+	for _, s := range p.keys.Signers {
+		text += fmt.Sprintf("log %s http://log.example\n", s.Key())
 	}
-	skey, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "w.example")
-	check(t, err)
-	p.witnessKey, err = proof.ParseCosigner(skey)
-	check(t, err)
-	text := p.vkeys
 	if quorum != "none" {
-		text += "witness w " + vkey + " http://w.example\n"
+		text += fmt.Sprintf("witness w %s http://w.example\n", p.witnessKey.Key())
 	}
 	text += "quorum " + quorum + "\n"
+	var err error
 	p.policy, err = proof.ParsePolicy([]byte(text))
 	check(t, err)
 	p.world = registertest.New(time.Now(), origin, text)
@@ -80,42 +71,12 @@ func newTestNode(t *testing.T, quorum string) *testNode {
 }
 
 func (p *testNode) witnessConfig() witness.Config {
-	log := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "log@example"}
-	for _, s := range p.keys.Signers {
-		log.Keys = append(log.Keys, s.Key())
-	}
-	return witness.Config{Keys: []witness.Key{p.witnessKey}, FS: p.disk, Dir: "w", Logs: witness.LogList{log}}
+	return nodetest.WitnessConfig(p.disk, p.keys, p.witnessKey)
 }
 
 func (p *testNode) openWitness() {
-	w, err := witness.Open(p.witnessConfig())
-	check(p.t, err)
-	w.LookUp(p.t.Context()) // as it does after a crash; it has nobody to ask
-	p.witness = w
-	p.handle("w.example", w.Handler())
-}
-
-// handle puts a handler at a host's name; nobody answers there if it is nil.
-func (p *testNode) handle(host string, h http.Handler) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.hosts[host] = h
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (p *testNode) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.mu.Lock()
-	h := p.hosts[r.URL.Host]
-	p.mu.Unlock()
-	if h == nil {
-		return nil, errors.New("no route to " + r.URL.Host)
-	}
-	out := httptest.NewRecorder()
-	h.ServeHTTP(out, r)
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	return out.Result(), nil
+	p.witness = nodetest.OpenWitness(p.t, p.witnessConfig())
+	p.Handle("w.example", p.witness.Handler())
 }
 
 func (p *testNode) open(files vfs.FS) (*node.Node, error) {
@@ -209,7 +170,7 @@ func TestURLOfTheLog(t *testing.T) {
 			}
 			s, err := server.New(server.Config{Ledger: n.Ledger, Register: n.Register})
 			check(t, err)
-			p.handle("log.example", s.Handler())
+			p.Handle("log.example", s.Handler())
 			if quorum == "w" { // the one witness never heard of the log
 				check(t, p.witness.Close())
 				p.disk = vfs.NewCrashableMem()
@@ -220,14 +181,14 @@ func TestURLOfTheLog(t *testing.T) {
 				t.Errorf("quorum %s: the URL shows what these keys signed: %v", quorum, err)
 			}
 			other := newTestNode(t, quorum)
-			other.handle("log.example", s.Handler())
+			other.Handle("log.example", s.Handler())
 			o, _, err := other.openAndAdmit(vfs.NewMem())
 			if err != nil {
 				t.Errorf("quorum %s: the URL shows what other keys signed: %v", quorum, err)
 			} else {
 				check(t, o.Close())
 			}
-			p.handle("log.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			p.Handle("log.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			begun := time.Now()
 			another, silent, err := p.openAndAdmit(vfs.NewMem())
 			if took := time.Since(begun); err != nil || took > time.Minute || quorum == "none" && len(silent) == 0 {

@@ -69,7 +69,7 @@ func TestRehearsals(t *testing.T) {
 		p.keys.Older = 2
 		var mu sync.Mutex
 		alone := 0 // requests without the first key's signature
-		p.handle("w.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		p.Handle("w.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				t.Error(err)
