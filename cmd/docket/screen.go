@@ -301,19 +301,22 @@ func (m *screenCmd) prepare(r *copyView, list *screening.List, source *screening
 }
 
 // day is that on which designations are asked about: by default that of the copy's
-// checkpoint, so that the same checkpoint gives the same report tomorrow.
+// checkpoint, so that the same checkpoint gives the same report tomorrow. It is a day in the
+// zone of the view's newest charter, in which it ends: cosignatures tell whole seconds, so
+// the last one may seem older than that charter, and in the zone before it have been made on
+// another day.
 func (m *screenCmd) day(r *copyView) (record.Date, error) {
 	newest := r.trust.Checkpoint()
 	switch at := newest.LastCosignedAt(); {
 	case m.query.at != "":
 		return record.ParseDate(m.query.at)
 	case r.Size() == newest.Checkpoint().Size && !at.IsZero():
-		return r.LocalDate(at), nil
+		return record.DateOf(at, r.zone), nil
 	case r.Size() == 0:
 		return record.Date{}, refusal("size 0: there is nothing to compare with")
 	}
 	last, err := r.RecordAt(r.Size() - 1)
-	return r.LocalDate(last.Admitted), err
+	return record.DateOf(last.Admitted, r.zone), err
 }
 
 func (m *screenCmd) readExceptions(run *screening.Run) error {
