@@ -28,7 +28,7 @@ var webFiles embed.FS
 
 var (
 	pageTemplates = parsePages()
-	styleSheet    = mustRead("web/style.css")
+	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
 	styleSheetTag = entityTag(styleSheet)
 )
 
@@ -42,13 +42,16 @@ var pageWords = template.FuncMap{
 	"warnings": joinWords[string],
 	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 	"thing":    thingURL,
+	"shown":    shownText,
+	"thread":   threadURL,
+	"words":    memberWords,
 	"entries":  register.FormatEntryCount,
 }
 
 // parsePages parses each page in web with what all of them share.
 func parsePages() map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html"))
+	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/things.html"))
 	files, err := webFiles.ReadDir("web")
 	if err != nil {
 		panic(err) // embedded by this very file

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -144,13 +143,10 @@ func (q *registerQuery) facet(path, name string, counts map[string]int) facet {
 	return f
 }
 
-// thingURL is the page about a hit: of what has none of its own, that of its newest record.
+// thingURL is the page about a hit: of a record its own.
 func thingURL(h view.Hit) string {
-	switch {
-	case h.Kind == string(record.FamilyDesignation):
-		return "/designations/" + url.PathEscape(h.Thread.Name())
-	case h.Kind == string(record.FamilyParty):
-		return "/parties/" + url.PathEscape(h.Thread.Name())
+	if h.Kind == "record" {
+		return "/records/" + h.Record.String()
 	}
-	return "/records/" + h.Record.String()
+	return threadURL(h.Thread)
 }
