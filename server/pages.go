@@ -45,6 +45,9 @@ var pageWords = template.FuncMap{
 	"shown":    shownText,
 	"thread":   threadURL,
 	"words":    memberWords,
+	"kind":     kindWords,
+	"dated":    datedText,
+	"duty":     dutyWords,
 	"entries":  register.FormatEntryCount,
 }
 

@@ -34,6 +34,7 @@ type designationPage struct {
 	Late      int
 	Thread    pagePart[recordLine]
 	Duties    pagePart[view.Duty]
+	Whose     string // what the page is about, which its duties need not name
 	JSON      string
 	Command   string
 }
@@ -61,7 +62,7 @@ func (s *Server) designationPage(x *request) error {
 	}
 	page := designationPage{
 		pageHeader: s.pageHeader(q, d.Name), DesignationDetail: d, Effect: designationEffect(d),
-		JSON: "/v1/register" + designationURL(d.Thread.Name()), Command: "docket show " + d.Thread.Name(),
+		JSON: "/v1/register" + designationURL(d.Thread.Name()), Command: "docket show " + d.Thread.Name(), Whose: d.Thread.Name(),
 	}
 	for _, e := range d.Events {
 		if e.Kind == record.KindRevocation {
@@ -219,6 +220,7 @@ func designationEffect(d view.DesignationDetail) string {
 
 // amendments are the newest amendments of a designation that its answer names, oldest first.
 func (s *Server) amendments(q *registerQuery, x *request, d view.DesignationDetail) (list []amendment, err error) {
+	v := q.view.WithBudget(s.cfg.QueryBudget)
 	for _, r := range slices.Backward(d.History) {
 		if r.Kind != record.KindAmendment {
 			continue
@@ -234,7 +236,9 @@ func (s *Server) amendments(q *registerQuery, x *request, d view.DesignationDeta
 		if a.Says = withheld; st != nil {
 			a.Says = view.Summary(st)
 		}
-		if a.Changes, err = q.view.WithBudget(s.cfg.QueryBudget).AmendmentChanges(r); err != nil {
+		if a.Changes, err = v.AmendmentChanges(r); errors.Is(err, register.ErrOverBudget) {
+			break // its records, in pages, tell the others
+		} else if err != nil {
 			return nil, err
 		}
 		list = append(list, a)
@@ -289,6 +293,7 @@ type partyPage struct {
 	Duties        pagePart[view.Duty]
 	Owes          bool // it is a provider: it has duties, and a calendar of them
 	Late, Open    int  // of the duties shown
+	Whose         string
 	JSON, Command string
 }
 
@@ -304,7 +309,7 @@ func (s *Server) partyPage(x *request) error {
 	}
 	page := partyPage{
 		pageHeader: s.pageHeader(q, p.LegalName), Party: p, LookAlike: lookAlikes(append([]string{p.LegalName}, p.FormerName...)...),
-		Owes: slices.Contains(p.Roles, record.RoleProvider), JSON: "/v1/register" + partyURL(p.ID), Command: "docket show " + p.ID,
+		Owes: slices.Contains(p.Roles, record.RoleProvider), JSON: "/v1/register" + partyURL(p.ID), Command: "docket show " + p.ID, Whose: p.ID,
 	}
 	add := func(name, text, link string) {
 		if text != "" {
@@ -397,7 +402,7 @@ func (s *Server) recordPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	page := recordPage{pageHeader: s.pageHeader(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)), RecordRow: r, AboutPage: threadURL(r.Thread.About())}
+	page := recordPage{pageHeader: s.pageHeader(q, kindWords(r.Kind)+" #"+strconv.FormatUint(index, 10)), RecordRow: r, AboutPage: threadURL(r.Thread.About())}
 	if err := page.neighbours(q); err != nil {
 		return err
 	}

@@ -338,7 +338,7 @@ func TestPagesStandAlone(t *testing.T) {
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
 	w.mustSubmit(w.Sign(w.Statement("licence/2027-003", record.Authority, &record.Licence{
 		Type: record.LicenceGeneral, Designations: []string{"2026-014"}, From: w.today(), Until: w.today().AddDays(30), Permits: "wind-down",
-	}), "authority/officer-1"))
+	}), "authority/officer-2"))
 	w.mustSubmit(w.Request("2027-001", w.NewRequest("acme-cloud")))
 	values := strings.NewReplacer("/designations/:id", "/designations/2026-014", "/parties/:id", "/parties/acme-cloud", "/records/:id", "/records/"+w.Head("designation/2026-014").String(),
 		"/licences/:id", "/licences/2027-003", "/requests/:id", "/requests/2027-001", "/*thread", "/response/2026-014/acme-cloud", ":code", "XB", ":scheme/:value", "domain/kestrel.example")

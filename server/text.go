@@ -3,10 +3,12 @@ package server
 import (
 	"fmt"
 	"html/template"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -31,6 +33,24 @@ func shownText(s string) template.HTML {
 
 func isUnseen(s string, i int, r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) && r != 0x200C && r != 0x200D || register.IsHiddenAt(s, i)
+}
+
+var civilDate = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
+
+// datedText is a sentence of ours in which no date is broken.
+func datedText(s string) template.HTML {
+	return template.HTML(civilDate.ReplaceAllString(template.HTMLEscapeString(s), `<span class="date">$0</span>`))
+}
+
+// kindWords is a kind as a person reads it: "CIP certification".
+func kindWords(k record.Kind) string {
+	words := strings.ReplaceAll(string(k), "-", " ")
+	for _, short := range []string{"cip", "ai"} {
+		if rest, ok := strings.CutPrefix(words, short+" "); ok {
+			return strings.ToUpper(short) + " " + rest
+		}
+	}
+	return memberWords(words)
 }
 
 // alikeScripts are those whose letters are taken for each other's.
@@ -85,6 +105,8 @@ func memberWords(name string) string {
 	switch words := b.String(); words {
 	case "Lei", "Asn":
 		return strings.ToUpper(words)
+	case "Cip in place":
+		return "Identification programme in place"
 	default:
 		return words
 	}

@@ -226,6 +226,7 @@ type threadFace struct {
 	Newest   record.ID
 	Records  pagePart[recordLine]
 	Duties   pagePart[view.Duty]
+	Whose    string // a party that its duties need not name
 	JSON     string // the same by the API
 	Command  string // that proves it
 	About    string // what such a thread is, for who has not met one
@@ -268,6 +269,7 @@ func (s *Server) threadPage(x *request) error {
 	}
 	if st != nil {
 		f.State, f.Facts = stateOf(st), factsOf(st)
+		f.Says = strings.TrimLeft(strings.TrimPrefix(f.Says, f.State), ", ")
 		f.Members = membersOf(st)
 	}
 	if f.Duties.Items, err = threadDuties(q, thread); err != nil {
@@ -351,6 +353,21 @@ func stateOf(st *record.Statement) string {
 		}
 	}
 	return ""
+}
+
+// dutyWords say what is to be done, before what it is about is named.
+func dutyWords(d view.Duty) string {
+	switch d.Kind {
+	case view.DutyRespond:
+		return "to answer"
+	case view.DutyCertify:
+		return "to certify its identification programme"
+	case view.DutyReseller:
+		return "to " + string(d.Task)
+	case view.DutyDisclose:
+		return "to answer"
+	}
+	return "to " + d.Kind.Words()
 }
 
 // factsOf are what is to be seen first of a kind: whom the record names, with links.
@@ -446,8 +463,8 @@ func partOfList(err error) error {
 
 type licencePage struct {
 	threadFace
-	view.Licence
-	Effect string
+	Licence view.Licence
+	Effect  string
 }
 
 // licencePage shows a licence.
@@ -520,8 +537,8 @@ func licenceEffect(l view.Licence) string {
 
 type requestPage struct {
 	threadFace
-	view.RequestDetail
-	Effect string
+	Request view.RequestDetail
+	Effect  string
 }
 
 // disclosurePage shows a request to disclose, of a sealed one nothing that is sealed.

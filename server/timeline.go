@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
+
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -43,6 +46,9 @@ const lifeWidth = 1000
 // lifeOf draws the life of a designation, nil where it has none on the day asked about.
 func lifeOf(q *registerQuery, d view.DesignationDetail, when string) (*lifePicture, error) {
 	spans, more, err := q.view.WithBudget(q.budget).DesignationLife(d.Thread, q.asOf.At)
+	if errors.Is(err, register.ErrOverBudget) {
+		return nil, nil // its records, in pages, tell it
+	}
 	if err != nil || len(spans) == 0 {
 		return nil, err
 	}
