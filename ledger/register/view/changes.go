@@ -48,19 +48,38 @@ func (v *View) Changes(before *View, then, now time.Time, after string, yield fu
 				p.passed = p.current
 			}
 		}()
-		ch := Change{Thread: h.thread, newest: h.newestRow.ID}
-		if h.newestRow.Index >= before.Size() {
-			ch.Updated = h.newestRow.Admitted
-			ch.Records, err = h.recordIDsFrom(before.Size())
-		}
-		if err == nil {
-			err = ch.compare(h, h.upTo(before.Size()), is, was)
-		}
+		ch, err := h.changeSince(before.Size(), is, was)
 		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
 			return err == nil, err
 		}
 		return yield(ch), nil
 	}))
+}
+
+// ChangeSince is what became of one thread since the view was of a size, both asked at one
+// instant; an [AbsentError] where there is no such thread.
+func (v *View) ChangeSince(thread record.Thread, size uint64, at time.Time) (Change, error) {
+	h, err := v.threadHistory(thread)
+	if err != nil {
+		return Change{}, err
+	}
+	if h == nil {
+		return Change{}, v.absentError("thread %s", thread)
+	}
+	return h.changeSince(size, v.asOfAll(at), (&View{rows: v.rows.At(size)}).asOfAll(at))
+}
+
+// changeSince compares a thread with itself as it was at a size.
+func (h *threadHistory) changeSince(size uint64, is, was asOf) (ch Change, err error) {
+	ch = Change{Thread: h.thread, newest: h.newestRow.ID}
+	if h.newestRow.Index >= size {
+		ch.Updated = h.newestRow.Admitted
+		ch.Records, err = h.recordIDsFrom(size)
+	}
+	if err == nil {
+		err = ch.compare(h, h.upTo(size), is, was)
+	}
+	return ch, err
 }
 
 // compare compares a thread with itself as it was.
