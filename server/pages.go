@@ -47,6 +47,7 @@ var pageWords = template.FuncMap{
 	"words":    memberWords,
 	"kind":     kindWords,
 	"dated":    datedText,
+	"said":     saidText,
 	"duty":     dutyWords,
 	"entries":  register.FormatEntryCount,
 }

@@ -139,7 +139,7 @@ func TestRequests(t *testing.T) {
 	w.wantProblem(w.get("/v1/register/requests?status=late"), problemParameter)
 	w.wantProblem(w.get("/v1/register/cooperation?jurisdiction=Nowhere"), problemParameter)
 	w.wantProblem(w.get("/v1/register/identifiers/provider/acme-cloud"), problemNotFound)
-	if page := w.get("/parties/acme-cloud").Body.String(); !strings.Contains(page, "disclosure/1") || strings.Contains(page, "disclosure/3") {
+	if page := w.get("/parties/acme-cloud").Body.String(); !strings.Contains(page, `href="/requests/1"`) || strings.Contains(page, `"/requests/3"`) {
 		t.Errorf("the party's page: %s", page)
 	}
 }

@@ -42,6 +42,11 @@ func datedText(s string) template.HTML {
 	return template.HTML(civilDate.ReplaceAllString(template.HTMLEscapeString(s), `<span class="date">$0</span>`))
 }
 
+// saidText is what a record says, in which no date is broken either.
+func saidText(s string) template.HTML {
+	return template.HTML(civilDate.ReplaceAllString(string(shownText(s)), `<span class="date">$0</span>`))
+}
+
 // kindWords is a kind as a person reads it: "CIP certification".
 func kindWords(k record.Kind) string {
 	words := strings.ReplaceAll(string(k), "-", " ")

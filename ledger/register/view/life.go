@@ -35,8 +35,12 @@ func (v *View) DesignationLife(thread record.Thread, at time.Time) (spans []Stat
 	if err != nil {
 		return nil, false, err
 	}
-	d, err := h.timelineAt(m.current)
-	if d == nil || err != nil {
+	row, err := h.rowAt(m.current)
+	if row == nil || err != nil {
+		return nil, false, err
+	}
+	d, err := h.timeline(row)
+	if err != nil {
 		return nil, false, err
 	}
 	zone := m.current.zoneAt(d.Opened.Index)
