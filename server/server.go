@@ -74,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 	w := &withholding{list: cfg.Withheld, register: cfg.Register}
 	w.now()
 	s := &Server{
-		cfg:           servedConfig{cfg, servedLedger{cfg.Ledger, w}},
+		cfg:           servedConfig{cfg, servedLedger{cfg.log(), w}},
 		log:           cfg.Log,
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
@@ -114,10 +114,14 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Config is what a server stands on and how much it bears. Ledger and Register
-// are required; the zero value of every other field is the default beside it.
+// are required, of a copy Copy instead of the first; the zero value of every other field is the default beside it.
 type Config struct {
 	Ledger   *public.Ledger
 	Register *register.Register
+
+	// Copy makes it a server of somebody's own copy, to be read by that one alone.
+	Copy *Copy
+
 	Log      *slog.Logger // none
 
 	// TLS makes the server speak TLS, and HTTP/2; it brings the certificate. Nil: plain
@@ -215,8 +219,8 @@ type Damage struct {
 
 // withDefaults fills the zero fields and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {
-	if c.Ledger == nil || c.Register == nil {
-		return c, errors.New("server: a ledger and a register are required")
+	if (c.Ledger == nil) == (c.Copy == nil) || c.Register == nil {
+		return c, errors.New("server: a ledger or a copy, and its register, are required")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -407,6 +411,9 @@ func (s *Server) newRouter() (http.Handler, error) {
 
 	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
+		if s.cfg.Copy != nil && !r.ofCopy() {
+			continue
+		}
 		handle, fail := r.handle, (*request).answerProblem
 		if r.page {
 			handle, fail = asPage(r.handle), (*request).answerProblemPage

@@ -43,6 +43,7 @@ func identifierURL(s, v string) string { return "/identifiers/" + s + "/" + url.
 type recordLine struct {
 	register.RecordRow
 	Says string
+	New  bool // of a copy: it came since its reader last looked
 }
 
 // maxSayings is how many records of one list a page reads for what they say; the others it names.
@@ -51,8 +52,9 @@ const maxSayings = 25
 // sayings are the lines of some records.
 func (s *Server) sayings(x *request, rows []register.RecordRow) ([]recordLine, error) {
 	lines := make([]recordLine, len(rows))
+	copied := s.copyState()
 	for i, r := range rows {
-		lines[i].RecordRow = r
+		lines[i].RecordRow, lines[i].New = r, copied != nil && r.Index >= copied.Seen
 		if i >= maxSayings {
 			continue
 		}
