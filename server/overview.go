@@ -177,7 +177,7 @@ type statusCount struct {
 	Status view.Status
 }
 
-// byStatus are the numbers of designations, in the order of a designation's life.
+// byStatus are the numbers of designations: those in force first, then in the order of a designation's life.
 func (f *overviewFacts) byStatus() (counts []statusCount) {
 	if f == nil || !f.Whole {
 		return nil
@@ -186,7 +186,8 @@ func (f *overviewFacts) byStatus() (counts []statusCount) {
 	for _, d := range f.Designations {
 		by[d.Status]++
 	}
-	for _, status := range view.Statuses {
+	order := append([]view.Status{view.StatusInForce}, slices.DeleteFunc(slices.Clone(view.Statuses), func(s view.Status) bool { return s == view.StatusInForce })...)
+	for _, status := range order {
 		if n := by[status]; n > 0 || status == view.StatusInForce && len(f.Designations) > 0 {
 			counts = append(counts, statusCount{n, status})
 		}

@@ -64,7 +64,15 @@ var pageWords = template.FuncMap{
 }
 
 // statusWords is a status as it stands in a sentence: "in force", "no relationship".
-func statusWords(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "-", " ") }
+func statusWords(s any) string {
+	words := strings.ReplaceAll(fmt.Sprint(s), "-", " ")
+	for short, written := range map[string]string{"ai": "AI", "cip": "CIP"} {
+		if rest, ok := strings.CutPrefix(words, short); ok && (rest == "" || rest[0] == ' ') {
+			return written + rest
+		}
+	}
+	return words
+}
 
 // countOf is a number with its noun, "1 record" or "25 records".
 func countOf(n any, noun string) string {

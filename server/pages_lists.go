@@ -42,24 +42,24 @@ func (c *listChoices) choose(q *registerQuery, name string, counts map[string]in
 }
 
 // countList counts by these members what a list yields, as far as the work of one question goes.
-func countList[T any](c *listChoices, q *registerQuery, members map[string]func(T) string, list func(yield func(T) bool) error) error {
+func countList[T any](c *listChoices, q *registerQuery, members []listMember[T], list func(yield func(T) bool) error) error {
 	by := make(map[string]map[string]int)
-	for name := range members {
-		by[name] = make(map[string]int)
+	for _, m := range members {
+		by[m.name] = make(map[string]int)
 	}
 	err := list(func(item T) bool {
 		misses, missed := 0, ""
-		for name, of := range members {
-			if q.has(name) && of(item) != q.text(name) {
-				misses, missed = misses+1, name
+		for _, m := range members {
+			if q.has(m.name) && m.of(item) != q.text(m.name) {
+				misses, missed = misses+1, m.name
 			}
 		}
 		if misses == 0 {
 			c.Total++
 		}
-		for name, of := range members {
-			if value := of(item); value != "" && (misses == 0 || misses == 1 && missed == name) {
-				by[name][value]++
+		for _, m := range members {
+			if value := m.of(item); value != "" && (misses == 0 || misses == 1 && missed == m.name) {
+				by[m.name][value]++
 			}
 		}
 		return true
@@ -67,10 +67,16 @@ func countList[T any](c *listChoices, q *registerQuery, members map[string]func(
 	if partial := (*view.PartialListError)(nil); errors.As(err, &partial) {
 		c.Some, err = notAll, nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		c.choose(q, name, by[name])
+	for _, m := range members {
+		c.choose(q, m.name, by[m.name])
 	}
 	return err
+}
+
+// listMember is a parameter by which a list is chosen, and what of an item is compared with it.
+type listMember[T any] struct {
+	name string
+	of   func(T) string
 }
 
 type designationsPage struct {
@@ -166,9 +172,9 @@ func (s *Server) licencesPage(x *request) error {
 	if q.has("designation") || q.has("jurisdiction") {
 		return x.answerPage(http.StatusOK, "licences", page)
 	}
-	members := map[string]func(view.Licence) string{
-		"status": func(l view.Licence) string { return string(l.Status) },
-		"party":  func(l view.Licence) string { return l.Current.Holder },
+	members := []listMember[view.Licence]{
+		{"status", func(l view.Licence) string { return string(l.Status) }},
+		{"party", func(l view.Licence) string { return l.Current.Holder }},
 	}
 	err = countList(&page.listChoices, q, members, func(yield func(view.Licence) bool) error {
 		return q.view.WithBudget(s.cfg.QueryBudget).Licences(view.LicenceFilter{}, q.asOf.At, yield)
@@ -202,10 +208,10 @@ func (s *Server) requestsPage(x *request) error {
 		Requests:   answer.Requests, Skipped: answer.Skipped, Next: q.pageURL(q.path, "after", answer.Next),
 	}
 	page.About = "What the authority asked providers to disclose, for which jurisdiction's cooperation, and what came of it."
-	members := map[string]func(view.Request) string{
-		"status":       func(r view.Request) string { return string(r.Status) },
-		"jurisdiction": func(r view.Request) string { return r.Jurisdiction },
-		"party":        func(r view.Request) string { return r.Provider },
+	members := []listMember[view.Request]{
+		{"status", func(r view.Request) string { return string(r.Status) }},
+		{"jurisdiction", func(r view.Request) string { return r.Jurisdiction }},
+		{"party", func(r view.Request) string { return r.Provider }},
 	}
 	err = countList(&page.listChoices, q, members, func(yield func(view.Request) bool) error {
 		return q.view.WithBudget(s.cfg.QueryBudget).Requests(view.RequestFilter{}, q.asOf.At, yield)
@@ -442,14 +448,14 @@ func (s *Server) dutiesPage(x *request) error {
 		return err
 	}
 	var all []view.Duty
-	members := map[string]func(view.Duty) string{
-		"state": func(d view.Duty) string { return string(d.State.Shown(page.Ahead)) },
-		"kind":  func(d view.Duty) string { return string(d.Kind) },
+	members := []listMember[view.Duty]{
+		{"state", func(d view.Duty) string { return string(d.State.Shown(page.Ahead)) }},
+		{"kind", func(d view.Duty) string { return string(d.Kind) }},
 	}
 	err = countList(&page.listChoices, q, members, func(yield func(view.Duty) bool) error {
 		full := false
 		err := q.view.Duties(filter, q.asOf.At, func(d view.Duty) bool {
-			if (!q.has("kind") || string(d.Kind) == q.text("kind")) && (!q.has("state") || members["state"](d) == q.text("state")) {
+			if (!q.has("kind") || string(d.Kind) == q.text("kind")) && (!q.has("state") || members[0].of(d) == q.text("state")) {
 				all = append(all, d)
 			}
 			full = len(all) == boardDuties

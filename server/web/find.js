@@ -11,7 +11,7 @@ for (const form of document.querySelectorAll("form[role=search]")) {
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "What is found");
   const status = document.createElement("span");
-  status.className = "unseen";
+  status.className = "aloud";
   status.setAttribute("role", "status");
   form.append(list, status);
   box.setAttribute("role", "combobox");
