@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -346,20 +345,9 @@ func keyUse(reg *register.Register, policies charters, k proof.Key) (string, err
 			return fmt.Sprintf("of the %s in the policy of the charter at index %d", role, c.index), nil
 		}
 	}
-	public, ok := k.Public().(ed25519.PublicKey)
-	if !ok {
-		return "", nil // no party signs with ML-DSA
-	}
-	key, err := record.NewKey(public)
-	if err != nil {
+	owner, err := reg.OwnerOfNoteKey(k)
+	if err != nil || owner == "" {
 		return "", err
 	}
-	owner, holder, known, err := reg.KeyOwner(key.ID())
-	if err != nil || !known {
-		return "", err
-	}
-	if holder == "" {
-		return "that of " + owner, nil
-	}
-	return fmt.Sprintf("that of %s (%s)", owner, holder), nil
+	return "that of " + owner, nil
 }

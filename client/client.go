@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // maxResponse bounds what a server may answer, in bytes: a chain is the largest.
@@ -176,6 +178,39 @@ func (c *Client) GetUnverified(ctx context.Context, path string) (json.RawMessag
 	return body, err
 }
 
+// SearchPage is a page of what a server's search finds.
+type SearchPage struct {
+	view.Found
+	AsOf struct {
+		Size uint64 `json:"size"`
+		Root string `json:"root"` // of the tree of that size, as a checkpoint writes it
+	} `json:"asOf"`
+	Next string `json:"next"` // cursor of the next page; "" if this is the last
+}
+
+// SearchUnverified asks the server whom a name, a part of one or an identifier means: its word,
+// UNVERIFIED. after is the Next of the page before, or "". A copy's own answer is that of
+// [view.View.Search] on [Trust.ViewAt].
+func (c *Client) SearchUnverified(ctx context.Context, query string, f view.SearchFilter, after string) (page SearchPage, err error) {
+	q := url.Values{"q": {query}}
+	for name, value := range map[string]string{"kind": f.Kind, "status": f.Status, "country": f.Country, "after": after} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if f.Limit > 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	body, err := c.GetUnverified(ctx, "/v1/register/search?"+q.Encode())
+	if err != nil {
+		return page, err
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return page, fmt.Errorf("the server's answer to a search: %w", err)
+	}
+	return page, nil
+}
+
 // call makes one request. An answer beyond 299 is a *[Problem]; none at all is an error
 // of [wire.CallError].
 func (c *Client) call(ctx context.Context, method, path, mediaType string, body []byte) ([]byte, *http.Response, error) {
@@ -285,7 +320,7 @@ type Submission struct {
 // Retry says how a submission is repeated. Sending a record again is sending
 // it once, so repeating is always safe.
 type Retry struct {
-	MaxElapsed time.Duration                       // how long to go on; 0 = one try
+	MaxElapsed time.Duration                       // how long to go on, a call under way included; 0 = one try, as long as a call may take
 	Notify     func(err error, next time.Duration) // told before each wait; may be nil
 }
 
@@ -297,7 +332,7 @@ func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, retry 
 		return nil, err
 	}
 	id := record.IDOf(env.Payload)
-	return withRetry(ctx, retry, func() (*Submission, error) { return c.submit(ctx, id, envelope, p) })
+	return withRetry(ctx, retry, func(ctx context.Context) (*Submission, error) { return c.submit(ctx, id, envelope, p) })
 }
 
 // UnverifiedCommit is the server's word that a record is durable at an index. It is
@@ -315,7 +350,7 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*Unv
 	if err != nil {
 		return nil, err
 	}
-	return withRetry(ctx, retry, func() (*UnverifiedCommit, error) {
+	return withRetry(ctx, retry, func(ctx context.Context) (*UnverifiedCommit, error) {
 		_, res, err := c.post(ctx, "?wait=committed", envelope)
 		if err != nil {
 			return nil, err
@@ -329,9 +364,19 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*Unv
 }
 
 // withRetry repeats what may pass, with growing pauses or those that the server asks for.
-func withRetry[T any](ctx context.Context, retry Retry, attempt func() (T, error)) (T, error) {
+func withRetry[T any](ctx context.Context, retry Retry, attempt func(context.Context) (T, error)) (T, error) {
+	begun := time.Now()
 	operation := func() (T, error) {
-		v, err := attempt()
+		call := ctx
+		if retry.MaxElapsed > 0 {
+			var cancel context.CancelFunc
+			call, cancel = context.WithTimeout(ctx, retry.MaxElapsed-time.Since(begun))
+			defer cancel()
+		}
+		v, err := attempt(call)
+		if ctx.Err() == nil && errors.Is(call.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+			err = &wire.UnreachableError{Err: fmt.Errorf("no answer within %s", retry.MaxElapsed)} // what came of it is not known
+		}
 		return v, markPermanent(err)
 	}
 	options := []backoff.RetryOption{backoff.WithMaxElapsedTime(retry.MaxElapsed), backoff.WithBackOff(backoff.NewExponentialBackOff())}

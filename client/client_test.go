@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func rewriteTo(answer []byte) func(*http.Request, []byte) []byte {
@@ -89,6 +91,40 @@ func TestNoOtherHostIsAsked(t *testing.T) {
 			}
 			if _, err := server.GetUnverified(t.Context(), "/v1/records"); !errors.As(err, &elsewhere) || c.asked != 2 {
 				t.Errorf("%d to %s: %v after %d calls", c.status, c.to, err, c.asked)
+			}
+		})
+	}
+}
+
+// deafTransport refuses the first call and takes every later one, which it never answers.
+type deafTransport struct{ asked int }
+
+func (d *deafTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.asked++
+	if d.asked == 1 {
+		return nil, errors.New("connection refused")
+	}
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// A call under way does not outlast the patience of whoever sends; without any it has as long as
+// a call may take.
+func TestNoCallOutlastsPatience(t *testing.T) {
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
+	for _, c := range []struct {
+		asked          int // calls before
+		patience, want time.Duration
+	}{{0, 5 * time.Second, 5 * time.Second}, {1, 5 * time.Second, 5 * time.Second}, {1, 0, time.Minute}} {
+		synctest.Test(t, func(t *testing.T) {
+			deaf := &deafTransport{asked: c.asked}
+			server, err := New("https://ledger.example", deaf)
+			must(t, err)
+			begun := time.Now()
+			_, err = server.Commit(t.Context(), env.Marshal(), Retry{MaxElapsed: c.patience})
+			var unreachable *wire.UnreachableError
+			if took := time.Since(begun); !errors.As(err, &unreachable) || took != c.want || deaf.asked < 2 {
+				t.Errorf("after %d calls and with a patience of %s: %v after %s and %d calls", c.asked, c.patience, err, took, deaf.asked)
 			}
 		})
 	}
@@ -320,5 +356,36 @@ func TestTakesNoRecords(t *testing.T) {
 		if errors.As(err, &p) && p.Retryable() != taken {
 			t.Errorf("%d: retryable %v", status, p.Retryable())
 		}
+	}
+}
+
+// The server's search and the copy's find the same, page by page.
+func TestSearchUnverified(t *testing.T) {
+	w := newWorld(t, "acme-cloud", "borealis")
+	w.admit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")), w.Designate("2026-015", w.NewDesignation("Kestrel Resale")))
+	trust := w.syncedTrust()
+	defer trust.Close()
+	v, err := trust.ViewAt(trust.CoveredSize())
+	must(t, err)
+	own, err := v.Search("kestrel", view.SearchFilter{}, time.Now())
+	must(t, err)
+	var hits []view.Hit
+	for after := ""; ; {
+		page, err := w.client().SearchUnverified(t.Context(), "kestrel", view.SearchFilter{Limit: 1, Kind: "designation"}, after)
+		must(t, err)
+		if page.AsOf.Size != trust.CoveredSize() || page.Total != 2 {
+			t.Fatalf("%+v", page)
+		}
+		hits = append(hits, page.Hits...)
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	if len(hits) != 2 || !slices.Equal(hits, own.Hits) {
+		t.Errorf("the server finds %+v, the copy %+v", hits, own.Hits)
+	}
+	_, err = w.client().SearchUnverified(t.Context(), "…", view.SearchFilter{}, "")
+	if p := (*Problem)(nil); !errors.As(err, &p) || p.Status != http.StatusBadRequest {
+		t.Errorf("nothing to look for: %v", err)
 	}
 }

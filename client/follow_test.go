@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client/wire"
 )
 
 // streaming answers the stream in the ledger's stead.
@@ -54,5 +57,47 @@ func TestFollowBelievesNoStream(t *testing.T) {
 			t.Errorf("%q: %v after %d syncs", c.stream, err, synced)
 		}
 		must(t, trust.Close())
+	}
+}
+
+// heartbeats is the body of a stream that says nothing but that it lives, so often, and then
+// nothing at all.
+type heartbeats struct {
+	ctx  context.Context
+	left int
+}
+
+func (h *heartbeats) Read(b []byte) (int, error) {
+	if h.left == 0 {
+		<-h.ctx.Done()
+		return 0, h.ctx.Err()
+	}
+	h.left--
+	time.Sleep(15 * time.Second)
+	return copy(b, ":\n\n"), nil
+}
+
+func (h *heartbeats) Close() error { return nil }
+
+// beating answers the stream by heartbeats.
+type beating int
+
+func (n beating) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: &heartbeats{r.Context(), int(n)}, Request: r}, nil
+}
+
+// A stream is waited for as long as it says that it lives, and given up once it says nothing.
+func TestSilentStreamIsGivenUp(t *testing.T) {
+	for beats, want := range map[int]time.Duration{0: streamSilence, 20: 5*time.Minute + streamSilence} {
+		synctest.Test(t, func(t *testing.T) {
+			c, err := New("https://docket.example", beating(beats))
+			must(t, err)
+			begun := time.Now()
+			announced, err := c.waitForRecord(t.Context(), 5)
+			var unreachable *wire.UnreachableError
+			if took := time.Since(begun); announced || !errors.As(err, &unreachable) || took != want {
+				t.Errorf("%d heartbeats: %v, %v after %s, want %s", beats, announced, err, took, want)
+			}
+		})
 	}
 }

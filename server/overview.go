@@ -40,14 +40,14 @@ const maxLate = 1000
 // overviewFacts are what an overview counted.
 type overviewFacts struct {
 	Size         uint64
-	Designations []designationFacts
+	Designations []designationMarks
 	Whole        bool        // those are all
 	Late         []view.Duty // overdue, the one that is late for longest first
 	LateWhole    bool        // those are all
 }
 
-// designationFacts are the members by which designations are counted.
-type designationFacts struct {
+// designationMarks are the members by which designations are counted.
+type designationMarks struct {
 	Status  view.Status
 	Country string
 	Program []string
@@ -86,7 +86,7 @@ func countOverview(q *registerQuery, work register.ReadBudget) *overviewFacts {
 	var partial *view.PartialListError
 	err := q.view.WithBudget(work).Designations(view.DesignationFilter{}, q.asOf.At, func(d view.Designation) bool {
 		if d.Status != view.StatusNone {
-			facts := designationFacts{Status: d.Status, Country: d.Country, Program: d.Program}
+			facts := designationMarks{Status: d.Status, Country: d.Country, Program: d.Program}
 			if d.Source != nil {
 				facts.List = d.Source.List
 			}
@@ -129,12 +129,12 @@ func byLateness(a, b view.Duty) int {
 // designationMembers are the parameters by which designations are chosen and counted.
 var designationMembers = []struct {
 	name string
-	of   func(designationFacts) []string
+	of   func(designationMarks) []string
 }{
-	{"status", func(d designationFacts) []string { return []string{string(d.Status)} }},
-	{"country", func(d designationFacts) []string { return nonEmpty(d.Country) }},
-	{"program", func(d designationFacts) []string { return d.Program }},
-	{"list", func(d designationFacts) []string { return nonEmpty(d.List) }},
+	{"status", func(d designationMarks) []string { return []string{string(d.Status)} }},
+	{"country", func(d designationMarks) []string { return nonEmpty(d.Country) }},
+	{"program", func(d designationMarks) []string { return d.Program }},
+	{"list", func(d designationMarks) []string { return nonEmpty(d.List) }},
 }
 
 func nonEmpty(s string) []string {
@@ -239,24 +239,25 @@ func (s *Server) homePage(x *request) error {
 }
 
 // fillNews takes from the end of the log what came last, and the newest designations.
-func (s *Server) fillNews(q *registerQuery, x *request, page *homePage) error {
-	for n := uint64(0); n < min(homeReach, q.asOf.Size) && (len(page.Newest) < homeItems || len(page.Last) < homeItems); n++ {
+func (s *Server) fillNews(q *registerQuery, x *request, page *homePage) (err error) {
+	var last []register.RecordRow
+	for n := uint64(0); n < min(homeReach, q.asOf.Size) && (len(page.Newest) < homeItems || len(last) < homeItems); n++ {
 		r, err := q.view.RecordAt(q.asOf.Size - 1 - n)
 		if errors.Is(err, register.ErrOverBudget) {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
 		}
-		if len(page.Last) < homeItems {
-			page.Last = append(page.Last, s.recordLine(x, r))
+		if len(last) < homeItems {
+			last = append(last, r)
 		}
 		if r.Kind != record.KindDesignation || len(page.Newest) == homeItems {
 			continue
 		}
 		d, err := q.view.DesignationSummary(r.Thread, q.asOf.At)
 		if errors.Is(err, register.ErrOverBudget) {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
@@ -265,26 +266,6 @@ func (s *Server) fillNews(q *registerQuery, x *request, page *homePage) error {
 			page.Newest = append(page.Newest, d)
 		}
 	}
-	return nil
-}
-
-// recordLine is a record with what it says, in a line.
-type recordLine struct {
-	register.RecordRow
-	Says string
-}
-
-func (s *Server) recordLine(x *request, r register.RecordRow) recordLine {
-	_, entry, err := s.readEntry(x, r.Index)
-	if p := (*problem)(nil); errors.As(err, &p) && p.kind == problemWithheld {
-		return recordLine{r, "withheld"}
-	}
-	if err != nil {
-		return recordLine{r, ""} // the record's own page says what is wrong
-	}
-	st, err := record.ParseStatement(entry.Envelope.Payload)
-	if err != nil {
-		return recordLine{r, ""}
-	}
-	return recordLine{r, view.Summary(st)}
+	page.Last, err = s.sayings(x, last)
+	return err
 }

@@ -30,7 +30,7 @@ var webFiles embed.FS
 
 var (
 	pageTemplates = parsePages()
-	styleSheet    = mustRead("web/style.css")
+	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
 	styleSheetTag = entityTag(styleSheet)
 	findScript    = mustRead("web/find.js")
 	findScriptTag = entityTag(findScript)
@@ -46,11 +46,16 @@ var pageWords = template.FuncMap{
 	"warnings": joinWords[string],
 	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 	"thing":    thingURL,
+	"shown":    shownText,
+	"thread":   threadURL,
+	"words":    memberWords,
+	"kind":     kindWords,
+	"dated":    datedText,
+	"duty":     dutyWords,
 	"entries":  register.FormatEntryCount,
 	"day":      func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 	"short":    func(id record.ID) string { return id.String()[:12] },
-	"words":    statusWords,
-	"thread":   threadURL,
+	"plain":    statusWords,
 	"count":    countOf,
 	"says":     changeSays,
 	"ago":      ago,
@@ -88,7 +93,7 @@ func countOf(n any, noun string) string {
 // parsePages parses each page in web with what all of them share.
 func parsePages() map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html"))
+	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
 	files, err := webFiles.ReadDir("web")
 	if err != nil {
 		panic(err) // embedded by this very file
@@ -122,7 +127,7 @@ func (s *Server) findJS(x *request) error {
 }
 
 // page is what a template is given: whatever it is about, with what every page has.
-type page interface{ header() pageHeader }
+type page interface{ Header() pageHeader }
 
 // answerPage renders a page whole before it sends anything. One that names a size and an instant that is
 // over says the same for ever, so that it is kept.
@@ -131,7 +136,7 @@ func (x *request) answerPage(status int, name string, data page) error {
 	if err := pageTemplates[name].Execute(&body, data); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
-	header := data.header()
+	header := data.Header()
 	h := x.Writer.Header()
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
@@ -225,15 +230,16 @@ type pageHeader struct {
 	Searched    string    // what is in the search box
 	At, Size    string    // as the reader chose them: all links and forms keep to them
 
-	Path  string     // of this page
-	Kept  []pageFact // the parameters that the choice of a moment leaves as they are
-	Same  string     // address of this page for ever: as of this size and this instant
-	Now   string     // address of this page as of now
-	Data  []dataLink // the same as data
-	Prove string     // the command that shows the same from one's own copy
+	Path  string        // of this page
+	Kept  []hiddenField // the parameters that the choice of a moment leaves as they are
+	Same  string        // address of this page for ever: as of this size and this instant
+	Now   string        // address of this page as of now
+	Data  []dataLink    // the same as data
+	Prove string        // the command that shows the same from one's own copy
 }
 
-func (h pageHeader) header() pageHeader { return h }
+// Header is what the layout shows, whatever else a page calls by the same names.
+func (h pageHeader) Header() pageHeader { return h }
 
 // Chosen says that the reader chose the moment.
 func (h pageHeader) Chosen() bool { return h.At != "" || h.Size != "" }
@@ -258,6 +264,9 @@ func (h pageHeader) moment() string {
 	}
 	return strings.ReplaceAll(q.Encode(), "&", "&amp;")
 }
+
+// hiddenField is a parameter that a form sends along.
+type hiddenField struct{ Name, Value string }
 
 // dataLink is an address under which the same stands as data, in a format.
 type dataLink struct{ Format, URL string }
@@ -294,7 +303,7 @@ func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
 	}
 	kept := q.without("at", "size", "after", "records", "duties", "filed", "keys")
 	for _, name := range slices.Sorted(maps.Keys(kept)) {
-		f.Kept = append(f.Kept, pageFact{name, kept.Get(name)})
+		f.Kept = append(f.Kept, hiddenField{name, kept.Get(name)})
 	}
 	f.Now = withQuery(f.Path, kept)
 	kept.Set("at", q.asOf.At.UTC().Format(time.RFC3339Nano))

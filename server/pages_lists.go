@@ -266,6 +266,9 @@ func (s *Server) recordsPage(x *request) error {
 	if err != nil {
 		return err
 	}
+	if !q.has("limit") {
+		q.limit = maxSayings // each of them says what it is
+	}
 	page := recordsPage{pageHeader: s.listHeader(q, "Records", "/v1/records", "docket list records"), Kind: q.text("kind")}
 	page.About = "Everything that was recorded, in its order."
 	page.Data[0].URL = withQuery("/v1/records", q.without("after", "below", "at", "size"))
@@ -274,8 +277,8 @@ func (s *Server) recordsPage(x *request) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			page.Records = append(page.Records, s.recordLine(x, r))
+		if page.Records, err = s.sayings(x, rows); err != nil {
+			return err
 		}
 		page.Older = q.pageURL(q.path, "after", next)
 		return x.answerPage(http.StatusOK, "records", page)
@@ -285,12 +288,16 @@ func (s *Server) recordsPage(x *request) error {
 		return err
 	}
 	first := below - min(below, uint64(q.limit))
+	var rows []register.RecordRow
 	for index := below; index > first; index-- {
 		r, err := q.view.RecordAt(index - 1)
 		if err != nil {
 			return err
 		}
-		page.Records = append(page.Records, s.recordLine(x, r))
+		rows = append(rows, r)
+	}
+	if page.Records, err = s.sayings(x, rows); err != nil {
+		return err
 	}
 	at := func(below uint64) string {
 		given := q.without("below")

@@ -41,8 +41,8 @@ func TestPages(t *testing.T) {
 		"/designations":                           {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
 		"/parties":                                {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
 		"/parties?role=authority":                 {`href="/parties/authority"`},
-		"/designations/2026-014":                  {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
-		"/parties/acme-cloud":                     {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no relationship</a>`},
+		"/designations/2026-014":                  {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no-relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
+		"/parties/acme-cloud":                     {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no-relationship</a>`},
 		"/parties/authority":                      {"designator, registrar"},
 		"/records/" + answer:                      {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
 	} {
@@ -349,12 +349,17 @@ func TestPagesEscape(t *testing.T) {
 func TestPagesStandAlone(t *testing.T) {
 	w := sampleWorld(t)
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
-	ids := map[string]string{"/designations/:id": "2026-014", "/parties/:id": "acme-cloud", "/records/:id": w.Head("designation/2026-014").String()}
+	w.mustSubmit(w.Sign(w.Statement("licence/2027-003", record.Authority, &record.Licence{
+		Type: record.LicenceGeneral, Designations: []string{"2026-014"}, From: w.today(), Until: w.today().AddDays(30), Permits: "wind-down",
+	}), "authority/officer-2"))
+	w.mustSubmit(w.Request("2027-001", w.NewRequest("acme-cloud")))
+	values := strings.NewReplacer("/designations/:id", "/designations/2026-014", "/parties/:id", "/parties/acme-cloud", "/records/:id", "/records/"+w.Head("designation/2026-014").String(),
+		"/licences/:id", "/licences/2027-003", "/requests/:id", "/requests/2027-001", "/*thread", "/response/2026-014/acme-cloud", ":code", "XB", ":scheme/:value", "domain/kestrel.example")
 	for _, route := range w.server.routes() {
 		if !route.page || slices.Contains([]string{"/style.css", "/check.js", "/find.js", "/verify.html"}, route.path) {
 			continue
 		}
-		path := strings.Replace(route.path, ":id", ids[route.path], 1)
+		path := values.Replace(route.path)
 		page := w.getPage(path, http.StatusOK)
 		for _, m := range asset.FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {

@@ -34,6 +34,7 @@ type registerQuery struct {
 	asOf     asOf
 	position string // the list goes on after it
 	limit    int
+	budget   register.ReadBudget // of one question
 }
 
 // parseQuery reads the parameters of a query; known are those beside at and size.
@@ -47,7 +48,7 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	if list != 0 {
 		known = append(known, "after", "limit")
 	}
-	q := &registerQuery{params: x.parseParams(known...)}
+	q := &registerQuery{params: x.parseParams(known...), budget: s.cfg.QueryBudget}
 	items := uint64(defaultLimit)
 	if x.page {
 		q.dropEmpty(known...) // a form sends its empty fields too

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -152,23 +150,12 @@ func (q *registerQuery) facet(path, name string, counts map[string]int) facet {
 	return f
 }
 
-// thingURL is the page about a hit: of what has none of its own, that of its newest record.
+// thingURL is the page about a hit: of a record its own.
 func thingURL(h view.Hit) string {
 	if h.Kind == view.KindRecord {
 		return "/records/" + h.Record.String()
 	}
-	return threadURL(h.Thread, h.Record)
-}
-
-// threadURL is the page about what a thread is of; of what has none, that of a record on it.
-func threadURL(t record.Thread, of record.ID) string {
-	switch about := t.About(); about.Family() {
-	case record.FamilyDesignation:
-		return "/designations/" + url.PathEscape(about.Name())
-	case record.FamilyParty:
-		return "/parties/" + url.PathEscape(about.Name())
-	}
-	return "/records/" + of.String()
+	return threadURL(h.Thread)
 }
 
 // shellQuote is a word as a shell takes it.

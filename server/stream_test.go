@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -162,6 +163,45 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	if id, kind, _ := s.next(); kind != "" {
 		t.Errorf("after the end: %s %s", id, kind)
 	}
+}
+
+// timedWriter notes what is written, and when.
+type timedWriter struct {
+	*httptest.ResponseRecorder
+	begun time.Time
+	said  []string
+}
+
+func (w *timedWriter) Write(b []byte) (int, error) {
+	w.said = append(w.said, time.Since(w.begun).String()+" "+strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+// A stream with nothing to tell says so every 15 seconds, in a comment that is no event, so that
+// both ends learn of a connection that is dead; and it ends with its reader.
+func TestStreamHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newEnrolledWorld(t, settings{}, "acme-cloud")
+		ctx, leave := context.WithCancel(t.Context())
+		out := &timedWriter{ResponseRecorder: httptest.NewRecorder(), begun: time.Now()}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.server.Handler().ServeHTTP(out, httptest.NewRequest("GET", "/v1/stream", nil).WithContext(ctx))
+		}()
+		time.Sleep(3*streamHeartbeat + time.Second)
+		leave()
+		<-ended
+		if got, want := strings.Join(out.said, ", "), "0s retry: 3000, 15s :, 30s :, 45s :"; got != want {
+			t.Errorf("the stream says %q, want %q", got, want)
+		}
+		if w.server.streams.total != 0 {
+			t.Error("its place is not given back")
+		}
+		if err := w.stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // unreadWriter is a connection whose client reads nothing: a write waits for its deadline.

@@ -41,6 +41,9 @@ var allowedImports = map[string][]string{
 	// Its worlds sign, which what judges never does.
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
 
+	// Whoever has a register can screen against it, without a trust directory.
+	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
+
 	// A witness stands without a ledger's server.
 	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/record/draft", "ledger/proof", "server/front", "witness"},
 }

@@ -24,7 +24,8 @@ func (a *app) backup() *cobra.Command {
 		Short: "Back up a ledger's directory, while docket serve runs or not",
 		Long: `Copies what the ledger in DIR has committed to TO: every entry, with tiles, as
 C2SP tlog-tiles writes them; the published checkpoint, and those kept of earlier times;
-the log's keys, and the marks of those that have signed. What is derived is left out.
+the log's keys, and the marks of those that have signed; the newest cosignature of each
+auditor. What is derived is left out.
 
 While docket serve runs on DIR, it answers on a socket there, DIR/backup.sock, which its
 owner alone may use: nothing is locked or stopped meanwhile, since what is committed
@@ -51,7 +52,7 @@ it. docket restore TO --to DIR makes a ledger of it again.`,
 			if err := checkBackupPlace(dir, to); err != nil {
 				return err
 			}
-			from, closer, err := node.OpenCommitted(vfs.Default, dir, a.diskFailed)
+			from, closer, err := node.OpenCommitted(c.Context(), vfs.Default, dir, a.diskFailed)
 			if err != nil {
 				return explainUnread(err, dir)
 			}
@@ -141,7 +142,7 @@ func (a *app) printBackup(r *backup.Report, to string, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(map[string]any{
 			"ledger": r.Ledger, "origin": r.Origin, "size": r.Size, "new": r.New, "root": r.Root.String(),
-			"published": r.Published, "keptCheckpoints": r.Archived, "keys": r.Keys, "withheld": r.Withheld,
+			"published": r.Published, "keptCheckpoints": r.Archived, "keys": r.Keys, "withheld": r.Withheld, "auditors": r.Auditors,
 		})
 	}
 	a.logf("%s: %s of %s, %d of them new; published %d; %s kept of earlier times", to, register.FormatEntryCount(r.Size), printable(r.Origin), r.New, r.Published, plural(int(r.Archived), "checkpoint"))

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 func (a *app) commit() *cobra.Command {
@@ -69,7 +70,7 @@ func (m *commitCmd) run(args []string) error {
 	if err != nil {
 		return err
 	}
-	openings, err := m.openings(args)
+	openings, err := m.openings(thread, args)
 	if err != nil {
 		return err
 	}
@@ -121,13 +122,16 @@ func (m *commitCmd) ledger() (record.ID, error) {
 }
 
 // openings draws a salt for each value.
-func (m *commitCmd) openings(args []string) (all []record.Opening, err error) {
+func (m *commitCmd) openings(thread record.Thread, args []string) (all []record.Opening, err error) {
 	if !strings.HasSuffix(m.out, saltsSuffix) {
 		return nil, usageError("--out %s: want a name that ends in %s", m.out, saltsSuffix)
 	}
 	add := func(pointer, value string) error {
 		if slices.ContainsFunc(all, func(o record.Opening) bool { return o.Pointer == pointer }) {
 			return usageError("%s is given twice", pointer)
+		}
+		if fault := draft.CommitPointerFault(thread, pointer); fault != "" {
+			return usageError("%s", fault).hint("docket schema KIND --doc tells every field")
 		}
 		all = append(all, record.NewOpening(pointer, value))
 		return nil

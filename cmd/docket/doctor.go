@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/certificate"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -508,9 +509,6 @@ func skewOf(p probe) []time.Duration {
 	return []time.Duration{p.skew}
 }
 
-// expiresSoon is how long before its end a certificate is warned of.
-const expiresSoon = 30 * 24 * time.Hour
-
 // notReached says why somebody did not answer; a certificate that has expired keeps everybody
 // out.
 func (d *doctor) notReached(verdict, subject, do string, err error) {
@@ -525,7 +523,7 @@ func (d *doctor) lookAtCertificate(subject string, p probe) {
 		return
 	}
 	verdict, do := pointOK, ""
-	if time.Until(p.expires) < expiresSoon {
+	if time.Until(p.expires) < certificate.ExpiresSoon {
 		verdict, do = pointWarn, "see to its renewal: docket takes up renewed files within a minute"
 	}
 	d.say(verdict, subject, do, "its certificate is good until %s", p.expires.UTC().Format(time.DateOnly))

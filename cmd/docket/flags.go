@@ -22,6 +22,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/certificate"
@@ -257,6 +258,7 @@ type queryFlags struct {
 	limit          int      // of a list: items at most; 0: all
 	wide           bool     // its lines are not cut
 	ahead          bool     // what was asked about is a day to come; known once the copy is open
+	narrowed       bool     // a filter, a day or a size was asked for
 
 	toldUnverified bool // that the server's word is no more than that
 }
@@ -276,6 +278,9 @@ func (a *app) askingRecords(c *cobra.Command, own ...string) *queryFlags {
 	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON")
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		c.Flags().Visit(func(f *pflag.Flag) {
+			q.narrowed = q.narrowed || !slices.Contains([]string{"trust", "json", "limit", "wide"}, f.Name)
+		})
 		if !q.remote {
 			return idle(c, "without --remote: the copy answers", "ledger")
 		}

@@ -130,7 +130,7 @@ func (m *importRun) flags(c *cobra.Command) *cobra.Command {
 	f.StringVar(&m.published, "published", "", "the day on which the list was published, like 2026-11-20")
 	f.StringVar(&m.receipts, "receipts", "", "with --submit: directory for a receipt of each record")
 	f.IntVar(&m.parallel, "parallel", 64, "with --submit: records under way at once")
-	f.DurationVar(&m.wait, "wait", time.Minute, "with --submit: how long to go on trying while the server is busy or out of reach; a call under way is waited for, a minute at most")
+	f.DurationVar(&m.wait, "wait", time.Minute, "with --submit: how long to go on trying while the server is busy or out of reach, a call under way included; 0: one call, a minute at most")
 	f.BoolVar(&m.asJSON, "json", false, "with --submit: print the result as JSON")
 	c.MarkFlagDirname("receipts")
 	return c

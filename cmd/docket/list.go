@@ -284,7 +284,11 @@ func dateOrNone(d *record.Date) string {
 // printNone words that there is no such thing, and what to do.
 func (q *queryFlags) printNone(noun, next string) func(*copyView) error {
 	return func(r *copyView) error {
-		q.app.logf("no such %s among all %s", noun, register.FormatEntryCount(r.Size()))
+		if q.narrowed {
+			q.app.logf("no such %s among all %s", noun, register.FormatEntryCount(r.Size()))
+		} else {
+			q.app.logf("no %s yet among all %s", noun, register.FormatEntryCount(r.Size()))
+		}
 		q.app.logf("hint: %s", next)
 		return nil
 	}

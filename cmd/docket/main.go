@@ -277,6 +277,7 @@ var commands = []struct {
 	{"read", (*app).search},
 	{"read", (*app).list},
 	{"read", (*app).duties},
+	{"read", (*app).screen},
 	{"read", (*app).diff},
 	{"read", (*app).export},
 	{"read", (*app).follow},

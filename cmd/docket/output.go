@@ -14,16 +14,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/plain"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // logf prints one line to stderr, with hidden characters escaped.
@@ -200,33 +198,11 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 	)
 }
 
-// printable escapes control and hidden characters of untrusted text, which no record
-// may hold but a file or a server may, as JSON does.
-func printable(s string) string { return escapeHidden(s, "") }
+// printable makes untrusted text fit for a terminal ([plain.Text]).
+func printable(s string) string { return plain.Text(s) }
 
 // printableLines is printable for whole lines, which keep their ends and tabs.
-func printableLines(s string) string { return escapeHidden(s, "\n\t") }
-
-// escapeHidden escapes what a terminal obeys or does not show, but for the controls that are
-// kept. A byte that is no UTF-8 may be such a control.
-func escapeHidden(s, allowed string) string {
-	unfit := func(i int, r rune) bool {
-		return r < 0x20 && !strings.ContainsRune(allowed, r) || r >= 0x7f && r <= 0x9f || r == utf8.RuneError || rules1.IsHiddenAt(s, i)
-	}
-	var b strings.Builder
-	b.Grow(len(s))
-	for i, r := range s {
-		switch high, low := utf16.EncodeRune(r); {
-		case !unfit(i, r):
-			b.WriteRune(r)
-		case high != utf8.RuneError:
-			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
-		default:
-			fmt.Fprintf(&b, "\\u%04x", r)
-		}
-	}
-	return b.String()
-}
+func printableLines(s string) string { return plain.Lines(s) }
 
 // joinWords writes names as a sentence lists them, with "and" or "or" before the last.
 func joinWords(names []string, last string) string {

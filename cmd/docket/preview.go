@@ -26,6 +26,7 @@ type preview struct {
 	missing           string        // what is missing for the ledger to take it
 	changes           []string
 	warnings          []string
+	vain              bool // a copy synced just now says that the ledger would refuse it as it stands
 }
 
 // preview shows a record before it is signed, its signatures, and what it changes.
@@ -173,6 +174,7 @@ func (b *preview) preflight(warn func(format string, args ...any)) error {
 		}
 		return stop.hint("nothing was written or sent; correct the record, or run the same command again when that has changed")
 	case g.justSynced:
+		b.vain = true
 		warn("the ledger would refuse it as it stands, whoever signs it: %v", r)
 	default:
 		warn("as far as is known here, the ledger would refuse it as it stands, whoever signs it: %v", r)

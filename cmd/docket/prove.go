@@ -218,14 +218,16 @@ func (o *answerOutput) factLines(trust *client.Trust) []string {
 	if trust == nil {
 		lines = append(lines, factLine("ledger", "%s", chain.Ledger))
 	}
-	const most = 12
-	missing := o.notShown()
-	for i, clause := range missing {
-		if i == most && len(missing) > most+1 {
-			lines = append(lines, factLine("not shown", "%d more rules that take other records NOT CHECKED (--json lists them)", len(missing)-most))
-			break
+	if missing := o.notShown(); len(missing) > 0 {
+		text := strings.Join(missing[:2], "; ")
+		switch rules := missing[2:]; len(rules) {
+		case 0:
+		case 1:
+			text += "; " + rules[0]
+		default:
+			text += fmt.Sprintf("; %d rules that take other records (--json lists them)", len(rules))
 		}
-		lines = append(lines, factLine("not shown", "%s NOT CHECKED", clause))
+		lines = append(lines, factLine("not shown", "%s: NOT CHECKED", text))
 	}
 	switch {
 	case o.changed:

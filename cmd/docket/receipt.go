@@ -255,8 +255,12 @@ func fetchChain(ctx context.Context, server *client.Client, policies client.Poli
 // writeFile keeps the receipt; with --refresh it takes the place of an older one.
 func (r *receiptCmd) writeFile(ctx context.Context, file string, text []byte, id record.ID, policies client.Policies) error {
 	old, err := os.ReadFile(file)
-	if err == nil && !r.refresh && !r.chain && recordOfReceipt(old) == id {
-		r.app.logf("%s is a receipt of this record already; --refresh replaces it by one against the newest checkpoint", file)
+	if err == nil && !r.refresh && recordOfReceipt(old) == id && r.chain == isChain(file) {
+		what := "receipt"
+		if r.chain {
+			what = "chain"
+		}
+		r.app.logf("%s is a %s of this record already; --refresh replaces it by one against the newest checkpoint", file, what)
 		return nil
 	}
 	if err != nil || !r.refresh || recordOfReceipt(old) != id {

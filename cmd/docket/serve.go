@@ -192,6 +192,11 @@ on without what it held; readers who have seen that will call it a second histor
 			} else if err != nil {
 				return err
 			}
+			if err := n.CheckAuditors(); errors.Is(err, auditors.ErrOtherRole) {
+				return usageError("--auditor: %w", err).hint("docket keygen --cosigner NAME makes an auditor a key of its own")
+			} else if err != nil {
+				return err
+			}
 			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}

@@ -181,7 +181,11 @@ func (s *signCmd) signatures(c *cobra.Command, b *preview) (record.Envelope, err
 	if s.attach != "" {
 		return s.attachSignature(b)
 	}
-	return b.sign(c, s.keys, s.yes, "Sign this?")
+	question := "Sign this?"
+	if b.vain {
+		question = "The ledger would refuse it as it stands. Sign it all the same?"
+	}
+	return b.sign(c, s.keys, s.yes, question)
 }
 
 // attachSignature adds a signature that was made outside.

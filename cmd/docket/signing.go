@@ -167,6 +167,9 @@ func (g *baseState) fillAfter(sh *draft.ShortForm, follows record.ID, now time.T
 	if f.SubjectRecord, err = g.subjectRecord(sh.SubjectLookup); err != nil {
 		return nil, nil, err
 	}
+	if f.Request, err = g.newestRequest(sh.RequestThread); err != nil {
+		return nil, nil, err
+	}
 	payload, salts, err = sh.Fill(f)
 	if err != nil {
 		return nil, nil, refusal("%w", err)
@@ -194,6 +197,21 @@ func (g *baseState) subjectRecord(a draft.SubjectLookup) (record.ID, error) {
 		return record.ID{}, refusal("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")
 	}
 	return about.ID, nil
+}
+
+// newestRequest finds the record that `request: latest` asks for.
+func (g *baseState) newestRequest(thread record.Thread) (record.ID, error) {
+	if thread == "" {
+		return record.ID{}, nil
+	}
+	if g.register == nil {
+		return record.ID{}, usageError("which record on %s it answers, only a replayed copy tells", thread).hint("give --trust DIR, or write its record ID: request: ID")
+	}
+	head, ok, err := g.head(thread)
+	if err == nil && !ok {
+		err = refusal("there is no request on %s", thread).hint("docket list requests names what there is; docket sync fetches what is newer")
+	}
+	return head.ID, err
 }
 
 // check applies the rules to a record against the register as it is. Nothing is

@@ -71,7 +71,7 @@ out of reach: run the same command again.`,
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")
 	f.BoolVar(&s.chain, "chain", false, "keep a chain: the receipts of the charters and of the signers' keys too")
-	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to go on trying while the server is busy or out of reach; a call under way is waited for, a minute at most")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to go on trying while the server is busy or out of reach, a call under way included; 0: one call, a minute at most")
 	f.BoolVar(&s.yes, "yes", false, "sign without asking (it asks on a terminal only)")
 	f.BoolVar(&s.asJSON, "json", false, "print one JSON object a record")
 	return c
@@ -268,7 +268,7 @@ func (s *submitCmd) newestIfSame(ctx context.Context, m inputFile) (*record.ID, 
 }
 
 // compareWith compares the content of the short form, filled in with before's follows,
-// with that of before. With keepSubject, `about: latest` keeps the meaning that it had
+// with that of before. With keepSubject, `about: latest` and `request: latest` keep the meaning that it had
 // for a saved envelope, which is never signed again. A short form that could not stand
 // in its place, such as a later certification in that of an initial one, is different.
 func (s *submitCmd) compareWith(m inputFile, before *record.Statement, keepSubject bool) (sameness, error) {
@@ -285,6 +285,11 @@ func (s *submitCmd) compareWith(m inputFile, before *record.Statement, keepSubje
 	}
 	if keepSubject && m.short.SubjectLookup.Source != draft.SubjectGiven {
 		st.Subject = before.Subject
+	}
+	if now, ok := st.Predicate.(*record.DisclosureReceipt); ok && keepSubject && m.short.RequestThread != "" {
+		if then, ok := before.Predicate.(*record.DisclosureReceipt); ok {
+			now.Request = then.Request
+		}
 	}
 	return compareContent(before, st, s.app.readSalts(m.stem), salts), nil
 }
@@ -386,7 +391,10 @@ func (s *submitCmd) explainRefusal(m inputFile, env record.Envelope, err error, 
 	if kept != "" {
 		again = "move " + saved + " to " + strings.TrimSuffix(kept, refusalSuffix) + refusedSuffix + " and " + then
 	}
+	vain := s.vainSignatures(env)
 	switch {
+	case vain != nil && p.Status == http.StatusForbidden:
+		return refusal("refused, whoever signs it: %w; and besides: %w", vain, err).hint("no signature heals that: correct the record, then %s", again)
 	case p.Status == 403 && s.wasChanged(env):
 		return refusal("refused: %w", err).hint("no signature heals that: get the original of %s from whoever signed it, or sign the short form anew", m.name)
 	case p.Status == 409 && p.Current != "":
@@ -401,6 +409,31 @@ func (s *submitCmd) explainRefusal(m inputFile, env record.Envelope, err error, 
 		return refusal("refused: %w", err).hint("correct the record, then %s", again)
 	}
 	return refusal("refused: %w", err)
+}
+
+// vainSignatures is why, as far as the copy knows, more signatures would not have the record taken;
+// nil if nothing is known against it but those that are missing.
+func (s *submitCmd) vainSignatures(env record.Envelope) error {
+	if s.base == nil {
+		return nil
+	}
+	reg, err := s.base.trust.Register()
+	if err != nil {
+		return nil
+	}
+	st, err := record.ParseStatement(env.Payload)
+	if err != nil {
+		return nil
+	}
+	now := time.Now()
+	if last := reg.LastAdmitted(); now.Before(last) {
+		now = last
+	}
+	var r *record.Refusal
+	if errors.As(reg.Begin(now).Preflight(st), &r) && r.Class != record.Forbidden {
+		return r
+	}
+	return nil
 }
 
 // wasChanged tells, as far as the copy does, whether an envelope's text was changed after it
@@ -461,6 +494,10 @@ func (s *submitCmd) printResult(id record.ID, index uint64, file string, known b
 func (s *submitCmd) dryRun(ctx context.Context, env record.Envelope) error {
 	v, err := s.server.DryRun(ctx, env.Marshal())
 	if isProblem(err) {
+		var p *client.Problem
+		if vain := s.vainSignatures(env); vain != nil && errors.As(err, &p) && p.Status == http.StatusForbidden {
+			return refusal("would be refused, whoever signs it: %w; and besides: %w", vain, err)
+		}
 		return dryRunRefusal(err)
 	} else if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (w *withholdCmd) runWithhold(c *cobra.Command, text string) error {
 	if err != nil {
 		return err
 	}
-	from, closer, err := node.OpenCommitted(vfs.Default, w.dir, w.app.diskFailed)
+	from, closer, err := node.OpenCommitted(c.Context(), vfs.Default, w.dir, w.app.diskFailed)
 	if err != nil {
 		return explainUnread(err, w.dir)
 	}

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,7 +80,7 @@ var (
 	// ErrNotNamed: no auditor that is named has cosigned it.
 	ErrNotNamed = errors.New("no auditor that this ledger names has cosigned it")
 
-	// ErrOtherRole: the key is a log's or a witness's of the policy.
+	// ErrOtherRole: the key, or its name, is somebody else's: a log's or a witness's of the policy, a party's.
 	ErrOtherRole = errors.New("an auditor cosigns by a key, and under a name, of its own")
 )
 
@@ -206,9 +207,42 @@ func (w *Words) load(ctx context.Context, by Named) *Word {
 	return word
 }
 
+// fileSuffix ends the names of the files.
+const fileSuffix = ".checkpoint"
+
 func (w *Words) file(k proof.Key) string {
 	sum := sha256.Sum256([]byte(k.String()))
-	return w.config.Files.PathJoin(w.config.Dir, hex.EncodeToString(sum[:])+".checkpoint")
+	return w.config.Files.PathJoin(w.config.Dir, hex.EncodeToString(sum[:])+fileSuffix)
+}
+
+// Copy copies what is kept in one directory to another, durably, beside what is there of other
+// auditors, and returns how many files there are. Nothing is verified: that is done where they
+// are read.
+func Copy(files vfs.FS, from, to string) (n int, err error) {
+	names, err := files.List(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		id, ok := strings.CutSuffix(name, fileSuffix)
+		if sum, err := hex.DecodeString(id); !ok || err != nil || len(sum) != sha256.Size {
+			continue
+		}
+		note, err := disk.ReadFile(files, files.PathJoin(from, name))
+		if err != nil {
+			return n, err
+		}
+		if err := disk.MakeDir(files, to, 0o755); err != nil {
+			return n, fmt.Errorf("making %s: %w", to, err)
+		}
+		if err := disk.WriteFile(files, files.PathJoin(to, name), note, 0o644, disk.SyncNow); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 // All are the named auditors in the order in which they are named, each with its newest word;

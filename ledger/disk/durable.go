@@ -81,13 +81,20 @@ func WriteNew(files vfs.FS, name string, data []byte, mode fs.FileMode, sync Syn
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking at %s: %w", name, err)
 	}
-	err := writeFile(files, name, data, mode, sync, func(temporary, name string) error {
-		return placeNew(files, temporary, name)
-	})
+	err := writeFile(files, name, data, mode, sync, func(temporary, name string) error { return placeNew(files, temporary, name) })
 	if errors.Is(err, fs.ErrExist) { // meanwhile
 		return WriteNew(files, name, data, mode, sync)
 	}
 	return err
+}
+
+// PlaceNew gives a file that is whole and synced its name, durably; fs.ErrExist is in the
+// error's tree where a file of that name is there, which stays.
+func PlaceNew(files vfs.FS, temporary, name string) error {
+	if err := placeNew(files, temporary, name); err != nil {
+		return err
+	}
+	return SyncDirs(files, files.PathDir(name))
 }
 
 // placeNew gives a temporary file a name that no file had a moment before. It is a link,

@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
 
 // KindDisclosureRequest is a demand to disclose what is known of a customer.
 const KindDisclosureRequest Kind = "disclosure-request"
@@ -113,7 +117,7 @@ var disclosureReceiptSpec = newKindSpec[DisclosureReceipt](Spec{
 
 // DisclosureReceipt says what was disclosed, or that the request is challenged.
 type DisclosureReceipt struct {
-	Request    ID     `json:"request" rule:"required" doc:"record ID of the request, or of a later record on its thread" eg:"3fa95c8e07d64b1f9b2a6c31d0e4f5872b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e"`
+	Request    ID     `json:"request" rule:"required" doc:"record ID of the request, or of a later record on its thread; in a short form latest is the newest" eg:"3fa95c8e07d64b1f9b2a6c31d0e4f5872b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e"`
 	Entries    *int64 `json:"entries,omitempty" rule:"usual lo=0" doc:"how many events of the customer log the bundle shows; required unless challenged" eg:"12"`
 	LogSize    *int64 `json:"logSize,omitempty" rule:"usual lo=0" doc:"leaves of the customer log that they were taken from; required unless challenged" eg:"45000"`
 	Challenged bool   `json:"challenged,omitempty" doc:"nothing is disclosed: the request is challenged" eg:"true"`
@@ -155,7 +159,7 @@ type Assessment struct {
 	PeriodUntil Date   `json:"periodUntil" rule:"required" doc:"last day audited (inclusive)" eg:"2026-12-31"`
 	Opinion     string `json:"opinion" rule:"required enum=unqualified|qualified|adverse|disclaimer" doc:"the auditor's opinion" eg:"unqualified"`
 	At          TreeAt `json:"at" rule:"required" doc:"the tree that was replayed: this ledger's, or the auditee's log"`
-	VKey        string `json:"vkey,omitempty" rule:"fmt=vkey max=4000" doc:"verifier key of this auditor as a cosigner; never a party's, log's or witness's key"`
+	VKey        string `json:"vkey,omitempty" rule:"fmt=vkey max=4000" doc:"verifier key of this auditor as a cosigner; that has no other use"`
 	Statement   string `json:"statement,omitempty" rule:"max=1000" doc:"required with vkey: what its cosignature on a checkpoint states" eg:"\"Every entry below this size was replayed and judged.\""`
 }
 
@@ -172,6 +176,11 @@ func (a *Assessment) check(s *Statement, f *faultList) {
 	checkOrder(&a.PeriodFrom, &a.PeriodUntil, "/predicate/periodUntil", "periodFrom", f)
 	if a.Auditee == s.Issuer {
 		f.add("/predicate/auditee", "is %s: nobody audits itself", fmt.Sprintf("%q", a.Auditee))
+	}
+	if a.VKey != "" {
+		if _, err := proof.ParseAuditorKey(a.VKey); err != nil {
+			f.add("/predicate/vkey", "%v", err)
+		}
 	}
 	f.addIf(a.VKey != "" && a.Statement == "", "is missing: what a cosignature by vkey states", "/predicate/statement")
 	f.addIf(a.VKey == "" && a.Statement != "", "is of a cosignature, but no vkey is given", "/predicate/statement")

@@ -89,3 +89,22 @@ func TestCharterNoteKeys(t *testing.T) {
 		}
 	}
 }
+
+// The key by which an auditor cosigns is one by which it can.
+func TestAssessmentKey(t *testing.T) {
+	for vkey, want := range map[string]string{
+		"w1.example+906067f9+BBbPuY4uH+YBLx4IXqRPp4gPQlRP3QQNSr23Mnxu5Msx":                   "",
+		"w1.example+906067f8+BBbPuY4uH+YBLx4IXqRPp4gPQlRP3QQNSr23Mnxu5Msx":                   "/predicate/vkey", // another key's ID
+		"acme-cloud.example/customers+3a74983f+Acpf/KS9lZxR2lHCa4kU/17zhOs1oaQ+7qf9hgjWWQzo": "/predicate/vkey", // a log's
+	} {
+		var f faultList
+		(&Assessment{Auditee: "acme-cloud", VKey: vkey, Statement: "s"}).check(&Statement{}, &f)
+		var got []string
+		for _, fault := range f.list {
+			got = append(got, fault.Pointer)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v", vkey, f.list)
+		}
+	}
+}

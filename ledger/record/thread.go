@@ -216,6 +216,17 @@ func specOfThread(t Thread) (found *Spec, grammar []string) {
 	return found, grammar
 }
 
+// KindsOn are the kinds whose records stand on a thread, in the catalogue's order; none of what is
+// no thread.
+func KindsOn(t Thread) (kinds []Kind) {
+	for _, sp := range catalogue {
+		if sp.threadFault(t) == "" {
+			kinds = append(kinds, sp.Kind)
+		}
+	}
+	return kinds
+}
+
 // grammar is that of the kind's threads of a family, nil if it stands on none.
 func (sp *Spec) grammar(f Family) []string {
 	for _, g := range sp.grammars {

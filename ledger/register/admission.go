@@ -192,15 +192,14 @@ func (j *judgment) conflict(format string, args ...any) *record.Refusal {
 	return r
 }
 
-// invalid refuses a field by its JSON pointer, permanently: the same record is refused
-// whatever else is admitted. A record that does not follow its thread is a conflict
 // unsupported is the refusal of a record one of whose fields asks for a newer binary.
 func unsupported(pointer, format string, args ...any) *record.Refusal {
 	detail := fmt.Sprintf(format, args...)
 	return &record.Refusal{Class: record.Unsupported, Detail: detail, Faults: []record.Fault{{Pointer: pointer, Detail: "asks for more than this binary knows"}}}
 }
 
-// instead.
+// invalid refuses a field by its JSON pointer, permanently: the same record is refused
+// whatever else is admitted. A record that does not follow its thread is a conflict instead.
 func invalid(pointer, format string, args ...any) *record.Refusal {
 	return &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}}}
 }

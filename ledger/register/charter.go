@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/ed25519"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,6 +71,9 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 	if j.head.isUnshown() {
 		return j.notShown("the charter that it follows")
 	}
+	if err := j.checkRootSigners(next); err != nil {
+		return err
+	}
 	if j.index > 0 {
 		if err := j.checkCharterContinuity(c); err != nil {
 			return err
@@ -81,9 +83,6 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 		if err := check(c.Policy, c.Origin); err != nil {
 			return invalid("/predicate/policy", "%v", err)
 		}
-	}
-	if err := j.checkRootSigners(next); err != nil {
-		return err
 	}
 	if err := j.assignRootKeys(next); err != nil {
 		return err
@@ -265,43 +264,60 @@ func (j *judgment) assignNoteKeys(c *record.Charter) error {
 // assignNoteKey assigns a key that signs notes and no records, permanently. Only an
 // Ed25519 one could be anybody else's; for others there is nothing to assign.
 func (j *judgment) assignNoteKey(pointer string, key proof.Key, owner record.Thread) error {
-	public, ok := key.Public().(ed25519.PublicKey)
-	if !ok {
+	id, err := noteKeyID(key)
+	switch {
+	case err != nil:
+		return invalid(pointer, "%v", err)
+	case id == "":
 		return nil
 	}
-	k, err := record.NewKey(public)
-	if err != nil {
-		return invalid(pointer, "%v", err)
-	}
-	return j.assignKey(pointer, KeyRow{ID: k.ID(), Owner: owner, Added: j.index, AddedAt: j.admitted})
+	return j.assignKey(pointer, KeyRow{ID: id, Owner: owner, Added: j.index, AddedAt: j.admitted})
 }
 
-// checkCosignerKey: the key by which an auditor cosigns checkpoints is a key of its own,
-// neither a party's nor the root set's, a log's, private or not, or a witness's (RECORDS.md "Kinds",
-// assessment). Only an Ed25519 one could be.
+// checkCosignerKey: the key by which an auditor cosigns checkpoints is a key of its own, and
+// under a name of its own: no party's nor the root set's, no log's, private or not, no witness's,
+// nor what signs this ledger's refusals or receipts (RECORDS.md "Kinds", assessment). Of keys of
+// ML-DSA no owner is kept, since none signs records, and of names neither: they are looked for
+// in the policy in force.
 func (j *judgment) checkCosignerKey(vkey string) error {
+	const pointer = "/predicate/vkey"
 	if vkey == "" {
 		return nil
 	}
-	_, rest, _ := strings.Cut(vkey, "+")
-	_, encoded, _ := strings.Cut(rest, "+")
-	raw, err := base64.StdEncoding.DecodeString(encoded)
+	key, err := proof.ParseAuditorKey(vkey)
 	if err != nil {
-		return invalid("/predicate/vkey", "%v", err)
+		return invalid(pointer, "%v", err)
 	}
-	// The first byte is the algorithm (c2sp.org/signed-note, "Verifier keys").
-	if len(raw) != 1+ed25519.PublicKeySize {
+	if policy, err := proof.ParsePolicy([]byte(j.charter.Policy)); err == nil {
+		if role := policy.InRole(key); role != "" {
+			return invalid(pointer, "is the key, or has the name, of the %s in the policy: an auditor cosigns by a key, and under a name, of its own", role)
+		}
+	}
+	id, err := noteKeyID(key)
+	if err != nil {
+		return invalid(pointer, "%v", err)
+	} else if id == "" {
 		return nil
 	}
-	key, err := record.NewKey(ed25519.PublicKey(raw[1:]))
-	if err != nil {
-		return invalid("/predicate/vkey", "%v", err)
-	}
-	k, err := j.draft.keyRow(key.ID())
+	k, err := j.draft.keyRow(id)
 	if err != nil || k == nil {
 		return err
 	}
-	return invalid("/predicate/vkey", "key %s belongs to %s: an auditor cosigns by a key that has no other use", ShortKeyID(k.ID), k.owner())
+	return invalid(pointer, "key %s belongs to %s: an auditor cosigns by a key that has no other use", ShortKeyID(k.ID), k.owner())
+}
+
+// noteKeyID is the ID that a key of notes has among the keys of records; "" if it can be none
+// of them.
+func noteKeyID(key proof.Key) (string, error) {
+	public, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return "", nil
+	}
+	k, err := record.NewKey(public)
+	if err != nil {
+		return "", err
+	}
+	return k.ID(), nil
 }
 
 // assignKey assigns a key to an owner and a holder, permanently, and refuses a key that

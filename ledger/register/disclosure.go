@@ -100,8 +100,14 @@ func (j *judgment) judgeRequest(r *record.DisclosureRequest) error {
 		if err := j.openRequest(&next, r.Open); err != nil {
 			return err
 		}
-	} else if next.Sealed() && j.st.Document != nil {
-		return invalidForNow("/predicate/document", "would tell of what is sealed: leave it out until %s is opened", j.st.Thread)
+	} else if next.Sealed() {
+		const words = "would tell of what is sealed: leave it out until %s is opened"
+		if j.st.Document != nil {
+			return invalidForNow("/predicate/document", words, j.st.Thread)
+		}
+		if name := j.st.Subject.Name; name != "" && name != string(j.st.Thread) {
+			return invalidForNow("/subject/0/name", words, j.st.Thread)
+		}
 	}
 	if err := j.setRequestStatus(&next, r.Status); err != nil {
 		return err

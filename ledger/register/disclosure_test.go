@@ -2,11 +2,11 @@ package register_test
 
 import (
 	"crypto/ed25519"
-	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -162,6 +162,11 @@ func TestSealedRequests(t *testing.T) {
 			st.Document = &record.Document{Name: "acme-cloud.pdf"}
 			return b.Sign(st, "authority/officer-3")
 		}, "invalid /predicate/document"},
+		{"a subject's name that tells", func() record.Envelope {
+			st := b.Statement("disclosure/1", "authority", &record.DisclosureRequest{Status: "challenged"})
+			st.Subject.Name = "motion of acme-cloud"
+			return b.Sign(st, "authority/officer-3")
+		}, "invalid /subject/0/name"},
 		{"challenged under seal", later(b, "1", &record.DisclosureRequest{Status: "challenged"}), ""},
 		{"opened the day before", func() record.Envelope {
 			wait(b, 59)
@@ -233,14 +238,41 @@ func TestSealedRowsTellNothing(t *testing.T) {
 	}
 }
 
+// newCosignerKey is the vkey of a new key.
+func newCosignerKey(t *testing.T, alg proof.Algorithm, name string) string {
+	t.Helper()
+	_, vkey, err := proof.GenerateKey(alg, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vkey
+}
+
 // TestAssessments breaks each rule of an assessment once.
 func TestAssessments(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud")
 	b.Must(b.Auditor("north-audit"))
-	vkey := func(name string) string {
-		raw := append([]byte{4}, b.Signer(name).Key().Public().(ed25519.PublicKey)...)
-		return "north.example/docket+1a2b3c4d+" + base64.StdEncoding.EncodeToString(raw)
+	publicOf := func(l *registertest.PrivateLog) []byte {
+		k, err := proof.ParseLogKey(l.VKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Public().(ed25519.PublicKey)
 	}
+	vkeyOf := func(name string, public []byte) string {
+		k, err := proof.NewCosigner(name, public, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Key().String()
+	}
+	vkey := func(name string) string { return vkeyOf("north.example/docket", rawKey(b.Signer(name))) }
+	witness, log := newCosignerKey(t, proof.MLDSA44, "w1.example"), registertest.NewPrivateLog("docket.example/test")
+	refusals, receipts := registertest.NewPrivateLog("refusals.example"), registertest.NewPrivateLog("receipts.example")
+	b.Must(charterEnvelope(b, func(c *record.Charter) {
+		c.RefusalsKey, c.ReceiptKey = refusals.VKey(), receipts.VKey()
+		c.Policy = "log " + log.VKey() + "\nwitness w1 " + witness + " https://w1.example\nquorum w1\n"
+	}, "root/root-1", "root/root-2"))
 	say := func(issuer, key string, change func(*record.Assessment)) func() record.Envelope {
 		return func() record.Envelope {
 			a := b.NewAssessment("acme-cloud")
@@ -248,8 +280,11 @@ func TestAssessments(t *testing.T) {
 			return b.Sign(b.Statement(record.AssessmentThread("1", issuer), issuer, a), key)
 		}
 	}
+	cosignsBy := func(vkey string) func(*record.Assessment) {
+		return func(a *record.Assessment) { a.VKey, a.Statement = vkey, "Every entry was judged." }
+	}
 	cosigns := func(key string) func(*record.Assessment) {
-		return func(a *record.Assessment) { a.VKey, a.Statement = vkey(key), "Every entry was judged." }
+		return cosignsBy(vkey(key))
 	}
 	tell(t, b, []disclosureStep{
 		{"by a provider", say("acme-cloud", "acme-cloud/compliance", func(a *record.Assessment) { a.Auditee = "north-audit" }), "forbidden"},
@@ -257,7 +292,12 @@ func TestAssessments(t *testing.T) {
 		{"of nobody", say("north-audit", "north-audit/lead", func(a *record.Assessment) { a.Auditee = "acme" }), "invalid /predicate/auditee"},
 		{"a party's key to cosign by", say("north-audit", "north-audit/lead", cosigns("north-audit/lead")), "invalid /predicate/vkey"},
 		{"a root key to cosign by", say("north-audit", "north-audit/lead", cosigns("root/root-1")), "invalid /predicate/vkey"},
+		{"the refusals key to cosign by", say("north-audit", "north-audit/lead", cosignsBy(vkeyOf("north.example", publicOf(refusals)))), "invalid /predicate/vkey"},
+		{"the receipts key to cosign by", say("north-audit", "north-audit/lead", cosignsBy(vkeyOf("north.example", publicOf(receipts)))), "invalid /predicate/vkey"},
+		{"a witness's key of ML-DSA to cosign by", say("north-audit", "north-audit/lead", cosignsBy(witness)), "invalid /predicate/vkey"},
+		{"a key under the log's name", say("north-audit", "north-audit/lead", cosignsBy(vkeyOf("docket.example/test", rawKey(b.Signer("cosigner/1"))))), "invalid /predicate/vkey"},
 		{"a key of its own to cosign by", say("north-audit", "north-audit/lead", cosigns("cosigner/1")), ""},
+		{"a key of ML-DSA of its own to cosign by", say("north-audit", "north-audit/lead", cosignsBy(newCosignerKey(t, proof.MLDSA44, "north.example"))), ""},
 		{"an adverse one", say("north-audit", "north-audit/lead", func(a *record.Assessment) { a.Opinion = "adverse" }), ""},
 		{"the auditor is suspended", func() record.Envelope {
 			return b.Sign(b.Statement("party/north-audit", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "r"}), "authority/officer-1")

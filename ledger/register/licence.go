@@ -186,11 +186,11 @@ func (j *judgment) checkDesignationExists(pointer string, thread record.Thread) 
 // judgeLicenceRevocation: licensing officers; final. effectiveOn is free, as a
 // designation's is.
 func (j *judgment) judgeLicenceRevocation(r *record.Revocation) error {
-	if err := j.checkLicensing(); err != nil {
-		return err
-	}
 	if j.head == nil {
 		return invalid("/predicate/thread", "no licence was granted on %s", j.st.Thread)
+	}
+	if err := j.checkLicensing(); err != nil {
+		return err
 	}
 	if j.head.isUnshown() {
 		return nil

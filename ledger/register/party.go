@@ -22,9 +22,6 @@ func (j *judgment) judgeEnrolment(e *record.Enrolment) error {
 	if err != nil {
 		return err
 	}
-	if err := j.checkEnrolmentSubject(keys); err != nil {
-		return err
-	}
 	p := &PartyRow{
 		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.id,
 		Enrolled: j.ref(),
@@ -35,6 +32,9 @@ func (j *judgment) judgeEnrolment(e *record.Enrolment) error {
 	}
 	others, err := j.checkEnrolmentSigners(p)
 	if err != nil {
+		return err
+	}
+	if err := j.checkEnrolmentSubject(keys); err != nil {
 		return err
 	}
 	if most := record.MaxSignatures - int(others); len(keys) > most {
@@ -123,6 +123,12 @@ func (j *judgment) judgeReEnrolment(e *record.Enrolment) error {
 	if err := j.checkStanding(old); err != nil {
 		return err
 	}
+	if err := j.needSigners(1, "officer", j.roleOf(old, isOfficer)); err != nil {
+		return err
+	}
+	if err := j.checkReEnrolmentSigners(old); err != nil {
+		return err
+	}
 	if !sameRoles(e.Roles, old.Roles) {
 		return invalid("/predicate/roles", "%s was enrolled as %s: a later enrolment does not change that", old.ID, joinWords(old.Roles))
 	}
@@ -130,12 +136,6 @@ func (j *judgment) judgeReEnrolment(e *record.Enrolment) error {
 		return invalid("/predicate/keys", "a later enrolment lists no keys: they come and go by a keys record")
 	}
 	if err := j.checkReEnrolmentSubjectDigest(old); err != nil {
-		return err
-	}
-	if err := j.needSigners(1, "officer", j.roleOf(old, isOfficer)); err != nil {
-		return err
-	}
-	if err := j.checkReEnrolmentSigners(old); err != nil {
 		return err
 	}
 	p := *old
@@ -238,9 +238,6 @@ func (j *judgment) judgeKeys(k *record.Keys) error {
 	if err != nil {
 		return err
 	}
-	if err := j.checkKeysSubject(&p, added); err != nil {
-		return err
-	}
 	byRegistrar := false
 	switch {
 	case p.ID == record.Authority:
@@ -255,6 +252,9 @@ func (j *judgment) judgeKeys(k *record.Keys) error {
 		return err
 	}
 	if err := j.needEveryKey(added); err != nil {
+		return err
+	}
+	if err := j.checkKeysSubject(&p, added); err != nil {
 		return err
 	}
 	if !byRegistrar {
@@ -534,11 +534,11 @@ func (j *judgment) judgeStanding(s *record.Standing) error {
 		return j.checkStandingSigners()
 	}
 	old := j.head.party()
-	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
-		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
-	}
 	if err := j.checkStandingSigners(); err != nil {
 		return err
+	}
+	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
+		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
 	}
 	if err := j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err

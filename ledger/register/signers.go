@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
@@ -155,6 +156,20 @@ func (r *Register) KeyOwner(keyid string) (owner, holder string, ok bool, err er
 		return "", "", false, err
 	}
 	return k.owner(), r.withheldNow().key(k).Holder, true, nil
+}
+
+// OwnerOfNoteKey says whose a key of notes is, as a sentence names it, with the holder where it has
+// one; "" if it is nobody's. Only an Ed25519 key can be anybody's.
+func (r *Register) OwnerOfNoteKey(key proof.Key) (string, error) {
+	id, err := noteKeyID(key)
+	if err != nil || id == "" {
+		return "", err
+	}
+	owner, holder, known, err := r.KeyOwner(id)
+	if err != nil || !known || holder == "" {
+		return owner, err
+	}
+	return fmt.Sprintf("%s (%s)", owner, holder), nil
 }
 
 // Sponsor is the provider that introduced a party instead of registrars, "" if none did.

@@ -39,6 +39,8 @@ type verdict struct {
 	Reason   string `json:"reason"`
 	Included bool   `json:"included"` // of a lone receipt: the entry was shown to be in the tree, whatever it is
 	Facts    facts  `json:"facts"`
+
+	Unchecked []string `json:"unchecked"` // what the page says is NOT CHECKED
 }
 
 // facts are what a file that verifies proves. The words of docket verify are made of them.
@@ -138,7 +140,7 @@ const driver = `(async (trials, now) => {
 		const { trust, why } = trusted.get(pin);
 		if (why) { answers.push({ verdict: "refused", reason: why, facts: {} }); continue; }
 		const r = await V.judge(atob(file), trust, now);
-		answers.push({ verdict: r.verdict, reason: r.reason, included: r.included === true, facts: { ...r.facts, continued: r.facts.continued ?? [], unproven: r.facts.unproven ?? [] } });
+		answers.push({ verdict: r.verdict, reason: r.reason, included: r.included === true, unchecked: r.steps.filter(s => s.state === "unchecked").map(s => s.says), facts: { ...r.facts, continued: r.facts.continued ?? [], unproven: r.facts.unproven ?? [] } });
 	}
 	return answers;
 })(%s, %d)`
@@ -186,6 +188,9 @@ func agree(t *testing.T, p *browsertest.Page, now time.Time, trials []trial) (ve
 			continue
 		}
 		verified++
+		if got.Facts.Kind != "" && !strings.Contains(strings.Join(got.Unchecked, "\n"), "issuer NOT CHECKED") {
+			t.Errorf("%s: the page does not say that the issuer is NOT CHECKED, but %q", c.name, got.Unchecked)
+		}
 		if want.Facts.Genuine == nil {
 			got.Facts.Genuine = nil // without the charter or a signer the rules say nothing; the page may know the key
 		}
@@ -277,6 +282,7 @@ func TestReceiptsAgree(t *testing.T) {
 	trials = append(trials, hostileEntries(t, c, leaves)...)
 	trials = append(trials, hostileSignatures(t, c, leaves)...)
 	trials = append(trials, policies(t, c, receipt)...)
+	trials = append(trials, accusations(t, c, leaves)...)
 	if n := agree(t, p, now, trials); n < 20 {
 		t.Errorf("%d of %d verify, want 20 at least", n, len(trials))
 	}
@@ -303,6 +309,9 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 		})
 		add("log's ML-DSA stamped: "+s.name, []byte(c.policyPQ()), func(cp proof.Checkpoint) string {
 			return c.logPQ.line(cp, s.stamp) + c.wPQ[0].line(cp, c.now-60) + c.wPQ[1].line(cp, s.stamp)
+		})
+		add("log's ML-DSA alone stamped: "+s.name, []byte(c.policyPQ()), func(cp proof.Checkpoint) string {
+			return c.logPQ.line(cp, s.stamp) + c.wPQ[0].line(cp, c.now-60) + c.wPQ[1].line(cp, c.now-50)
 		})
 	}
 	stranger, otherLog := newTestKey(proof.CosignatureEd25519, "stranger.example"), newTestKey(proof.Ed25519, "elsewhere.example")
@@ -332,7 +341,7 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 	add("a stranger's signature that is too long", policy, func(cp proof.Checkpoint) string { return c.lines(cp) + stranger.lineOf(make([]byte, 8189)) })
 	add("101 lines", policy, func(cp proof.Checkpoint) string { return c.lines(cp) + strings.Repeat(stranger.line(cp, 1), 98) })
 	add("100 lines", policy, func(cp proof.Checkpoint) string { return c.lines(cp) + strings.Repeat(stranger.line(cp, 1), 97) })
-	for _, name := range []string{"new\u00a0space", "hidden\u200bspace", "plus+name", "z\u0301", "\xff", "\xed\xa0\x80", "名前", "\U000e0001tag", "bidi\u202e", strings.Repeat("n", 255), strings.Repeat("n", 256)} {
+	for _, name := range []string{"new\u00a0space", "hidden\u200bspace", "\ufeffmark", "plus+name", "z\u0301", "\xff", "\xed\xa0\x80", "名前", "\U000e0001tag", "bidi\u202e", strings.Repeat("n", 255), strings.Repeat("n", 256)} {
 		odd := newTestKey(proof.Ed25519, name)
 		add(fmt.Sprintf("a stranger called %q", name), policy, func(cp proof.Checkpoint) string { return c.lines(cp) + odd.line(cp, 0) })
 	}
@@ -348,6 +357,10 @@ func saidByWitnesses(c cast, leaves [][]byte) (all []trial) {
 	empty := proof.Checkpoint{Origin: origin, Root: proof.EmptyRoot()}
 	note := string(empty.Body()) + "\n" + c.lines(empty)
 	all = append(all, trial{"an entry of the empty tree", policy, []byte("c2sp.org/tlog-proof@v1\nextra AA==\nindex 0\n\n" + note)})
+	one := leaves[:1]
+	for _, odd := range []string{"0", "1", "2", "18446744073709551615"} {
+		all = append(all, trial{"index " + odd + " of one", policy, bytes.Replace(receiptOf(one, 0, c.lines), []byte("\nindex 0\n"), []byte("\nindex "+odd+"\n"), 1)})
+	}
 	// A tree of 2^63 + 1 entries of which the last one is known.
 	huge := proof.Checkpoint{Origin: origin, Size: 1<<63 + 1, Root: proof.NodeHash(proof.Hash{7}, proof.LeafHash(leaves[last]))}
 	at := func(index uint64) []byte {
@@ -447,6 +460,47 @@ func hostileSignatures(t *testing.T, c cast, leaves [][]byte) (all []trial) {
 	highBit := bytes.Clone(sig)
 	highBit[31] ^= 0x80
 	add("R of the other sign", highBit)
+	return all
+}
+
+// accusations are evidence files against a log: one that is right, and some that prove nothing.
+func accusations(t *testing.T, c cast, leaves [][]byte) (all []trial) {
+	other := slices.Clone(leaves)
+	other[0] = leaves[1]
+	note := func(leaves [][]byte) []byte {
+		cp := proof.Checkpoint{Origin: origin, Size: uint64(len(leaves)), Root: root(leaves)}
+		return []byte(string(cp.Body()) + "\n" + c.log.line(cp, 0))
+	}
+	add := func(name string, first, second []byte, nodes ...proof.Hash) {
+		file := "docket/split-view@v1\n"
+		for _, h := range nodes {
+			file += h.String() + "\n"
+		}
+		file += "\n" + string(first)
+		if second != nil {
+			file += "\n" + string(second)
+		}
+		all = append(all, trial{"evidence: " + name, []byte(c.policy()), []byte(file)})
+	}
+	nodes := []proof.Hash{root(leaves[:2]), proof.LeafHash(leaves[2]), proof.LeafHash(leaves[3]), proof.LeafHash(leaves[4])}
+	add("the larger begins otherwise", note(other[:3]), note(leaves), nodes...)
+	add("the larger begins with the smaller", note(leaves[:3]), note(leaves), nodes...)
+	add("other nodes", note(other[:3]), note(leaves), nodes[0], nodes[2], nodes[1], nodes[3])
+	add("a node less", note(other[:3]), note(leaves), nodes[:3]...)
+	add("a node more", note(other[:3]), note(leaves), append(slices.Clone(nodes), nodes[0])...)
+	add("the larger first", note(leaves), note(other[:3]), nodes...)
+	add("twice the same", note(leaves), note(leaves))
+	add("one", note(leaves), nil)
+	add("one empty tree", note(nil), nil)
+	add("an empty tree and another", note(nil), note(leaves), root(leaves[:4]), nodes[3])
+	one, two := note(leaves), note(other)
+	if a, b := root(leaves), root(other); bytes.Compare(a[:], b[:]) > 0 {
+		one, two = two, one
+	}
+	add("two of a size", one, two)
+	add("two of a size, out of order", two, one)
+	add("two of a size and a node", one, two, nodes[0])
+	add("two logs", bytes.Replace(note(other[:3]), []byte(origin+"\n"), []byte("docket.example/other\n"), 1), note(leaves), nodes...)
 	return all
 }
 

@@ -1,8 +1,8 @@
 // Package verifier is verify.html: one self-contained page that checks receipts, chains, refusals and
 // evidence in a browser, with the browser's own cryptography, no network, and a policy that the reader chose.
 //
-// It refuses what docket verify refuses and says NOT CHECKED where it computes less; its tests hold it
-// against the Go code, in a browser. Whoever serves the page could serve another, so that its SHA-256 is
+// It refuses what docket verify refuses, but for the register's rules, which it does not judge: who had the
+// right to sign it shows as NOT CHECKED. Its tests hold it against the Go code, in a browser. Whoever serves the page could serve another, so that its SHA-256 is
 // in every binary (docket version --verifier), and the file is meant to be kept.
 package verifier
 

@@ -151,7 +151,7 @@ func TestRules(t *testing.T) {
 		{"an audit over before it began", replaceOnce(t, "assessment", "2026-12-31", "2025-12-31"), "short form 8:/predicate/periodUntil"},
 		{"an opinion that is none", replaceOnce(t, "assessment", "qualified", "fine"), "short form 9:/predicate/opinion"},
 		{"a root that is none", replaceOnce(t, "assessment", "qL9z", ""), "short form 12:/predicate/at/root"},
-		{"a cosigner's key that states nothing", replaceOnce(t, "assessment", "opinion:", "vkey: a.example+1a2b3c4d+BHx1\nopinion:"), "short form 0:/predicate/statement"},
+		{"a cosigner's key that states nothing", replaceOnce(t, "assessment", "opinion:", "vkey: w1.example+906067f9+BBbPuY4uH+YBLx4IXqRPp4gPQlRP3QQNSr23Mnxu5Msx\nopinion:"), "short form 0:/predicate/statement"},
 		{"a statement of no key", replaceOnce(t, "assessment", "opinion:", "statement: s\nopinion:"), "short form 9:/predicate/statement"},
 		{"evidence twice", replaceOnce(t, "designation", "program:", "evidence: ["+exampleDigest+", "+exampleDigest+"]\nprogram:"), "short form 19:/predicate/evidence/1"},
 		{"evidence that is no record", replaceOnce(t, "designation", "program:", "evidence: [2027-003]\nprogram:"), "short form 19:/predicate/evidence/0"},

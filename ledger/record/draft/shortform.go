@@ -64,6 +64,9 @@ type ShortForm struct {
 	Statement *record.Statement
 	// SubjectLookup is the record to look up for [FillValues.SubjectRecord], if any.
 	SubjectLookup SubjectLookup
+	// RequestThread is that of the request whose newest record a receipt answers with
+	// `request: latest`, for [FillValues.Request]; else "".
+	RequestThread record.Thread
 
 	payload   []byte           // of a whole statement, which nothing can be added to
 	predicate schema.Object    // as written, placeholders for commitments
@@ -114,6 +117,9 @@ func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.
 	sh.Statement = s
 	if faults = w.dropNested(faults); len(faults) > 0 || len(w.faults) > 0 {
 		return faults
+	}
+	if w.requestLatest {
+		sh.RequestThread = s.Thread.About()
 	}
 	switch {
 	case w.aboutLatest:
@@ -166,6 +172,7 @@ type FillValues struct {
 	Follows       record.ID // newest record on the thread; zero for none
 	IssuedAt      time.Time // kept to whole milliseconds
 	SubjectRecord record.ID // what [ShortForm.SubjectLookup] asked for
+	Request       record.ID // the newest record on [ShortForm.RequestThread]
 }
 
 // Fill completes the record and encodes it: what was written stands, what is absent is
@@ -203,6 +210,12 @@ func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []record.Opening,
 	}
 	committed, _ := record.DecodeDraft(sp, fillCommitments(sh.predicate, "", commits).(schema.Object))
 	filled.Predicate = committed.Predicate
+	if r, ok := filled.Predicate.(*record.DisclosureReceipt); ok && sh.RequestThread != "" {
+		if f.Request.IsZero() {
+			return nil, nil, record.Refuse(record.Invalid, "filling record: it answers the newest record on %s, and none is known", sh.RequestThread)
+		}
+		r.Request = f.Request
+	}
 	payload, err = record.EncodeStatement(&filled)
 	return payload, salts, err
 }
@@ -284,10 +297,15 @@ type shortFormDecoder struct {
 	secrets     []record.Opening
 	faults      []record.Fault
 	lines       map[string]int // by pointer
+
+	requestLatest bool // request: latest, of a receipt
 }
 
 // zeroDigest holds the place of a commitment until [ShortForm.Fill] makes it.
 var zeroDigest = record.ID{}.String()
+
+// someRecord holds the place of a record ID likewise, where none of zeros may stand.
+var someRecord = record.ID{1}.String()
 
 func (w *shortFormDecoder) fault(n *yaml.Node, pointer, format string, args ...any) {
 	w.lines[pointer] = n.Line
@@ -346,6 +364,9 @@ func (w *shortFormDecoder) read(raw []byte) (*record.Spec, error) {
 			w.readDocument(m.value, sp)
 		case f == nil:
 			w.fault(m.value, pointer, "is no field of kind %s%s", sp.Kind, schema.DidYouMean(m.name, append(sp.Shape.FieldNames(), "about")))
+		case m.name == "request" && sp.Kind == record.KindDisclosureReceipt && m.value.Kind == yaml.ScalarNode && m.value.Value == "latest":
+			w.requestLatest = true
+			w.predicate = append(w.predicate, schema.Member{Name: m.name, Value: someRecord})
 		default:
 			w.predicate = append(w.predicate, schema.Member{Name: m.name, Value: w.field(m.value, f, pointer)})
 		}
@@ -365,12 +386,37 @@ func parseYAML(raw []byte) (*yaml.Node, error) {
 	case errors.Is(err, io.EOF):
 		return nil, record.Refuse(record.Malformed, "reading record: the file is empty; docket new KIND prints a template")
 	case err != nil:
-		return nil, record.Refuse(record.Malformed, "reading record: %v", strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, record.Refuse(record.Malformed, "reading record: %s", yamlFault(raw, err))
 	}
 	if dec.Decode(&more) == nil {
 		return nil, record.Refuse(record.Malformed, "reading record: line %d: a second document; one record a file", more.Line)
 	}
 	return doc.Content[0], nil
+}
+
+// joinedColon is a line on which no space stands between a name and its value, which YAML reads
+// as one word.
+var joinedColon = regexp.MustCompile(`^\s*(?:- )?([A-Za-z]+):([^\s/].*)$`)
+
+// yamlFault says on which line YAML cannot be read, and why, as far as the text shows what people
+// mistype: a tab that indents, and no space after a colon.
+func yamlFault(raw []byte, err error) string {
+	n := 0
+	for line := range strings.Lines(string(raw)) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") && strings.TrimSpace(line) != "" {
+			return fmt.Sprintf("line %d: a tab stands at its beginning: YAML is indented by spaces alone", n)
+		}
+		if m := joinedColon.FindStringSubmatch(line); m != nil {
+			return fmt.Sprintf("line %d: write a space after the colon: %s: %s", n, m[1], m[2])
+		}
+	}
+	said := strings.TrimPrefix(err.Error(), "yaml: ")
+	if !strings.HasPrefix(said, "line ") {
+		said = "line 1: " + said // where its parser counts from 0, and leaves that out
+	}
+	return said
 }
 
 func yamlNodeOf(v any) *yaml.Node {
@@ -415,6 +461,9 @@ func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, 
 			w.fault(name, pointer, "has a name that is not plain text")
 		case seen[name.Value]:
 			w.fault(name, at, "stands here twice")
+		case value.Tag == "!!null" && joinedColon.MatchString(name.Value):
+			m := joinedColon.FindStringSubmatch(name.Value)
+			w.fault(name, pointer+"/"+m[1], "needs a space after its colon: %s: %s", m[1], m[2])
 		default:
 			w.lines[at] = name.Line
 			seen[name.Value] = true
@@ -429,12 +478,33 @@ func (w *shortFormDecoder) readKind(root *yaml.Node, members []yamlMember) (*rec
 		if m.name == "kind" {
 			sp, err := record.SpecOf(record.Kind(m.value.Value))
 			if err != nil && m.value.Line > 0 {
-				err = record.Refuse(record.Unsupported, "line %d: %v", m.value.Line, err)
+				hint := ""
+				if kinds := kindsOnThread(members); len(kinds) > 0 {
+					hint = fmt.Sprintf("; on this thread stands kind: %s", strings.Join(kinds, ", or "))
+				}
+				err = record.Refuse(record.Unsupported, "line %d: %v%s", m.value.Line, err, hint)
 			}
 			return sp, err
 		}
 	}
-	return nil, w.shortFormError([]record.Fault{{Pointer: "/predicate/kind", Detail: "is missing: say what kind of record this is; docket new KIND prints a template"}})
+	detail := "is missing: say what kind of record this is; docket new KIND prints a template"
+	if kinds := kindsOnThread(members); len(kinds) > 0 {
+		detail = fmt.Sprintf("is missing; on this thread stands kind: %s; docket new %s prints a template", strings.Join(kinds, ", or "), kinds[0])
+	}
+	return nil, w.shortFormError([]record.Fault{{Pointer: "/predicate/kind", Detail: detail}})
+}
+
+// kindsOnThread are the kinds that stand on the thread that a short form names; none where it
+// names none.
+func kindsOnThread(members []yamlMember) (kinds []string) {
+	for _, m := range members {
+		if m.name == "thread" {
+			for _, k := range record.KindsOn(record.Thread(m.value.Value)) {
+				kinds = append(kinds, string(k))
+			}
+		}
+	}
+	return kinds
 }
 
 // plainInteger is how a whole number is written, up to the digits of [schema.MaxInteger].

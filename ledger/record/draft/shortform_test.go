@@ -168,6 +168,33 @@ func TestShortAbout(t *testing.T) {
 	}
 }
 
+// `request: latest` of a receipt is filled in; of nothing else it is a word.
+func TestShortRequestLatest(t *testing.T) {
+	const receipt = "kind: disclosure-receipt\nthread: disclosure/7/p\nissuer: p\ndocument: {file: d}\nentries: 3\nlogSize: 4\nrequest: latest\n"
+	sh, err := ParseShortForm([]byte(receipt), fictionalResolver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sh.RequestThread != "disclosure/7" {
+		t.Errorf("it is asked for the newest on %q", sh.RequestThread)
+	}
+	if _, _, err := sh.Fill(exampleFillValues); err == nil {
+		t.Error("filled in with nothing")
+	}
+	f := exampleFillValues
+	f.Request = record.IDOf([]byte("request"))
+	payload, _, err := sh.Fill(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := record.ParseStatement(payload)
+	if err != nil || st.Predicate.(*record.DisclosureReceipt).Request != f.Request {
+		t.Errorf("%s: %v", payload, err)
+	}
+	_, err = ParseShortForm([]byte(strings.Replace(receipt, "latest", "newest", 1)), fictionalResolver)
+	checkRefusal(t, err, "short form 7:/predicate/request")
+}
+
 func TestShortFaults(t *testing.T) {
 	const head = "kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d}\n"
 	const rest = "effectiveOn: 2027-01-01\ncause: lifted\nreason: r\n"
@@ -216,6 +243,29 @@ func TestShortFaults(t *testing.T) {
 			_, err := ParseShortForm([]byte(c.text), fictionalResolver)
 			checkRefusal(t, err, c.want)
 		})
+	}
+}
+
+// What cannot be read as YAML is told with its line, and what people mistype by its name.
+func TestYAMLFaults(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"kind: [\n", "line 1: "},
+		{"kind: a: b\n", "line 1: "},
+		{"kind: response\nnote: a: b\n", "line 2: "},
+		{"kind: designation\ntarget:\n\tname: x\n", "line 3: a tab stands at its beginning: YAML is indented by spaces alone"},
+		{"kind: designation\ntarget:\n  name: x\n \tcountry: XB\n", "line 4: a tab stands"},
+		{"kind: response\nstatus:no-relationship\nissuer: p\n", "line 2: write a space after the colon: status: no-relationship"},
+		{"kind:response\nissuer: p\n", "line 1: write a space after the colon: kind: response"},
+		{"kind: response\nissuer: p\nstatus:no-relationship\n", "line 3: write a space after the colon: status: no-relationship"},
+		{"kind: designation\ntarget: {name:x, country: XB}\n", "line 2: target.name needs a space after its colon: name: x"},
+		{"thread: response/d/p\n", "kind is missing; on this thread stands kind: response; docket new response prints"},
+		{"kind: respond\nthread: party/p\n", "on this thread stands kind: enrolment, or standing, or keys"},
+		{"kind: something\nthread: nowhere/p\n", "unknown"},
+	} {
+		_, err := ParseShortForm([]byte(c.text), fictionalResolver)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %s", c.text, err, c.want)
+		}
 	}
 }
 

@@ -37,7 +37,10 @@ type scratch struct {
 	chosen       []pair
 	usedA, usedB [maxTokens]bool
 	features     []Feature
-	explain      bool // write the features' details, and keep those without points
+	memo         []memo // by word of the query, then by word of the index
+	known        int    // words of the index, and 1
+	query        uint32 // that the memo is for
+	explain      bool   // write the features' details, and keep those without points
 }
 
 // align pairs the words of two names, the most alike first.
@@ -47,7 +50,7 @@ func (s *scratch) align() {
 	s.usedA, s.usedB = [maxTokens]bool{}, [maxTokens]bool{}
 	for i := range a {
 		for j := range b {
-			if p, ok := likePair(&a[i], &b[j]); ok {
+			if p, ok := s.likePair(&a[i], &b[j]); ok {
 				p.a, p.aEnd, p.b, p.bEnd = int8(i), int8(i+1), int8(j), int8(j+1)
 				s.pairs = append(s.pairs, p)
 			}
@@ -126,7 +129,7 @@ func comparePairs(p, q pair) int {
 }
 
 // likePair compares two words.
-func likePair(a, b *token) (p pair, ok bool) {
+func (s *scratch) likePair(a, b *token) (p pair, ok bool) {
 	if a.sign != 0 && b.sign != 0 && a.sign != b.sign {
 		return pair{kind: pairSimilar, edits: edit, ratio: 400}, a.text == b.text
 	}
@@ -149,15 +152,7 @@ func likePair(a, b *token) (p pair, ok bool) {
 	}
 	longer := max(len(a.text), len(b.text))
 	limit := longer * likeness / 10
-	best := limit + 1
-	if !farApart(&a.spelled, &b.spelled, limit) {
-		best = distance(&a.spelled, &b.spelled, limit)
-	}
-	if a.sound.text == b.sound.text {
-		best = min(best, soundEdits)
-	} else if best > 2*soundEdits && len(a.sound.text) > 2 && len(b.sound.text) > 2 && !farApart(&a.sound, &b.sound, limit-soundEdits) {
-		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit-soundEdits))
-	}
+	best := s.near(a, b, limit)
 	if (a.abjad || b.abjad) && len(a.skeleton.text)+len(b.skeleton.text) > 2 {
 		best = min(best, skeletonEdits+distance(&a.skeleton, &b.skeleton, limit)*3/2)
 	}
@@ -166,6 +161,42 @@ func likePair(a, b *token) (p pair, ok bool) {
 	}
 	return pair{kind: pairSimilar, edits: int32(best), ratio: int32(best * 10 / longer)}, true
 }
+
+// near is how far two words are apart by spelling or by sound, more than limit if it is more. Of a query's
+// words it is worked out once for each word of an index.
+func (s *scratch) near(a, b *token, limit int) (best int) {
+	asked, known := a.id, b.id
+	if asked > 0 {
+		asked, known = known, asked
+	}
+	if asked < 0 && known > 0 {
+		m := &s.memo[-int(asked+1)*s.known+int(known)]
+		if m.query == s.query {
+			return int(m.near)
+		}
+		defer func() { *m = memo{s.query, int32(best)} }()
+	}
+	best = limit + 1
+	if !farApart(a.letters[0], b.letters[0], limit) {
+		best = distance(&a.spelled, &b.spelled, limit)
+	}
+	if a.letters[1] == b.letters[1] && a.sound.text == b.sound.text {
+		return min(best, soundEdits)
+	}
+	if best > 2*soundEdits && !farApart(a.letters[1], b.letters[1], limit-soundEdits) && len(a.sound.text) > 2 && len(b.sound.text) > 2 {
+		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit-soundEdits))
+	}
+	return best
+}
+
+// memo is what near found for a query's word and a word of the index.
+type memo struct {
+	query uint32 // that it was found for
+	near  int32
+}
+
+// maxMemo is how many words of a query are remembered.
+const maxMemo = 12
 
 // Words that sound alike, or have the same consonants where vowels are not written, are at least so far
 // apart, in hundredths of an edit.
@@ -235,6 +266,6 @@ func joinable(a, b, whole *token) bool {
 	if len(a.text)+len(b.text) > len(whole.text)+2 {
 		return false
 	}
-	missing := uint32((a.spelled.letters | b.spelled.letters) &^ whole.spelled.letters)
+	missing := uint32((a.letters[0] | b.letters[0]) &^ whole.letters[0])
 	return missing == 0 || len(whole.text) >= 6 && bits.OnesCount32(missing)*oneLetter <= maxJoinEdits
 }

@@ -57,9 +57,9 @@ const (
 	oneLetter = 60
 )
 
-// farApart says, without looking at the order of letters, that two words are more than limit apart.
-func farApart(a, b *spelling, limit int) bool {
-	return max(lettersMissing(a.letters&^b.letters), lettersMissing(b.letters&^a.letters)) > limit
+// farApart says of two words, by their letters alone, that they are more than limit apart.
+func farApart(a, b uint64, limit int) bool {
+	return max(lettersMissing(a&^b), lettersMissing(b&^a)) > limit
 }
 
 func lettersMissing(set uint64) int {

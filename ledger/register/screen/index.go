@@ -30,9 +30,8 @@ type indexedName struct {
 // search is what one query needs, kept to be used again.
 type search struct {
 	scratch
-	seen  []uint32 // by name: the number of the query that saw it last
-	query uint32
-	best  []int32 // names to be compared
+	seen []uint32 // by name: the number of the query that saw it last
+	best []int32  // names to be compared
 }
 
 // NewIndex indexes subjects. Their order does not matter; threads are distinct.
@@ -43,13 +42,20 @@ func NewIndex(subjects []Subject) *Index {
 		numbers:  make(map[string][]int32),
 		bearers:  make(map[string]int32),
 	}
-	slices.SortFunc(x.subjects, compareSubjects)
+	shapes := make(map[string]*token)
 	last := make(map[string]int32) // the subject that was counted last for a token, and 1
 	for i := range x.subjects {
 		s, at := &x.subjects[i], int32(i)
 		for _, n := range s.Names {
 			parsed := indexedName{parse(n.Text, s.isBare()), at, n.Use}
-			for _, t := range parsed.tokens {
+			for j := range parsed.tokens {
+				t := &parsed.tokens[j]
+				if known := shapes[t.text]; known != nil {
+					t.text, t.shape, t.id = known.text, known.shape, known.id
+				} else {
+					t.id = int32(len(shapes) + 1)
+					shapes[t.text] = t
+				}
 				if last[t.text] != at+1 {
 					last[t.text] = at + 1
 					x.bearers[t.text]++
@@ -71,7 +77,13 @@ func NewIndex(subjects []Subject) *Index {
 	for _, n := range x.names {
 		x.weigh(n.name)
 	}
-	x.pool.New = func() any { return &search{seen: make([]uint32, len(x.names))} }
+	words := len(shapes) + 1
+	x.pool.New = func() any {
+		return &search{
+			scratch: scratch{memo: make([]memo, maxMemo*words), known: words},
+			seen:    make([]uint32, len(x.names)),
+		}
+	}
 	return x
 }
 
@@ -127,6 +139,21 @@ func prepare(q *Query) *asked {
 		a.names = [2]*name{parse(q.Name, false), parse(q.Name, true)}
 	}
 	return a
+}
+
+// number gives the words of the query numbers of their own, below 0.
+func (a *asked) number() {
+	var texts []string
+	for _, n := range a.names {
+		for i := range n.tokens {
+			t := &n.tokens[i]
+			at := slices.Index(texts, t.text)
+			if at < 0 && len(texts) < maxMemo {
+				at, texts = len(texts), append(texts, t.text)
+			}
+			t.id = -int32(at + 1)
+		}
+	}
 }
 
 func (a *asked) nameFor(bare bool) *name {
@@ -216,8 +243,10 @@ func (x *Index) candidates(s *search, a *asked) []int32 {
 	}
 	if s.query++; s.query == 0 {
 		clear(s.seen)
+		clear(s.memo)
 		s.query = 1
 	}
+	a.number()
 	for _, k := range blockingKeys(a.names[0], a.names[1]) {
 		for _, at := range x.blocks[k] {
 			if s.seen[at] != s.query {
@@ -330,10 +359,10 @@ func explain(s *scratch, a *asked, subject *Subject, names []indexedName) Hit {
 			s.addNothing()
 		}
 	}
-	if p := countryPoints(a.Country, subject.Country); p > 0 || p < 0 && len(shared) == 0 {
+	if p := countryPoints(a.Country, subject.Country); p != 0 {
 		s.add("country", p, func() string { return a.Country + ", " + subject.Country })
 	}
-	if a.LEI != "" && subject.LEI != "" && evenID(a.LEI) != evenID(subject.LEI) && len(shared) == 0 {
+	if a.LEI != "" && subject.LEI != "" && evenID(a.LEI) != evenID(subject.LEI) {
 		s.add("another LEI", leiOtherPoints, func() string { return a.LEI + ", " + subject.LEI })
 	}
 	for _, id := range shared {

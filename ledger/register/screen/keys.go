@@ -11,12 +11,15 @@ import (
 //
 //	s:CODE       each word that few bear, by its consonants, if they are two with its first letter;
 //	             and any two neighbours run together
+//	a:LETTERS    its letters, and those of the whole name, in alphabetical order
 //	p:CODE+CODE  any two words that many bear, in alphabetical order
-//	m:CODE+A     a word that many bear, and the first letter of one that few do
+//	m:CODE+A     a word that many bear, and the first letter of another that few do, or, in a name of
+//	             up to three words, of any other
+//	d:CODE       a name's only word, or the only one that few bear, and its code less each consonant
+//	c:CODE       the whole name, run together; up to three words less each consonant too
 //	o:WORD       a name's only word, by its sound; f: its first four letters
 //	q:ABC+XYZ    the first three letters of a name's two words, in alphabetical order
-//	c:CODE       the whole name, run together
-//	i:ABC        the first letters of three words or more, or a short word of a name of one or two
+//	i:ABC        the first letters of a name's words, or a short word of a name of one or two
 //
 // Legal forms, titles and particles count only where there is nothing else.
 func BlockingKeys(name string) []string {
@@ -37,8 +40,8 @@ func blockingKeys(body, person *name) []string {
 type keyBuilder struct{ keys []string }
 
 const (
-	maxKeyWords = 12 // words of a name that have keys
-	maxKey      = 64 // code points of a key
+	maxKeyWords = maxTokens // words of a name that have keys
+	maxKey      = 64        // code points of a key
 	maxFewWords = 3
 	maxInitials = 8
 )
@@ -64,11 +67,12 @@ func (b *keyBuilder) add(n *name) {
 		size++
 	}
 	words := all[:size]
-	rare, lone := 0, 0
+	rare := 0
 	for i, k := range words {
 		if !k.many {
-			rare, lone = rare+1, i
+			rare++
 			b.put("s:", k.code, shortCode(k.code, k.sound.text))
+			b.putLetters(k.sound.text)
 		}
 		for _, l := range words[i+1:] {
 			if k.many && l.many {
@@ -94,10 +98,13 @@ func (b *keyBuilder) add(n *name) {
 	if size == 0 {
 		return
 	}
-	if rare == 1 || size == 1 {
-		b.putLess("d:", words[lone].code, words[lone].sound.text)
+	for _, k := range words {
+		if size == 1 || !k.many && rare == 1 {
+			b.putLess("d:", k.code, k.sound.text)
+		}
 	}
 	whole := soundOf(n.core)
+	b.putLetters(whole)
 	if size <= maxFewWords {
 		b.putLess("c:", codeOf(whole), whole)
 	} else {
@@ -138,13 +145,27 @@ func (b *keyBuilder) add(n *name) {
 	}
 }
 
-// putLess puts a code, and the code less each one of its consonants: codes that are a consonant apart have
-// one in common. Of a short code it is the sound and its letters.
-func (b *keyBuilder) putLess(kind, code, sound string) {
-	if len(code) < 4 && isASCII(sound) {
-		code = sound[:min(8, len(sound))]
+// putLetters puts the letters of a sound in alphabetical order, which stay where they change places.
+func (b *keyBuilder) putLetters(sound string) {
+	if letters := []byte(sound); isASCII(sound) && len(letters) >= 4 {
+		slices.Sort(letters)
+		b.put("a:", string(letters), "")
 	}
+}
+
+// putLess puts a code, and the code less each one of its consonants: codes that are a consonant apart
+// have one in common. Of a short code it is the sound less each one of its letters.
+func (b *keyBuilder) putLess(kind, code, sound string) {
 	b.put(kind, code, "")
+	if len(code) > 3 {
+		b.putEachLess(kind, code)
+	} else {
+		b.put(kind, head(sound, 8), "")
+		b.putEachLess(kind, head(sound, 8))
+	}
+}
+
+func (b *keyBuilder) putEachLess(kind, code string) {
 	if !isASCII(code) || len(code) < 3 {
 		return
 	}

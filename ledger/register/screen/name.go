@@ -15,17 +15,24 @@ const maxTokens = 24
 
 // A token is a word of a name with what comparing it takes.
 type token struct {
-	text     string
+	text    string
+	letters [2]uint64 // of its spelling and of its sound: most words are told apart by these alone
+	*shape
+	nicks  uint64 // its lines of [nicknames]
+	bits   int32  // information, in 1/16 bit
+	id     int32  // of its text in an index, from 1 on; of a query's words from -1 down; or 0
+	number int32  // its value if it is a number that fits, or -1
+	sign   rune   // of a syllable in Han or Hangul, itself
+	kind   wordKind
+	many   bool // many names bear it, by the built-in lists
+	abjad  bool // written in a script that leaves out vowels
+}
+
+// A shape is what comparing a word by edits takes. Tokens of one text share it in an index.
+type shape struct {
 	spelled  spelling
 	sound    spelling // by [soundOf]
 	skeleton spelling // sound without vowels
-	bits     int32    // information, in 1/16 bit
-	number   int32    // its value if it is a number that fits, or -1
-	kind     wordKind
-	many     bool   // many names bear it, by the built-in lists
-	abjad    bool   // written in a script that leaves out vowels
-	sign     rune   // of a syllable in Han or Hangul, itself
-	nicks    uint64 // its lines of [nicknames]
 }
 
 // A name is a name taken apart once, to be compared often.
@@ -99,7 +106,8 @@ func unicodeAny(s string, tables ...*unicode.RangeTable) bool {
 
 func newToken(text string, at int, bare bool) token {
 	sound := soundOf(text)
-	t := token{text: text, spelled: spell(text), sound: spell(sound), skeleton: spell(skeletonOf(sound)), number: -1}
+	t := token{text: text, shape: &shape{spell(text), spell(sound), spell(skeletonOf(sound))}, number: -1}
+	t.letters = [2]uint64{t.spelled.letters, t.sound.letters}
 	w, listed := wordTable()[text]
 	switch {
 	case isNumber(text):
@@ -138,7 +146,8 @@ func joinNumbers(n *name) {
 				}
 				if ok && ones > 0 && ones < 10 {
 					t.number += ones
-					t.text += next.text
+					joined := newToken(t.text+next.text, i, true)
+					t.text, t.shape, t.letters = joined.text, joined.shape, joined.letters
 					i++
 				}
 			}

@@ -84,15 +84,16 @@ func jaroWinkler(a, b string) int {
 		j++
 	}
 	t := apart / 2
-	n, d := m*len(b)*m+m*len(a)*m+(m-t)*len(a)*len(b), 3*len(a)*len(b)*m // Jaro = n/d
 	prefix := 0
 	for prefix < min(4, len(a), len(b)) && a[prefix] == b[prefix] {
 		prefix++
 	}
+	x, y, k := int64(len(a)), int64(len(b)), int64(m)
+	n, d := k*k*(x+y)+(k-int64(t))*x*y, 3*x*y*k // Jaro's similarity is n/d
 	if n*10 <= d*7 {
 		prefix = 0
 	}
-	return (n*10 + prefix*(d-n)) * 100_000 / d
+	return int((n*10 + int64(prefix)*(d-n)) * 100_000 / d)
 }
 
 // soundex is the American Soundex code (National Archives, "Soundex System"): a letter and three

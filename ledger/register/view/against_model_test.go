@@ -3,11 +3,9 @@ package view_test
 import (
 	"flag"
 	"testing"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
-	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 var modelSeeds = flag.Uint64("model.seeds", 8, "random histories that the register and the model are compared over")
@@ -36,13 +34,7 @@ func TestRegisterAgainstModel(t *testing.T) {
 			}
 		}
 		for range 12 {
-			size := uint64(3 + a.Rand.IntN(len(m.log)-2))
-			v, err := view.At(a.Register, size)
-			if err != nil {
-				t.Fatal(err)
-			}
-			at := m.log[size-1].at.Add(time.Duration(a.Rand.IntN(1+a.Rand.IntN(700*24))) * time.Hour)
-			lines += m.agreeOnAnswers(t, v, at)
+			lines += compared{m, a.Register, a.Rand}.agreeOnAnswers(t)
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

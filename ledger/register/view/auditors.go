@@ -18,12 +18,10 @@ type AuditorKey struct {
 	ID        record.ID
 }
 
-// MaxAuditorKeys is how many keys of one auditor count: the newest.
-const MaxAuditorKeys = 4
-
-// AuditorKeys are those that assessments name, oldest first. read reads an entry of the log,
-// since the register keeps none of it. A key is that of the auditor who named it first: nobody
-// else's word changes what it states.
+// AuditorKeys are those that assessments name, one of each auditor, oldest first: the one that its
+// newest assessment with a vkey names. By naming another an auditor takes back the one before it.
+// read reads an entry of the log, since the register keeps none of it. A key is that of the auditor
+// who named it first, for ever: nobody else's word changes what it states.
 func (v *View) AuditorKeys(read func(index uint64) ([]byte, error)) ([]AuditorKey, error) {
 	k := AuditorKeyList{}
 	err := k.Extend(v, read)
@@ -32,8 +30,9 @@ func (v *View) AuditorKeys(read func(index uint64) ([]byte, error)) ([]AuditorKe
 
 // AuditorKeyList grows with the ledger, so that each assessment is read once.
 type AuditorKeyList struct {
-	Keys []AuditorKey
-	next uint64 // index from which on assessments are to be read
+	Keys   []AuditorKey
+	owners map[string]string // by vkey, the party that named it first
+	next   uint64            // index from which on assessments are to be read
 }
 
 // Extend takes in the assessments that have come since. After an error it goes on where it was.
@@ -72,21 +71,13 @@ func (k *AuditorKeyList) add(row register.RecordRow, line []byte) error {
 		return nil
 	}
 	next := AuditorKey{VKey: a.VKey, Statement: a.Statement, Party: st.Issuer, Index: row.Index, ID: row.ID}
-	if at := slices.IndexFunc(k.Keys, func(o AuditorKey) bool { return o.VKey == a.VKey }); at >= 0 {
-		if k.Keys[at].Party != next.Party {
-			return nil
-		}
-		k.Keys = slices.Delete(k.Keys, at, at+1)
+	if k.owners == nil {
+		k.owners = make(map[string]string)
 	}
-	k.Keys = append(k.Keys, next)
-	own := 0
-	for i := len(k.Keys) - 1; i >= 0; i-- {
-		if k.Keys[i].Party != next.Party {
-			continue
-		}
-		if own++; own > MaxAuditorKeys {
-			k.Keys = slices.Delete(k.Keys, i, i+1)
-		}
+	if owner, named := k.owners[a.VKey]; named && owner != next.Party {
+		return nil
 	}
+	k.owners[a.VKey] = next.Party
+	k.Keys = append(slices.DeleteFunc(k.Keys, func(o AuditorKey) bool { return o.Party == next.Party }), next)
 	return nil
 }

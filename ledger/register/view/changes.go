@@ -48,19 +48,38 @@ func (v *View) Changes(before *View, then, now time.Time, after string, yield fu
 				p.passed = p.current
 			}
 		}()
-		ch := Change{Thread: h.thread, newest: h.newestRow.ID}
-		if h.newestRow.Index >= before.Size() {
-			ch.Updated = h.newestRow.Admitted
-			ch.Records, err = h.recordIDsFrom(before.Size())
-		}
-		if err == nil {
-			err = ch.compare(h, h.upTo(before.Size()), is, was)
-		}
+		ch, err := h.changeSince(before.Size(), is, was)
 		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
 			return err == nil, err
 		}
 		return yield(ch), nil
 	}))
+}
+
+// ChangeSince is what became of one thread since the view was of a size, both asked at one
+// instant; an [AbsentError] where there is no such thread.
+func (v *View) ChangeSince(thread record.Thread, size uint64, at time.Time) (Change, error) {
+	h, err := v.threadHistory(thread)
+	if err != nil {
+		return Change{}, err
+	}
+	if h == nil {
+		return Change{}, v.absentError("thread %s", thread)
+	}
+	return h.changeSince(size, v.asOfAll(at), (&View{rows: v.rows.At(size)}).asOfAll(at))
+}
+
+// changeSince compares a thread with itself as it was at a size.
+func (h *threadHistory) changeSince(size uint64, is, was asOf) (ch Change, err error) {
+	ch = Change{Thread: h.thread, newest: h.newestRow.ID}
+	if h.newestRow.Index >= size {
+		ch.Updated = h.newestRow.Admitted
+		ch.Records, err = h.recordIDsFrom(size)
+	}
+	if err == nil {
+		err = ch.compare(h, h.upTo(size), is, was)
+	}
+	return ch, err
 }
 
 // compare compares a thread with itself as it was.
@@ -105,20 +124,30 @@ func (ch *Change) compare(h, old *threadHistory, is, was asOf) error {
 // membersChanged are the members of two values that differ as JSON, those of the
 // target one by one, sorted.
 func membersChanged(old, new record.Designation) ([]string, error) {
-	before, after := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	before, after, err := designationMembers(old, new)
+	return changedMembers(before, after), err
+}
+
+// designationMembers are the members of two designations as JSON, those of the target one by one.
+func designationMembers(old, new record.Designation) (before, after map[string]json.RawMessage, err error) {
+	before, after = map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	for _, side := range []struct {
 		d  record.Designation
 		to map[string]json.RawMessage
 	}{{old, before}, {new, after}} {
 		if err := jsonMembers("", side.d, side.to); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		delete(side.to, "target")
 		if err := jsonMembers("target.", side.d.Target, side.to); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	var changed []string
+	return before, after, nil
+}
+
+// changedMembers are the names of those that differ, sorted.
+func changedMembers(before, after map[string]json.RawMessage) (changed []string) {
 	for name, value := range after {
 		if !bytes.Equal(before[name], value) {
 			changed = append(changed, name)
@@ -130,7 +159,7 @@ func membersChanged(old, new record.Designation) ([]string, error) {
 		}
 	}
 	slices.SortFunc(changed, strings.Compare)
-	return changed, nil
+	return changed
 }
 
 func jsonMembers(prefix string, of any, to map[string]json.RawMessage) error {

@@ -324,11 +324,11 @@ func (l *dutyWalk) designation(h *threadHistory) (more bool, err error) {
 		}
 	}
 	l.current = dutyPosition{h.thread, allParties, allDuties}.String()
-	life, err := h.timelineAt(l.asOf)
+	life, err := h.admittedTimeline(l.asOf)
 	if err != nil {
 		return false, err
 	}
-	if life == nil || !l.asOf.includes(life.Opened) {
+	if life == nil {
 		return true, nil
 	}
 	life = life.upTo(l.asOf)

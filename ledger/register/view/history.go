@@ -62,24 +62,29 @@ func (h *threadHistory) upTo(size uint64) *threadHistory {
 	return then
 }
 
-// timelineAt is the designation at an instant with everything known at the history's
-// size: of an imported one that was delisted and designated again, the newest life
-// that had begun, by admission or by its dates; nil before the first.
-func (h *threadHistory) timelineAt(c asOf) (*designationTimeline, error) {
-	row, err := h.rowAt(c)
-	if row == nil || err != nil {
-		return nil, err
-	}
-	return h.timeline(row)
-}
-
-// rowAt is the newest version of that life.
+// rowAt is the newest version of the designation at an instant with everything known at the
+// history's size: of an imported one that was delisted and designated again, of the newest
+// life that had begun, by admission or by its dates; nil before the first.
 func (h *threadHistory) rowAt(c asOf) (*register.ThreadRow, error) {
 	row, err := h.newest()
 	for row != nil && err == nil {
 		d := row.State.(*register.DesignationRow)
 		if c.includes(d.Opened) || !c.today().Before(firstDay(d, c.zoneAt(d.Opened.Index))) {
 			return row, nil
+		}
+		row, err = h.newestBelow(d.Opened.Index)
+	}
+	return nil, err
+}
+
+// admittedTimeline is the newest life of the designation that had been admitted at an instant: what
+// a later one's dates say of earlier days moves no duty. nil before the first.
+func (h *threadHistory) admittedTimeline(c asOf) (*designationTimeline, error) {
+	row, err := h.newest()
+	for row != nil && err == nil {
+		d := row.State.(*register.DesignationRow)
+		if c.includes(d.Opened) {
+			return h.timeline(row)
 		}
 		row, err = h.newestBelow(d.Opened.Index)
 	}
@@ -125,7 +130,7 @@ func (h *threadHistory) standing(row *register.ThreadRow, c asOf) (string, error
 }
 
 // status is what the designation is at an instant, in the sense of
-// [threadHistory.timelineAt].
+// [threadHistory.rowAt].
 func (h *threadHistory) status(c asOf) (Status, error) {
 	row, err := h.rowAt(c)
 	if err != nil || row == nil {

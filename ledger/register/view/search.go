@@ -149,7 +149,7 @@ const (
 	maxSearchWords   = 4     // words of which the rarest is looked for
 	maxSearchThreads = 1_000 // threads that bear the rarest
 	maxSimilarRows   = 300   // of one key of similar names
-	maxSimilar       = 200   // threads that share most keys
+	maxSimilar       = 100   // threads that share most keys
 	maxSimilarHits   = 20    // of these, the most similar
 	maxPrefixHits    = 50    // threads and record IDs that begin so
 	maxSearchFormer  = 256   // former names of a thread

@@ -34,7 +34,7 @@ const causeError = "error"
 // force from its admission date.
 //
 // It knows the newest life of the thread only, from effectiveFrom on or from admission:
-// see [threadHistory.timelineAt].
+// see [threadHistory.rowAt].
 func (d *designationTimeline) statusOn(date record.Date, zone *time.Location) Status {
 	switch revoked := d.Revoked; {
 	case revoked != nil && !date.Before(revoked.EffectiveOn):

@@ -656,3 +656,32 @@ func BenchmarkViewLists(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/designation")
 	})
 }
+
+// TestChangeSince: of one thread, it is what the list of all changes says.
+func TestChangeSince(t *testing.T) {
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
+	seen := 0
+	for size := uint64(3); size <= v.Size(); size++ {
+		before, err := view.At(b.Register, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Changes(before, b.Now, b.Now, "", func(want view.Change) bool {
+			seen++
+			if got, err := v.ChangeSince(want.Thread, size, b.Now); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s since %d: %+v, %v; want %+v", want.Thread, size, got, err, want)
+			}
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen == 0 {
+		t.Error("nothing changed")
+	}
+	var absent *view.AbsentError
+	if _, err := v.ChangeSince("designation/2026-099", 3, b.Now); !errors.As(err, &absent) {
+		t.Errorf("of no thread: %v", err)
+	}
+}

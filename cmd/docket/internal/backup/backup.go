@@ -5,6 +5,7 @@
 //	B/log/checkpoint, tile/…     what is committed, in the layout of C2SP tlog-tiles, and what is published
 //	B/archive/0, 1, …            the checkpoints that were published before, 256 a file
 //	B/withheld.json              entries whose bytes are not served, where there are some
+//	B/auditors/…                 the newest cosignature of each auditor, where there are some
 //	B/keys/…                     the log's keys, and the marks of those that have signed
 //
 // It promises of a backup that backup.json and what it names are whole at every moment,
@@ -32,6 +33,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -42,6 +44,7 @@ const (
 	manifestFile   = node.BackupFile
 	logDir         = "log"
 	archiveDir     = "archive"
+	auditorsDir    = node.AuditorsDir
 	keysDir        = "keys"
 	checkpointFile = "checkpoint"
 	lockFile       = "lock"
@@ -109,6 +112,7 @@ type Report struct {
 	Published       uint64 // size of the published checkpoint; 0 without one
 	Archived        uint64 // checkpoints kept
 	Keys            int    // files of keys; 0 without
+	Auditors        int    // auditors whose newest cosignature is kept
 	Withheld        int    // entries whose bytes the ledger does not serve; the backup has them
 	BackedUpEarlier bool
 }
@@ -297,7 +301,11 @@ func (b *backup) write(ctx context.Context, next manifest, published []byte) (*R
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Withheld: withheld, Origin: next.Origin, Ledger: next.Ledger, Size: next.Size, New: next.Size - b.old.Size, Root: next.head().Root,
+	words, err := auditors.Copy(b.Files, b.Files.PathJoin(b.Files.PathDir(b.Keys), auditorsDir), b.path(auditorsDir))
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Auditors: words, Withheld: withheld, Origin: next.Origin, Ledger: next.Ledger, Size: next.Size, New: next.Size - b.old.Size, Root: next.head().Root,
 		Archived: next.Archived, Keys: keys, BackedUpEarlier: b.old.Size > 0}
 	if published != nil {
 		cp, _, err := proof.ParseCheckpoint(published)

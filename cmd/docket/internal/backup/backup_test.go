@@ -121,7 +121,7 @@ func TestBackupCrashes(t *testing.T) {
 }
 
 // The power fails before each single write of a restore: what is left is no ledger, or all
-// of one, which withholds what was withheld; and the same command again completes it.
+// of one, which withholds what was withheld and has its auditors' words; and the same command again completes it.
 func TestRestoreCrashes(t *testing.T) {
 	const seed = 12
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -129,9 +129,13 @@ func TestRestoreCrashes(t *testing.T) {
 	w.add(40)
 	w.backUp("B")
 	check(t, node.Withhold(w.files, "B", node.Withheld{Withheld: server.Withheld{Index: 3, Kind: record.KindEnrolment, Thread: "party/acme-cloud", Reason: "order 7"}}))
-	withheld := func(files vfs.FS) bool {
+	word := node.AuditorsDir + "/" + strings.Repeat("ab", 32) + ".checkpoint"
+	check(t, disk.MakeDir(w.files, "B/"+node.AuditorsDir, 0o755))
+	check(t, disk.WriteFile(w.files, "B/"+word, []byte("a word\n"), 0o644, disk.SyncNow))
+	carried := func(files vfs.FS) bool {
 		list, err := node.ReadWithheld(files, "R")
-		return err == nil && len(list) == 1
+		note, failed := disk.ReadFile(files, "R/"+word)
+		return err == nil && len(list) == 1 && failed == nil && string(note) == "a word\n"
 	}
 	size := w.node.Ledger.Head().Size
 	var mu sync.Mutex // Pebble writes in the background too
@@ -159,8 +163,8 @@ func TestRestoreCrashes(t *testing.T) {
 				t.Fatalf("crash %d (seed %d): %v", i, seed, err)
 			case n.Ledger.Head().Size != size:
 				t.Fatalf("crash %d (seed %d): a ledger of %d", i, seed, n.Ledger.Head().Size)
-			case !withheld(left):
-				t.Fatalf("crash %d (seed %d): the ledger withholds nothing", i, seed)
+			case !carried(left):
+				t.Fatalf("crash %d (seed %d): the ledger withholds nothing, or has no word of its auditor", i, seed)
 			default:
 				opened++
 				check(t, n.Close())
@@ -169,7 +173,7 @@ func TestRestoreCrashes(t *testing.T) {
 		if _, err := left.Stat("R/store"); err == nil {
 			continue // done
 		}
-		if r, _, err := w.restore(left, "B"); err != nil || r.Size != size || !withheld(left) {
+		if r, _, err := w.restore(left, "B"); err != nil || r.Size != size || !carried(left) {
 			t.Fatalf("crash %d (seed %d): again: %+v, %v", i, seed, r, err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -216,7 +217,7 @@ func (r *restoring) requireFree() error {
 	cutOff := slices.Contains(names, buildDir) && !slices.Contains(names, "store") // between the last steps of place
 	for _, name := range names {
 		switch {
-		case name == keysDir, name == lockFile, name == buildDir, name == "register" && cutOff:
+		case name == keysDir, name == lockFile, name == buildDir, (name == "register" || name == auditorsDir) && cutOff:
 		case cutOff && (name == node.WithheldFile || disk.Unfinished(name, node.WithheldFile)):
 		default:
 			return fmt.Errorf("%s: %w: there is %s", r.To, ErrInTheWay, name)
@@ -412,6 +413,9 @@ func (r *restoring) place() (hasKeys bool, err error) {
 		return false, err
 	}
 	if _, err := node.CopyWithheld(r.Files, r.Backup, r.To); err != nil {
+		return false, err
+	}
+	if _, err := auditors.Copy(r.Files, r.Files.PathJoin(r.Backup, auditorsDir), r.path(auditorsDir)); err != nil {
 		return false, err
 	}
 	work := r.path(buildDir)

@@ -337,7 +337,7 @@ func TestDamagedLedgerIsASource(t *testing.T) {
 			spoilt++
 		}
 	}
-	from, closer, err := node.OpenCommitted(w.files, "D", nil)
+	from, closer, err := node.OpenCommitted(w.t.Context(), w.files, "D", nil)
 	check(t, err)
 	if _, err := backup.Write(t.Context(), backup.Options{From: from, Files: w.files, Keys: "D/keys", To: "N"}); err == nil {
 		t.Error("what is damaged was backed up")

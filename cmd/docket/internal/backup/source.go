@@ -94,7 +94,7 @@ func openBackup(ctx context.Context, files vfs.FS, dir string, m manifest) *sour
 // openLedger opens a ledger's own directory, of which a part may be damaged: what its store
 // holds, and who has it open answers for.
 func openLedger(ctx context.Context, files vfs.FS, dir string, fatal func(string)) (*source, error) {
-	c, closer, err := node.OpenCommitted(files, dir, fatal)
+	c, closer, err := node.OpenCommitted(ctx, files, dir, fatal)
 	if err != nil {
 		return nil, fmt.Errorf("the ledger in %s: %w: %w", dir, ErrUnopened, err)
 	}

@@ -11,8 +11,12 @@ import (
 	"time"
 )
 
+// ExpiresSoon is how long before its end a certificate is warned of.
+const ExpiresSoon = 30 * 24 * time.Hour
+
 // ReloadingConfig is a server's TLS with the certificate of these PEM files, which must load now:
-// a renewed one is used within a minute.
+// a renewed one is used within a minute. Of one that has expired, or is about to, the log is told
+// when it is loaded.
 func ReloadingConfig(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 	f := &reloader{certFile: certFile, keyFile: keyFile, log: log}
 	if err := f.load(); err != nil {
@@ -47,6 +51,17 @@ func (f *reloader) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.cert, nil
 }
 
+// warnOfEnd says so of a certificate that nobody will believe, or soon nobody.
+func (f *reloader) warnOfEnd(end time.Time) {
+	until := end.UTC().Format(time.RFC3339)
+	switch left := time.Until(end); {
+	case left <= 0:
+		f.log.Warn("the TLS certificate has expired: whoever checks it does not connect; renewed files are taken up within a minute", "file", f.certFile, "until", until)
+	case left < ExpiresSoon:
+		f.log.Warn("the TLS certificate expires soon: see to its renewal; renewed files are taken up within a minute", "file", f.certFile, "until", until)
+	}
+}
+
 func (f *reloader) load() error {
 	var stamp [2]time.Time
 	for i, name := range []string{f.certFile, f.keyFile} {
@@ -62,6 +77,7 @@ func (f *reloader) load() error {
 			return err
 		}
 		f.cert, f.modTimes = &cert, stamp
+		f.warnOfEnd(cert.Leaf.NotAfter)
 	}
 	f.checked = time.Now()
 	return nil

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,8 +64,41 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// TestWarnedOfItsEnd: who serves with a certificate that has expired, or is about to, is told so at
+// the start, and of a renewed one no more.
+func TestWarnedOfItsEnd(t *testing.T) {
+	for left, want := range map[time.Duration]string{
+		-time.Second: "has expired", 0: "has expired", time.Hour: "expires soon", ExpiresSoon - time.Second: "expires soon", ExpiresSoon: "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			certFile, keyFile := selfSignedUntil(t, dir, 1, time.Now().Add(left))
+			var said strings.Builder
+			c, err := ReloadingConfig(certFile, keyFile, slog.New(slog.NewTextHandler(&said, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := said.String(); want == "" && got != "" || !strings.Contains(got, want) || strings.Count(got, "\n") > 1 {
+				t.Errorf("%s before its end: %q, want %q", left, got, want)
+			}
+			said.Reset()
+			selfSigned(t, dir, 2)
+			os.Chtimes(certFile, time.Time{}, time.Unix(2_000_000_000, 0))
+			time.Sleep(time.Minute)
+			if _, err := c.GetCertificate(nil); err != nil || said.Len() > 0 {
+				t.Errorf("renewed: %v, %q", err, said.String())
+			}
+		})
+	}
+}
+
 // selfSigned writes a certificate for localhost and its key.
 func selfSigned(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
+	t.Helper()
+	return selfSignedUntil(t, dir, serial, time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+}
+
+func selfSignedUntil(t *testing.T, dir string, serial int64, until time.Time) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -72,7 +106,7 @@ func selfSigned(t *testing.T, dir string, serial int64) (certFile, keyFile strin
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: until,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

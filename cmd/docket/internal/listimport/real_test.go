@@ -8,13 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // shared is where the public data lie beside the checkout; they are read there
@@ -182,5 +185,57 @@ func BenchmarkDiff(b *testing.B) {
 	register.apply(b, plan(b, before, register, o).Items...)
 	for b.Loop() {
 		plan(b, after, register, o)
+	}
+}
+
+// BenchmarkSearch searches the whole SDN list of 2021, persons too: names as they are, a part
+// of each, and each with a letter missing.
+func BenchmarkSearch(b *testing.B) {
+	f := registertest.NewFixture(time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC))
+	p := plan(b, readYear(b, "2021"), testRegister{}, listimport.Options{Individuals: true, MaxRemovedPercent: 100, Today: today})
+	d := f.Register.Begin(f.Now)
+	var names []string
+	for _, i := range p.Items {
+		designation := i.Predicate.(*record.Designation)
+		v, err := record.Open(f.ImportListed(designation.Source.ID, designation), f.Register.CandidateKeys)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := d.Judge(v); err != nil {
+			b.Fatal(err)
+		}
+		names = append(names, designation.Target.Name)
+	}
+	if err := f.Register.Advance(d, [32]byte{}); err != nil {
+		b.Fatal(err)
+	}
+	v, err := view.Latest(f.Register)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, ask := range map[string]func(name []rune) string{
+		"whole":    func(name []rune) string { return string(name) },
+		"begins":   func(name []rune) string { return string(name[:(len(name)+1)/2]) },
+		"misspelt": func(name []rune) string { return string(slices.Delete(slices.Clone(name), len(name)/3, len(name)/3+1)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			var took []time.Duration
+			found, rows := 0, f.Register.RowsRead()
+			for b.Loop() {
+				q := names[rng.IntN(len(names))]
+				begin := time.Now()
+				got, err := v.Search(ask([]rune(q)), view.SearchFilter{Limit: 20}, f.Now)
+				took = append(took, time.Since(begin))
+				if err == nil && slices.ContainsFunc(got.Hits, func(h view.Hit) bool { return h.Name == q }) {
+					found++
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+			b.ReportMetric(100*float64(found)/float64(len(took)), "%found")
+			b.ReportMetric(float64(f.Register.RowsRead()-rows)/float64(len(took)), "rows")
+		})
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -93,6 +94,28 @@ func (n *Node) namedAuditors() ([]auditors.Named, error) {
 		all = append(all, auditors.Named{Key: key, Statement: k.Statement, By: k.ID.String()})
 	}
 	return all, nil
+}
+
+// CheckAuditors refuses an auditor whom the operator names by a key, or under a name, that is
+// somebody else's on this ledger. [auditors.ErrOtherRole].
+func (n *Node) CheckAuditors() error {
+	policy, err := n.Policy()
+	if err != nil || policy == nil {
+		return err
+	}
+	for _, a := range n.config.Auditors {
+		if role := policy.InRole(a.Key); role != "" {
+			return fmt.Errorf("%w: %s is of the %s in the policy", auditors.ErrOtherRole, a.Key.Label(), role)
+		}
+		owner, err := n.Register.OwnerOfNoteKey(a.Key)
+		if err != nil {
+			return err
+		}
+		if owner != "" {
+			return fmt.Errorf("%w: %s is that of %s", auditors.ErrOtherRole, a.Key.Label(), owner)
+		}
+	}
+	return nil
 }
 
 // assessed are the keys that assessments name, as far as they were read.

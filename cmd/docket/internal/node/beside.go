@@ -48,7 +48,7 @@ var ErrSilent = errors.New("another process has the ledger open, and lets nobody
 // OpenCommitted reads the store of a ledger's directory: through the process that has it
 // open, else by opening it, which keeps others out until it is closed. [fs.ErrNotExist] if
 // there is none; [ErrSilent]. fatal is that of [Config].
-func OpenCommitted(files vfs.FS, dir string, fatal func(reason string)) (Committed, io.Closer, error) {
+func OpenCommitted(ctx context.Context, files vfs.FS, dir string, fatal func(reason string)) (Committed, io.Closer, error) {
 	if _, err := files.Stat(files.PathJoin(dir, "store")); err != nil {
 		return nil, nil, err
 	}
@@ -64,7 +64,7 @@ func OpenCommitted(files vfs.FS, dir string, fatal func(reason string)) (Committ
 		if !errors.Is(err, disk.ErrLocked) || files != vfs.Default {
 			return nil, nil, err
 		}
-		conn, err := dialSocket(dir)
+		conn, err := dialSocket(ctx, dir)
 		if err == nil {
 			c := rpc.NewClient(conn)
 			return besideReader{c}, &closers{[]io.Closer{c}}, nil
@@ -72,7 +72,11 @@ func OpenCommitted(files vfs.FS, dir string, fatal func(reason string)) (Committ
 		if try == besideTries || errors.Is(err, fs.ErrPermission) {
 			return nil, nil, fmt.Errorf("%s: %w: %w", dir, ErrSilent, err)
 		}
-		time.Sleep(besidePause) // it begins, or ends
+		select {
+		case <-time.After(besidePause): // it begins, or ends
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
 	}
 }
 
@@ -244,12 +248,12 @@ func socketPath(dir string) (string, error) {
 	return path, nil
 }
 
-func dialSocket(dir string) (net.Conn, error) {
+func dialSocket(ctx context.Context, dir string) (net.Conn, error) {
 	path, err := socketPath(dir)
 	if err != nil {
 		return nil, err
 	}
-	return net.Dial("unix", path)
+	return (&net.Dialer{}).DialContext(ctx, "unix", path)
 }
 
 // listenSocket makes the socket. The caller has the lock of the directory, so that one that

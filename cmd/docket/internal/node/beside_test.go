@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -22,7 +23,7 @@ func TestReadBeside(t *testing.T) {
 	p.ledgerWith(vfs.Default, 3)
 	check(t, os.WriteFile(dir+"/backup.sock", nil, 0o644)) // which a crash has left
 	s := p.serve(vfs.Default, nil)
-	c, closer, err := node.OpenCommitted(vfs.Default, dir, nil)
+	c, closer, err := node.OpenCommitted(t.Context(), vfs.Default, dir, nil)
 	check(t, err)
 	if mode, err := os.Stat(dir + "/backup.sock"); err != nil || mode.Mode().Perm() != 0o600 {
 		t.Errorf("the socket: %v, %v", mode, err)
@@ -71,7 +72,7 @@ func TestReadBeside(t *testing.T) {
 		t.Error("the socket is left")
 	}
 
-	c, closer, err = node.OpenCommitted(vfs.Default, dir, nil)
+	c, closer, err = node.OpenCommitted(t.Context(), vfs.Default, dir, nil)
 	check(t, err)
 	if head, err := c.Head(t.Context()); err != nil || head.Size != 6 {
 		t.Errorf("size %d, %v", head.Size, err)
@@ -83,11 +84,16 @@ func TestReadBeside(t *testing.T) {
 	check(t, n)
 	again, err := p.open(vfs.Default)
 	check(t, err)
-	if _, _, err := node.OpenCommitted(vfs.Default, dir, nil); !errors.Is(err, node.ErrSilent) || !strings.Contains(err.Error(), "backup.sock") {
+	if _, _, err := node.OpenCommitted(t.Context(), vfs.Default, dir, nil); !errors.Is(err, node.ErrSilent) || !strings.Contains(err.Error(), "backup.sock") {
 		t.Errorf("beside one that does not serve: %v", err)
 	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, _, err := node.OpenCommitted(ended, vfs.Default, dir, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("whoever asked does not wait any more: %v", err)
+	}
 	check(t, again.Close())
-	if _, _, err := node.OpenCommitted(vfs.Default, "nothing", nil); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := node.OpenCommitted(t.Context(), vfs.Default, "nothing", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no ledger: %v", err)
 	}
 }

@@ -84,6 +84,10 @@ const BackupFile = "backup.json"
 // there: its keys have signed more than is there.
 const RestoringDir = "restoring"
 
+// AuditorsDir is where a ledger's directory, or its backup, has the newest cosignature of each
+// auditor.
+const AuditorsDir = "auditors"
+
 var (
 	// ErrBackup: the directory is a backup.
 	ErrBackup = errors.New("this is a backup of a ledger, and no ledger")
@@ -173,7 +177,7 @@ func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 		if err == nil {
 			n.Ledger, n.Register = l, reg
 			n.Auditors = auditors.New(auditors.Config{
-				Files: n.config.Files, Dir: n.config.Files.PathJoin(n.config.Dir, "auditors"),
+				Files: n.config.Files, Dir: n.config.Files.PathJoin(n.config.Dir, AuditorsDir),
 				Named: n.namedAuditors, Checkpoint: l.CheckpointOf, Log: n.config.Log,
 			})
 			return nil

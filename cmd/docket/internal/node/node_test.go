@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -288,5 +290,42 @@ func TestMarksOfKeys(t *testing.T) {
 				t.Error("something was made in the place of the backup")
 			}
 		}
+	}
+}
+
+// An auditor whom the operator names has a key and a name that nobody else has on the ledger.
+func TestAuditorsHaveKeysOfTheirOwn(t *testing.T) {
+	refusals := registertest.NewPrivateLog(origin + "/refusals").VKey()
+	cosigner := func(name string, public any) proof.Key {
+		k, err := proof.NewCosigner(name, public.(ed25519.PublicKey), nil)
+		check(t, err)
+		return k.Key()
+	}
+	for want, key := range map[string]func(*testNode) proof.Key{
+		"that of this ledger's refusals": func(*testNode) proof.Key {
+			k, err := proof.ParseLogKey(refusals)
+			check(t, err)
+			return cosigner("vigil.example", k.Public())
+		},
+		"that of the root set (root-1)": func(p *testNode) proof.Key {
+			return cosigner("vigil.example", p.world.Signer("root/root-1").Key().Public())
+		},
+		"of the witness w.example in the policy":  func(p *testNode) proof.Key { return p.witnessKey.Key() },
+		"of the log " + origin + " in the policy": func(p *testNode) proof.Key { return cosigner(origin, p.world.Signer("vigil").Key().Public()) },
+		"": func(p *testNode) proof.Key { return cosigner("vigil.example", p.world.Signer("vigil").Key().Public()) },
+	} {
+		p := newTestNode(t, "w")
+		p.world = registertest.New(time.Now(), origin, p.world.CharterPredicate.Policy)
+		p.world.CharterPredicate.RefusalsKey = refusals
+		n, err := node.Open(t.Context(), node.Config{Files: vfs.NewMem(), Dir: "d", Keys: p.keys, Auditors: []auditors.Named{{Key: key(p)}},
+			Cosignatures: cosignatures.Config{Transport: p}})
+		check(t, err)
+		_, _, err = n.Admit(t.Context(), p.world.Charter())
+		check(t, err)
+		err = n.CheckAuditors()
+		if want == "" && err != nil || want != "" && (!errors.Is(err, auditors.ErrOtherRole) || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+		check(t, n.Close())
 	}
 }

@@ -1,0 +1,413 @@
+package screening
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
+)
+
+// Exceptions are the hits that somebody has reviewed: of which customer, as its row was then,
+// on which designation, as it stood then; who, when and why. An exception hides nothing. It
+// marks its hit, and lapses once either side is another than what was reviewed.
+type Exceptions struct {
+	list   []*exception
+	byID   map[string][]*exception
+	byName map[string][]*exception // those without an ID
+
+	// Blank is how many rows nobody has filled in yet: they count for nothing.
+	Blank int
+}
+
+// exception is one row of the file.
+type exception struct {
+	row         int
+	customer    Customer
+	designation record.Thread
+	record      record.ID
+	by, why     string
+	on          record.Date
+	amended     string // what became of the designation since; "" if nothing
+}
+
+// Applied is an exception on a hit.
+type Applied struct {
+	Row    int         `json:"row"` // in the file of exceptions
+	By     string      `json:"by"`
+	On     record.Date `json:"on"`
+	Why    string      `json:"why"`
+	Lapsed []string    `json:"lapsed,omitempty"` // what is another than what was reviewed; then the hit is open
+}
+
+// Unused is an exception that marks no hit.
+type Unused struct {
+	Row         int           `json:"row"` // in the file of exceptions
+	Customer    string        `json:"customer"`
+	Designation record.Thread `json:"designation"`
+	Why         string        `json:"why"` // it marks none
+}
+
+// The columns of an exceptions file beside those of a customer.
+const (
+	columnDesignation = "designation"
+	columnRecord      = "record"
+	columnBy          = "by"
+	columnOn          = "on"
+	columnWhy         = "why"
+)
+
+// exceptionColumns are all of its columns, in the order of the template.
+var exceptionColumns = func() (all []string) {
+	for _, f := range Fields {
+		all = append(all, string(f))
+	}
+	return append(all, columnDesignation, columnRecord, columnBy, columnOn, columnWhy)
+}()
+
+// maxFaults is how many faults of a file are told at once.
+const maxFaults = 10
+
+// ParseExceptions reads a file of exceptions, a table like a list of customers. Every row
+// with by, on or why filled in has to be whole: one that is not is a fault, and the file is
+// taken whole or not at all.
+func ParseExceptions(r io.Reader) (*Exceptions, error) {
+	l, err := NewList(r, nil)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[string]int)
+	for _, name := range []string{columnDesignation, columnRecord, columnBy, columnOn, columnWhy} {
+		if at[name], err = l.table.find(name); err != nil {
+			return nil, noTable("an exceptions file needs the columns %s: %q: %v", strings.Join(exceptionColumns[len(Fields):], ", "), name, err)
+		}
+	}
+	x := &Exceptions{byID: make(map[string][]*exception), byName: make(map[string][]*exception)}
+	var faults []error
+	for {
+		raw, err := l.table.next()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		e, blank, fault := x.parse(l, raw, at)
+		switch {
+		case fault != nil && len(faults) == maxFaults:
+			faults = append(faults, errors.New("and more"))
+			return nil, noTable("%v", errors.Join(faults...))
+		case fault != nil:
+			faults = append(faults, fault)
+		case blank:
+			x.Blank++
+		default:
+			x.add(e)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, noTable("%v", errors.Join(faults...))
+	}
+	return x, nil
+}
+
+// parse reads one row.
+func (x *Exceptions) parse(l *List, raw tableRow, at map[string]int) (e *exception, blank bool, err error) {
+	fault := func(format string, args ...any) error {
+		return fmt.Errorf("%s: %s", raw.place(), fmt.Sprintf(format, args...))
+	}
+	if raw.fault != "" {
+		return nil, false, fault("%s", raw.fault)
+	}
+	for i, cell := range raw.cells {
+		raw.cells[i] = plainCell(cell)
+	}
+	row := Row{Number: raw.number, Line: raw.line}
+	l.fill(&row, raw.cells)
+	cell := func(name string) string {
+		if i := at[name]; i < len(raw.cells) {
+			return strings.TrimSpace(raw.cells[i])
+		}
+		return ""
+	}
+	e = &exception{row: raw.number, customer: row.Customer, by: cell(columnBy), why: cell(columnWhy)}
+	if e.by == "" && e.why == "" && cell(columnOn) == "" {
+		return nil, true, nil
+	}
+	if row.NotScreened != "" {
+		return nil, false, fault("%s", row.NotScreened)
+	}
+	for _, name := range []string{columnDesignation, columnRecord, columnBy, columnOn, columnWhy} {
+		if cell(name) == "" {
+			return nil, false, fault("column %s is empty: who reviewed the hit (by), when (on), and why it is none are all needed", name)
+		}
+	}
+	for _, name := range []string{columnBy, columnWhy} {
+		if n := utf8.RuneCountInString(cell(name)); n > maxCellChars {
+			return nil, false, fault("column %s has %d characters, the limit is %d", name, n, maxCellChars)
+		}
+	}
+	if e.on, err = record.ParseDate(cell(columnOn)); err != nil {
+		return nil, false, fault("column on: %v; a spreadsheet may have rewritten it: make the column text there, as 2027-06-01", err)
+	}
+	thread := cell(columnDesignation)
+	if !strings.Contains(thread, "/") {
+		thread = record.FamilyDesignation.Prefix() + thread
+	}
+	if e.designation, err = record.ParseThread(thread); err != nil || e.designation.Family() != record.FamilyDesignation {
+		return nil, false, fault("column designation: %q is no designation's thread, like designation/2026-014", cell(columnDesignation))
+	}
+	if e.record, err = record.ParseID(cell(columnRecord)); err != nil {
+		return nil, false, fault("column record: %v: want the record ID that the hit named when it was reviewed", err)
+	}
+	return e, false, nil
+}
+
+func (x *Exceptions) add(e *exception) {
+	x.list = append(x.list, e)
+	if e.customer.ID != "" {
+		x.byID[e.customer.ID] = append(x.byID[e.customer.ID], e)
+	} else {
+		x.byName[e.customer.Name] = append(x.byName[e.customer.Name], e)
+	}
+}
+
+// Len is how many there are; of nil none.
+func (x *Exceptions) Len() int {
+	if x == nil {
+		return 0
+	}
+	return len(x.list)
+}
+
+// Resolve holds the exceptions against the designations as they stand now. A record that is
+// on another thread than its exception says is a fault of the file.
+func (x *Exceptions) Resolve(d *Designations) error {
+	var faults []error
+	for _, e := range x.list {
+		rec, err := d.view.Record(e.record)
+		var absent *view.AbsentError
+		switch {
+		case errors.As(err, &absent):
+			e.amended = fmt.Sprintf("the record that was reviewed, %s, is not among the first %d entries", e.record, d.view.Size())
+			continue
+		case err != nil:
+			return err
+		case rec.Thread != e.designation:
+			if faults = append(faults, fmt.Errorf("row %d: the record %s is on %s, and not on %s", e.row, e.record, rec.Thread, e.designation)); len(faults) == maxFaults {
+				return noTable("%v", errors.Join(faults...))
+			}
+			continue
+		}
+		if e.amended, err = d.since(rec.Thread, rec.Index); err != nil {
+			return err
+		}
+	}
+	if len(faults) > 0 {
+		return noTable("%v", errors.Join(faults...))
+	}
+	return nil
+}
+
+// since says what came on a designation's thread after the record of an index; "" if nothing.
+func (d *Designations) since(thread record.Thread, index uint64) (string, error) {
+	ch, err := d.view.ChangeSince(thread, index+1, d.day)
+	if err != nil || len(ch.Records) == 0 {
+		return "", err
+	}
+	newest, err := d.view.Head(thread)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("%s has a newer record: %s at index %d", thread, newest.Kind, newest.Index)
+	if len(ch.Changed) > 0 {
+		text += ", by which " + strings.Join(ch.Changed, ", ") + " differ"
+	}
+	return text, nil
+}
+
+// of are the exceptions of a customer, in the order of the file.
+func (x *Exceptions) of(c Customer) []*exception {
+	if x == nil {
+		return nil
+	}
+	own := x.byName[c.Name]
+	if c.ID == "" || len(x.byID[c.ID]) == 0 {
+		return own
+	}
+	own = append(slices.Clone(x.byID[c.ID]), own...)
+	slices.SortFunc(own, func(a, b *exception) int { return a.row - b.row })
+	return own
+}
+
+// Apply is the exception that covers a customer's hit on a designation; else the last that
+// did and has lapsed; else nil.
+func (x *Exceptions) Apply(c Customer, designation record.Thread) (applied *Applied) {
+	for _, e := range x.of(c) {
+		if e.designation != designation {
+			continue
+		}
+		applied = &Applied{Row: e.row, By: e.by, On: e.on, Why: e.why, Lapsed: e.customer.changes(c)}
+		if e.amended != "" {
+			applied.Lapsed = append(applied.Lapsed, e.amended)
+		}
+		if len(applied.Lapsed) == 0 {
+			return applied
+		}
+	}
+	return applied
+}
+
+// changes says in which fields that are compared a customer is another than it was.
+func (c Customer) changes(now Customer) (all []string) {
+	was, is := c.cells(), now.cells()
+	for i, f := range Fields {
+		if f != FieldID && was[i] != is[i] {
+			all = append(all, fmt.Sprintf("the customer's %s was %s and is %s", f, orNone(was[i]), orNone(is[i])))
+		}
+	}
+	return all
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return strconv.Quote(text)
+}
+
+// cells are the fields of a customer, in the order of [Fields], as a list has them.
+func (c Customer) cells() []string {
+	asn := make([]string, len(c.ASN))
+	for i, n := range c.ASN {
+		asn[i] = strconv.FormatInt(n, 10)
+	}
+	return []string{c.ID, c.Name, strings.Join(c.Alias, "; "), c.Country, c.LEI, c.RegistrationNumber, strings.Join(asn, " "), strings.Join(c.Domain, " ")}
+}
+
+// label names a customer in one word, for people.
+func (c Customer) label() string {
+	for _, text := range c.cells() {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// uses follows which exceptions rows and hits made use of. It belongs to one goroutine.
+type uses struct {
+	exceptions *Exceptions
+	rows       map[int]int  // by exception's row: the newest row of the list that is its customer
+	hits       map[int]bool // by exception's row
+}
+
+func newUses(x *Exceptions) *uses {
+	return &uses{exceptions: x, rows: make(map[int]int), hits: make(map[int]bool)}
+}
+
+func (u *uses) note(row Row, hits []Hit) {
+	for _, e := range u.exceptions.of(row.Customer) {
+		u.rows[e.row] = row.Number
+	}
+	for _, h := range hits {
+		if h.Exception != nil {
+			u.hits[h.Exception.Row] = true
+		}
+	}
+}
+
+// unused are the exceptions that mark no hit, in the order of the file.
+func (u *uses) unused() (all []Unused) {
+	if u.exceptions == nil {
+		return nil
+	}
+	for _, e := range u.exceptions.list {
+		if u.hits[e.row] {
+			continue
+		}
+		why := "no row of the list is this customer"
+		if row, listed := u.rows[e.row]; listed {
+			why = fmt.Sprintf("row %d of the list is this customer, and that designation does not hit it, or another exception marks the hit", row)
+		}
+		all = append(all, Unused{Row: e.row, Customer: e.customer.label(), Designation: e.designation, Why: why})
+	}
+	return all
+}
+
+// Template writes a file of exceptions to be filled in: those that there are, and a row for
+// each open hit.
+type Template struct{ w *csv.Writer }
+
+// NewTemplate begins a template. It has a byte order mark, without which some spreadsheets
+// take UTF-8 for something else.
+func NewTemplate(w io.Writer) (*Template, error) {
+	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+		return nil, err
+	}
+	t := &Template{csv.NewWriter(w)}
+	t.w.UseCRLF = true
+	return t, t.w.Write(exceptionColumns)
+}
+
+// Add writes what is to be reviewed of a row.
+func (t *Template) Add(l Line) error {
+	for _, h := range l.Hits {
+		var by, on, why string
+		if !h.Open() {
+			by, on, why = h.Exception.By, h.Exception.On.String(), h.Exception.Why
+		}
+		if err := t.row(l.Customer, h.Thread, h.Record, by, on, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close writes the exceptions that marked no hit, as they are: whoever keeps the file decides
+// about them.
+func (t *Template) Close(x *Exceptions, unused []Unused) error {
+	for _, u := range unused {
+		for _, e := range x.list {
+			if e.row == u.Row {
+				if err := t.row(e.customer, e.designation, e.record, e.by, e.on.String(), e.why); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	t.w.Flush()
+	return t.w.Error()
+}
+
+func (t *Template) row(c Customer, thread record.Thread, id record.ID, by, on, why string) error {
+	cells := append(c.cells(), string(thread), id.String(), by, on, why)
+	for i := range cells {
+		cells[i] = safeCell(cells[i])
+	}
+	return t.w.Write(cells)
+}
+
+// formulaStarts are what makes a spreadsheet take a cell for a formula.
+const formulaStarts = "=+-@\t\r\n"
+
+// safeCell is a cell that no spreadsheet takes for a formula, and that [plainCell] reads again.
+func safeCell(s string) string {
+	if s != "" && strings.ContainsRune(formulaStarts+"'", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// plainCell takes off what safeCell has put before a cell.
+func plainCell(s string) string {
+	if rest, ok := strings.CutPrefix(s, "'"); ok && rest != "" && strings.ContainsRune(formulaStarts+"'", rune(rest[0])) {
+		return rest
+	}
+	return s
+}
