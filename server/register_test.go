@@ -386,10 +386,10 @@ func TestQueryRefusesWhatItDoesNotKnow(t *testing.T) {
 
 func TestQueryValues(t *testing.T) {
 	for raw, read := range map[string]func(*params){
-		"limit=0":                   func(q *params) { q.limit() },
-		"limit=1001":                func(q *params) { q.limit() },
-		"limit=010":                 func(q *params) { q.limit() },
-		"limit=":                    func(q *params) { q.limit() },
+		"limit=0":                   func(q *params) { q.limit(defaultLimit) },
+		"limit=1001":                func(q *params) { q.limit(defaultLimit) },
+		"limit=010":                 func(q *params) { q.limit(defaultLimit) },
+		"limit=":                    func(q *params) { q.limit(defaultLimit) },
 		"size=-1":                   func(q *params) { q.number("size", 0) },
 		"size=18446744073709551616": func(q *params) { q.number("size", 0) },
 		"size=%2B1":                 func(q *params) { q.number("size", 0) },

@@ -49,7 +49,7 @@ type Server struct {
 	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
 	bundles       *bundleCache
-	statusCounts  statusCounts
+	overview      overview
 	refusals      *refusalNotes // nil: none is signed
 
 	requestLog, faultLog *lineLimiter
@@ -378,17 +378,29 @@ func (s *Server) routes() []route {
 		{method: get, path: "/search", handle: ask(s.searchPage), page: true},
 		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},
 		{method: get, path: "/designations/:id", handle: ask(s.designationPage), page: true},
+		{method: get, path: "/duties", handle: ask(s.dutiesPage), page: true},
+		{method: get, path: "/licences", handle: ask(s.licencesPage), page: true},
+		{method: get, path: "/requests", handle: ask(s.requestsPage), page: true},
+		{method: get, path: "/cooperation", handle: ask(s.cooperationPage), page: true},
 		{method: get, path: "/parties", handle: ask(s.partiesPage), page: true},
 		{method: get, path: "/parties/:id", handle: ask(s.partyPage), page: true},
+		{method: get, path: "/records", handle: ask(s.recordsPage), page: true},
 		{method: get, path: "/licences/:id", handle: ask(s.licencePage), page: true},
 		{method: get, path: "/requests/:id", handle: ask(s.disclosurePage), page: true},
 		{method: get, path: "/threads/*thread", handle: ask(s.threadPage), page: true},
 		{method: get, path: "/jurisdictions/:code", handle: ask(s.jurisdictionPage), page: true},
 		{method: get, path: "/identifiers/:scheme/:value", handle: ask(s.identifierPage), page: true},
 		{method: get, path: "/records/:id", handle: ask(s.recordPage), page: true},
+		{method: get, path: "/changes", handle: ask(s.changesPage), page: true},
+		{method: get, path: "/lists", handle: ask(s.sourcesPage), page: true},
+		{method: get, path: "/checkpoints", handle: ask(s.checkpointsPage), page: true},
+		{method: get, path: "/schemas", handle: s.schemasPage, page: true},
+		{method: get, path: "/api", handle: s.apiPage, page: true},
+		{method: get, path: "/how-to-verify", handle: s.howToPage, page: true},
 		{method: get, path: "/verify.html", handle: s.verifyPage, page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
 		{method: get, path: "/check.js", handle: s.checkJS, page: true},
+		{method: get, path: "/find.js", handle: s.findJS, page: true},
 	}
 }
 
