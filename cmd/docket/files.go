@@ -31,17 +31,7 @@ func (a *app) openFile(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(a.in), nil
 	}
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError("%s: no such file", name)
-	} else if err != nil {
-		return nil, usageError("%w", err)
-	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		f.Close()
-		return nil, usageError("%s is a directory; wanted a file", name)
-	}
-	return f, nil
+	return openNamed(name)
 }
 
 // readFile reads a file named on the command line; "-" is standard input.
@@ -59,6 +49,21 @@ func (a *app) readFile(name string) ([]byte, error) {
 		return nil, usageError("%s: larger than %d bytes; nothing that docket reads is", name, maxFile)
 	}
 	return data, nil
+}
+
+// openNamed opens a file that is named on the command line.
+func openNamed(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError("%s: no such file", name)
+	} else if err != nil {
+		return nil, usageError("%w", err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, usageError("%s is a directory; wanted a file", name)
+	}
+	return f, nil
 }
 
 // writeNew writes a file that must not exist with other content: the same

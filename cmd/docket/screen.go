@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -217,21 +216,6 @@ func (m *screenCmd) reachesReport(trust *client.Trust) error {
 		return nil // openCopy says so
 	}
 	return err
-}
-
-// openNamed opens a file that is named on the command line.
-func openNamed(name string) (*os.File, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError("%s: no such file", name)
-	} else if err != nil {
-		return nil, usageError("%w", err)
-	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		f.Close()
-		return nil, usageError("%s is a directory; wanted a file", name)
-	}
-	return f, nil
 }
 
 // wrongTable is what a file is that was read and cannot be used; other errors are of the disk.

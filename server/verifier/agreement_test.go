@@ -282,6 +282,7 @@ func TestReceiptsAgree(t *testing.T) {
 	trials = append(trials, hostileEntries(t, c, leaves)...)
 	trials = append(trials, hostileSignatures(t, c, leaves)...)
 	trials = append(trials, policies(t, c, receipt)...)
+	trials = append(trials, accusations(t, c, leaves)...)
 	if n := agree(t, p, now, trials); n < 20 {
 		t.Errorf("%d of %d verify, want 20 at least", n, len(trials))
 	}
@@ -459,6 +460,47 @@ func hostileSignatures(t *testing.T, c cast, leaves [][]byte) (all []trial) {
 	highBit := bytes.Clone(sig)
 	highBit[31] ^= 0x80
 	add("R of the other sign", highBit)
+	return all
+}
+
+// accusations are evidence files against a log: one that is right, and some that prove nothing.
+func accusations(t *testing.T, c cast, leaves [][]byte) (all []trial) {
+	other := slices.Clone(leaves)
+	other[0] = leaves[1]
+	note := func(leaves [][]byte) []byte {
+		cp := proof.Checkpoint{Origin: origin, Size: uint64(len(leaves)), Root: root(leaves)}
+		return []byte(string(cp.Body()) + "\n" + c.log.line(cp, 0))
+	}
+	add := func(name string, first, second []byte, nodes ...proof.Hash) {
+		file := "docket/split-view@v1\n"
+		for _, h := range nodes {
+			file += h.String() + "\n"
+		}
+		file += "\n" + string(first)
+		if second != nil {
+			file += "\n" + string(second)
+		}
+		all = append(all, trial{"evidence: " + name, []byte(c.policy()), []byte(file)})
+	}
+	nodes := []proof.Hash{root(leaves[:2]), proof.LeafHash(leaves[2]), proof.LeafHash(leaves[3]), proof.LeafHash(leaves[4])}
+	add("the larger begins otherwise", note(other[:3]), note(leaves), nodes...)
+	add("the larger begins with the smaller", note(leaves[:3]), note(leaves), nodes...)
+	add("other nodes", note(other[:3]), note(leaves), nodes[0], nodes[2], nodes[1], nodes[3])
+	add("a node less", note(other[:3]), note(leaves), nodes[:3]...)
+	add("a node more", note(other[:3]), note(leaves), append(slices.Clone(nodes), nodes[0])...)
+	add("the larger first", note(leaves), note(other[:3]), nodes...)
+	add("twice the same", note(leaves), note(leaves))
+	add("one", note(leaves), nil)
+	add("one empty tree", note(nil), nil)
+	add("an empty tree and another", note(nil), note(leaves), root(leaves[:4]), nodes[3])
+	one, two := note(leaves), note(other)
+	if a, b := root(leaves), root(other); bytes.Compare(a[:], b[:]) > 0 {
+		one, two = two, one
+	}
+	add("two of a size", one, two)
+	add("two of a size, out of order", two, one)
+	add("two of a size and a node", one, two, nodes[0])
+	add("two logs", bytes.Replace(note(other[:3]), []byte(origin+"\n"), []byte("docket.example/other\n"), 1), note(leaves), nodes...)
 	return all
 }
 

@@ -58,24 +58,39 @@ func TestChainsAgree(t *testing.T) {
 	after := func(i int) []byte { return receiptOf(leaves, i, second.lines) }
 	// A smaller tree that no path of the others makes up: of the first three entries.
 	small := func(i int) []byte { return receiptOf(leaves[:3], i, first.lines) }
+	// The first charter, in the tree of another history: one entry is another, and how many there are.
+	elsewhere := func(entry, size int) []byte {
+		other := slices.Clone(leaves[:size])
+		other[entry] = leaves[6]
+		return receiptOf(other, 0, first.lines)
+	}
+	// Nine entries, so that a tree of seven ends in nodes that its first entry's path does not show.
+	nine := append(slices.Clone(leaves), leaves[4], leaves[6])
+	ofNine := func(i int) []byte { return receiptOf(nine, i, first.lines) }
 	chains := map[string][][]byte{
-		"whole":                          {before(0), after(1), after(2), after(3), after(5), after(6)},
-		"before the rotation":            {before(0), before(1), before(2), before(3), before(4)},
-		"of one charter":                 {before(0), before(1), before(3)},
-		"without the newest charter":     {before(0), before(1), before(2), before(3), before(6 - 2)},
-		"without the first charter":      {after(1), after(2), after(5), after(6)},
-		"without the authority":          {before(0), after(2), after(5), after(6)},
-		"an earlier tree":                {small(0), after(1), after(2), after(5), after(6)},
-		"the charter alone":              {before(0)},
-		"a lone receipt":                 {after(6)},
-		"a record twice":                 {before(0), after(1), after(1), after(5), after(6)},
-		"the record within":              {before(0), after(1), after(6), after(5), after(6)},
-		"out of order":                   {before(0), after(2), after(1), after(5), after(6)},
-		"charters out of order":          {after(5), before(0), after(1), after(2), after(6)},
-		"an entry under the old policy":  {before(0), before(1), after(2), after(5), after(6)},
-		"the new charter in an old tree": {before(0), after(1), receiptOf(leaves[:6], 5, first.lines), after(6)},
-		"the last charter as the record": {before(0), after(1), after(5)},
-		"another log's entry":            {before(0), bytes.ReplaceAll(after(1), []byte("\n"+origin+"\n"), []byte("\ndocket.example/other\n")), after(5), after(6)},
+		"another entry 1, seen in a node": {elsewhere(1, 5), receiptOf(leaves, 1, first.lines), receiptOf(leaves, 2, first.lines)},
+		"another entry 5, seen in a root": {elsewhere(5, 7), ofNine(1), ofNine(2), ofNine(4), ofNine(7)},
+		"a history with another entry 1":  {elsewhere(1, 5), after(1), after(2), after(5), after(6)},
+		"a history with another entry 4":  {elsewhere(4, 5), after(1), after(2), after(5), after(6)},
+		"a history of the same size":      {before(0), before(1), receiptOf(append(slices.Clone(old[:4]), leaves[6]), 2, first.lines), before(3)},
+		"an old tree, the new policy":     {before(0), receiptOf(old, 1, second.lines), after(2), after(5), after(6)},
+		"whole":                           {before(0), after(1), after(2), after(3), after(5), after(6)},
+		"before the rotation":             {before(0), before(1), before(2), before(3), before(4)},
+		"of one charter":                  {before(0), before(1), before(3)},
+		"without the newest charter":      {before(0), before(1), before(2), before(3), before(6 - 2)},
+		"without the first charter":       {after(1), after(2), after(5), after(6)},
+		"without the authority":           {before(0), after(2), after(5), after(6)},
+		"an earlier tree":                 {small(0), after(1), after(2), after(5), after(6)},
+		"the charter alone":               {before(0)},
+		"a lone receipt":                  {after(6)},
+		"a record twice":                  {before(0), after(1), after(1), after(5), after(6)},
+		"the record within":               {before(0), after(1), after(6), after(5), after(6)},
+		"out of order":                    {before(0), after(2), after(1), after(5), after(6)},
+		"charters out of order":           {after(5), before(0), after(1), after(2), after(6)},
+		"an entry under the old policy":   {before(0), before(1), after(2), after(5), after(6)},
+		"the new charter in an old tree":  {before(0), after(1), receiptOf(leaves[:6], 5, first.lines), after(6)},
+		"the last charter as the record":  {before(0), after(1), after(5)},
+		"another log's entry":             {before(0), bytes.ReplaceAll(after(1), []byte("\n"+origin+"\n"), []byte("\ndocket.example/other\n")), after(5), after(6)},
 	}
 	pins := map[string][]byte{"pinned": charter, "first policy": []byte(first.policy()), "second policy": []byte(second.policy()), "another pin": []byte(strings.Repeat("0", 63) + "1")}
 	var trials []trial
@@ -123,6 +138,10 @@ func TestChainsAgree(t *testing.T) {
 	}
 	forge("nothing: a charter as it should be", asCharter(l.Sign(successor(func(*record.Charter) {}), "root/root-1", "root/root-2"), "root/root-1", "root/root-2"))
 	forge("a charter that one root key signed", asCharter(l.Sign(successor(func(*record.Charter) {}), "root/root-1"), "root/root-1"))
+	forge("a charter that its own root keys alone signed", asCharter(l.Sign(successor(func(c *record.Charter) {
+		c.RootKeys = []record.RootKey{l.RootKey("root-8"), l.RootKey("root-9")}
+	}), "root/root-8", "root/root-9", "root/root-1"), "root/root-1"))
+	forge("a charter that wants more of its own root keys", asCharter(l.Sign(successor(func(c *record.Charter) { c.Thresholds.Root = 3 }), "root/root-1", "root/root-2"), "root/root-1", "root/root-2"))
 	forge("a charter of another origin", asCharter(l.Sign(successor(func(c *record.Charter) {
 		c.Origin = "docket.example/other"
 	}), "root/root-1", "root/root-2"), "root/root-1", "root/root-2"))
