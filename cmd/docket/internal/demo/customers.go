@@ -99,6 +99,9 @@ func (s *scenario) screenCustomers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(after.lines) != 1 || len(after.lines[0].Hits) != 1 || after.lines[0].Hits[0].Exception == nil {
+		return errors.New("the exception is not there any more")
+	}
 	lapsed := after.lines[0].Hits[0]
 	if before.totals.Excepted != 1 || after.totals.Lapsed != 1 || after.totals.Open != 1 || lapsed.Points <= hit.Points {
 		s.unexpected++
