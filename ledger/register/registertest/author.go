@@ -266,22 +266,6 @@ func (w *Author) Admit(st *record.Statement, env record.Envelope) {
 	case record.KindReinstatement:
 		w.suspended = ""
 	}
-	switch p := st.Predicate.(type) {
-	case *record.Designation:
-		if p.EffectiveUntil != nil {
-			w.until[st.Thread] = *p.EffectiveUntil
-		}
-	case *record.Amendment:
-		if text, ok := p.Set.Lookup("effectiveUntil").(string); ok {
-			w.until[st.Thread], _ = record.ParseDate(text)
-		}
-	}
-	switch st.Kind {
-	case record.KindSuspension:
-		w.suspended = st.Thread
-	case record.KindReinstatement:
-		w.suspended = ""
-	}
 	if c, ok := st.Predicate.(*record.Charter); ok {
 		w.periods = c.Periods
 	}

@@ -57,10 +57,25 @@ func (t *changesTable) Close() error {
 // apostrophes or not, gets an apostrophe before it, so that whoever takes the first one
 // away from such a cell has what was there.
 func SpreadsheetText(s string) string {
-	if bare := strings.TrimLeft(s, "'"); bare != "" && strings.ContainsRune("=+-@\t\r\n", rune(bare[0])) {
+	if looksLikeFormula(s) {
 		return "'" + s
 	}
 	return s
+}
+
+// FromSpreadsheetText is what [SpreadsheetText] was given, of the cell that it made.
+func FromSpreadsheetText(cell string) string {
+	if text, ok := strings.CutPrefix(cell, "'"); ok && looksLikeFormula(text) {
+		return text
+	}
+	return cell
+}
+
+// looksLikeFormula reports whether a spreadsheet takes a text for a formula, but for
+// apostrophes before it.
+func looksLikeFormula(s string) bool {
+	bare := strings.TrimLeft(s, "'")
+	return bare != "" && strings.ContainsRune("=+-@\t\r\n", rune(bare[0]))
 }
 
 func joinIDs(ids []record.ID, separator string) string {

@@ -150,3 +150,16 @@ func FuzzChangeFormats(f *testing.F) {
 		}
 	})
 }
+
+// A cell is read as what it was written of, and none that is written looks like a formula.
+func TestSpreadsheetText(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "Kestrel": "Kestrel", "'tis": "'tis", "''": "''", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\nx": "'\nx",
+		"'=1": "''=1", "''=1": "'''=1", "'x=1": "'x=1",
+	} {
+		cell := SpreadsheetText(text)
+		if again := FromSpreadsheetText(cell); cell != want || again != text {
+			t.Errorf("%q is %q, want %q, and read again %q", text, cell, want, again)
+		}
+	}
+}

@@ -38,42 +38,27 @@ func newScanner(f listimport.Input) (*scanner, error) {
 	s := &scanner{name: f.Name, columns: map[string]int{}}
 	sum := sha256.New()
 	in := bufio.NewReader(io.TeeReader(f.Reader, sum))
-	head, err := in.Peek(512)
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("reading %s: %w", s.name, err)
+	start, skipped, err := listimport.CheckStart(in, s.name, "the list's CSV", again)
+	if err == nil {
+		err = s.checkStart(start)
 	}
-	if err := s.checkStart(head); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	s.in = &recorder{from: in, sum: sum}
-	if bytes.HasPrefix(head, []byte(bom)) {
-		in.Discard(len(bom))
-		s.in.size = int64(len(bom))
-	}
+	s.in = &recorder{from: in, sum: sum, size: skipped}
 	s.csv = csv.NewReader(s.in)
 	s.csv.ReuseRecord = true
 	return s, s.readHeader()
 }
 
-const bom = "\xEF\xBB\xBF" // of the file, not of its first column
-
 const again = "download the CSV again, from https://www.trade.gov/consolidated-screening-list"
 
-// checkStart looks at the beginning of the file, where a wrong one gives itself away.
-func (s *scanner) checkStart(head []byte) error {
-	start := string(bytes.TrimSpace(bytes.TrimPrefix(head, []byte(bom))))
+// checkStart tells other files than tables by their beginning, and tables of another sort.
+func (s *scanner) checkStart(start string) error {
 	digits := strings.TrimLeftFunc(start, unicode.IsDigit)
 	switch {
-	case start == "", start[0] == 0x1A:
-		return fmt.Errorf("%s: empty: %s", s.name, again)
-	case start[0] == '<':
-		return fmt.Errorf("%s: HTML or XML, not the list's CSV (an error page?): %s", s.name, again)
 	case start[0] == '{', start[0] == '[':
 		return fmt.Errorf("%s: JSON; docket reads the CSV form of the Consolidated Screening List: %s", s.name, again)
-	case strings.HasPrefix(start, "PK\x03\x04"), strings.HasPrefix(start, "\x1f\x8b"):
-		return fmt.Errorf("%s: compressed: unpack it first", s.name)
-	case strings.HasPrefix(start, "\xFE\xFF"), strings.HasPrefix(start, "\xFF\xFE"):
-		return fmt.Errorf("%s: UTF-16, not the list's CSV as published: %s", s.name, again)
 	case digits != start && strings.HasPrefix(digits, ","):
 		return fmt.Errorf("%s: no header, and rows that begin with a number: a file of OFAC's own? docket import ofac takes these", s.name)
 	}

@@ -1,8 +1,11 @@
 package listimport
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,6 +17,35 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
+
+// CheckStart looks at the beginning of a file, where a wrong one gives itself away. It skips a
+// byte order mark, which is of the file and not of its first row, and returns how many bytes
+// that were, and what comes next, up to 512 bytes without blanks around them. want is what the
+// file ought to be, as "OFAC's CSV"; again is what to do where it is not.
+func CheckStart(in *bufio.Reader, name, want, again string) (start string, skipped int64, err error) {
+	head, err := in.Peek(512)
+	if err != nil && err != io.EOF {
+		return "", 0, fmt.Errorf("reading %s: %w", name, err)
+	}
+	const mark, end = "\xEF\xBB\xBF", 0x1A // the end-of-file character of CP/M and DOS
+	if bytes.HasPrefix(head, []byte(mark)) {
+		head, skipped = head[len(mark):], int64(len(mark))
+	}
+	start = string(bytes.TrimSpace(head))
+	switch {
+	case start == "", start[0] == end:
+		err = fmt.Errorf("%s: empty: %s", name, again)
+	case start[0] == '<':
+		err = fmt.Errorf("%s: HTML or XML, not %s (an error page?): %s", name, want, again)
+	case strings.HasPrefix(start, "PK\x03\x04"), strings.HasPrefix(start, "\x1f\x8b"):
+		err = fmt.Errorf("%s: compressed: unpack it first", name)
+	case strings.HasPrefix(start, "\xFE\xFF"), strings.HasPrefix(start, "\xFF\xFE"):
+		err = fmt.Errorf("%s: UTF-16, not %s as published: %s", name, want, again)
+	default:
+		_, err = in.Discard(int(skipped))
+	}
+	return start, skipped, err
+}
 
 // DecodeText reads bytes of a list as UTF-8 or, where they are not, as Windows-1252, in
 // which older files write accented letters.

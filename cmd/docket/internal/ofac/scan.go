@@ -95,31 +95,12 @@ func (s *scanner) next() error {
 
 // checkStart looks at the beginning of the file, where a wrong one gives itself away.
 func (s *scanner) checkStart() error {
-	const bom = "\xEF\xBB\xBF" // of the file, not of its first row
-	head, err := s.in.Peek(512)
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("reading %s: %w", s.name, err)
+	start, skipped, err := listimport.CheckStart(s.in, s.name, "OFAC's CSV", "download "+s.usualName+" again")
+	s.size += skipped
+	if err == nil && (strings.HasPrefix(start, "_id,") || strings.HasPrefix(start, "source,entity_number,")) {
+		err = fmt.Errorf("%s: the Consolidated Screening List, not a file of OFAC's: docket import csl takes it", s.name)
 	}
-	if bytes.HasPrefix(head, []byte(bom)) {
-		head = head[len(bom):]
-		s.in.Discard(len(bom))
-		s.size += int64(len(bom))
-	}
-	start := string(bytes.TrimSpace(head))
-	again := "download " + s.usualName + " again"
-	switch {
-	case start == "", start[0] == endMark:
-		return fmt.Errorf("%s: empty: %s", s.name, again)
-	case strings.HasPrefix(start, "_id,"), strings.HasPrefix(start, "source,entity_number,"):
-		return fmt.Errorf("%s: the Consolidated Screening List, not a file of OFAC's: docket import csl takes it", s.name)
-	case start[0] == '<':
-		return fmt.Errorf("%s: HTML or XML, not OFAC's CSV (an error page?): %s", s.name, again)
-	case strings.HasPrefix(start, "PK\x03\x04"), strings.HasPrefix(start, "\x1f\x8b"):
-		return fmt.Errorf("%s: compressed: unpack it first", s.name)
-	case strings.HasPrefix(start, "\xFE\xFF"), strings.HasPrefix(start, "\xFF\xFE"):
-		return fmt.Errorf("%s: UTF-16, not OFAC's CSV as published: %s", s.name, again)
-	}
-	return nil
+	return err
 }
 
 // split cuts off the line end, which is the same on all lines.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // Table writes hits, and rows that were not screened, as a table for spreadsheets.
@@ -66,7 +68,7 @@ func (t *Table) row(l Line, h *Hit) error {
 		string(h.Status), from, until, wrong, id, h.Reasons(), excepted, lapsed, l.NotScreened, inPart, strings.Join(l.Warnings, "; "), t.checkpoint,
 	}
 	for i := range cells {
-		cells[i] = safeCell(cells[i])
+		cells[i] = view.SpreadsheetText(cells[i])
 	}
 	return t.w.Write(cells)
 }

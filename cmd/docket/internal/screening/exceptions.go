@@ -126,7 +126,7 @@ func (x *Exceptions) parse(l *List, raw tableRow, at map[string]int) (e *excepti
 		return nil, false, fault("%s", raw.fault)
 	}
 	for i, cell := range raw.cells {
-		raw.cells[i] = plainCell(cell)
+		raw.cells[i] = view.FromSpreadsheetText(cell)
 	}
 	row := Row{Number: raw.number, Line: raw.line}
 	l.fill(&row, raw.cells)
@@ -392,26 +392,7 @@ func (t *Template) Close(x *Exceptions, unused []Unused) error {
 func (t *Template) row(c Customer, thread record.Thread, id record.ID, by, on, why string) error {
 	cells := append(c.cells(), string(thread), id.String(), by, on, why)
 	for i := range cells {
-		cells[i] = safeCell(cells[i])
+		cells[i] = view.SpreadsheetText(cells[i])
 	}
 	return t.w.Write(cells)
-}
-
-// formulaStarts are what makes a spreadsheet take a cell for a formula.
-const formulaStarts = "=+-@\t\r\n"
-
-// safeCell is a cell that no spreadsheet takes for a formula, and that [plainCell] reads again.
-func safeCell(s string) string {
-	if s != "" && strings.ContainsRune(formulaStarts+"'", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
-// plainCell takes off what safeCell has put before a cell.
-func plainCell(s string) string {
-	if rest, ok := strings.CutPrefix(s, "'"); ok && rest != "" && strings.ContainsRune(formulaStarts+"'", rune(rest[0])) {
-		return rest
-	}
-	return s
 }
