@@ -281,6 +281,13 @@ func dateOrNone(d *record.Date) string {
 	return d.String()
 }
 
+func withDate(word string, d *record.Date) string {
+	if d == nil {
+		return ""
+	}
+	return word + d.String()
+}
+
 // printNone words that there is no such thing, and what to do.
 func (q *queryFlags) printNone(noun, next string) func(*copyView) error {
 	return func(r *copyView) error {

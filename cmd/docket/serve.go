@@ -299,3 +299,12 @@ func (r *rollbackGuard) check(ctx context.Context, n *node.Node, log *slog.Logge
 	}
 	return err
 }
+
+// eventLog is the log of what serves: one JSON object a line, to stderr.
+func (a *app) eventLog(verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level}))
+}
