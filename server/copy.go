@@ -59,6 +59,8 @@ func (l copyLog) Head() ledger.Head {
 	return ledger.Head{Size: c.Size, Root: c.Root}
 }
 
+func (l copyLog) Backlog() uint64 { return 0 }
+
 func (l copyLog) ReceiptUpTo(context.Context, uint64, uint64) (proof.Receipt, error) {
 	return proof.Receipt{}, ledger.ErrNotArchived
 }
@@ -68,7 +70,7 @@ func (l copyLog) CheckpointAt(context.Context, time.Time) (*proof.Published, err
 }
 
 // notOfCopy are the routes that only a ledger answers.
-var notOfCopy = []string{"/checkpoint", "/tile/*path", "/v1/stream", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
+var notOfCopy = []string{"/tile/*path", "/v1/stream", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
 
 func (r route) ofCopy() bool {
 	return r.method == http.MethodGet && !slices.Contains(notOfCopy, r.path)

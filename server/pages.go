@@ -198,7 +198,7 @@ func (x *request) answerProblemPage(err error) {
 		x.Writer.Header().Set("Retry-After", p.retrySeconds())
 	}
 	title := problemKinds[p.kind].title
-	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle()}, Detail: sentence(p.detail)}
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle(), Copy: x.server.copyState()}, Detail: sentence(p.detail)}
 	if err := x.answerPage(p.status(), "failure", data); err != nil {
 		x.answerProblem(err)
 	}
@@ -237,6 +237,7 @@ type pageHeader struct {
 	Now   string        // address of this page as of now
 	Data  []dataLink    // the same as data
 	Prove string        // the command that shows the same from one's own copy
+	Copy  *CopyState    // of a page from a reader's own copy; nil: it is the server's word
 }
 
 // Header is what the layout shows, whatever else a page calls by the same names.
@@ -294,7 +295,7 @@ func ledgerTitleOf(v *view.View) ledgerTitle {
 }
 
 func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
-	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, Asked: time.Now().UTC(), At: q.text("at"), Size: q.text("size"), Path: q.path}
+	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, Asked: time.Now().UTC(), At: q.text("at"), Size: q.text("size"), Path: q.path, Copy: s.copyState()}
 	if f.Ledger.Zone != "" {
 		now, asked := q.view.LocalDate(f.Asked), q.view.LocalDate(q.asOf.At)
 		f.Today, f.When, f.Ahead = asked.String(), "today", q.asOf.Ahead

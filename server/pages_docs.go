@@ -14,7 +14,7 @@ import (
 
 // plainHeader is the header of a page that does not rest on the register.
 func (s *Server) plainHeader(x *request, title string) pageHeader {
-	return pageHeader{Title: title, Ledger: s.ledgerTitle(), Path: x.Request.URL.EscapedPath()}
+	return pageHeader{Title: title, Ledger: s.ledgerTitle(), Path: x.Request.URL.EscapedPath(), Copy: s.copyState()}
 }
 
 type schemasPage struct {

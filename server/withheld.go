@@ -50,6 +50,7 @@ type readLog interface {
 	Published() *proof.Published
 	PublishedSize() uint64
 	Head() ledger.Head // committed; of a copy what it covers
+	Backlog() uint64   // committed and not published
 	Next() (*proof.Published, <-chan struct{})
 	TreeAt(ctx context.Context, size uint64) (proof.Tree, error)
 	Tile(ctx context.Context, id proof.TileID) ([]byte, error)
