@@ -243,7 +243,7 @@ func (t *Trust) AnswerChain(ctx context.Context, indexes []uint64) ([]proof.Rece
 	if err != nil {
 		return nil, err
 	}
-	source, charters := t.reader(), t.charters.below(t.size())
+	source, charters := t.Reader(), t.charters.below(t.size())
 	var chain []proof.Receipt
 	size := 0
 	for _, index := range all {

@@ -285,12 +285,12 @@ func (t *Trust) ViewAt(size uint64) (*view.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.WithCheckpointTimes(t.cosignedBy), nil
+	return v.WithCheckpointTimes(t.CosignedBy), nil
 }
 
-// cosignedBy says how much a quorum had cosigned by an instant, of the checkpoints that
+// CosignedBy says how much a quorum had cosigned by an instant, of the checkpoints that
 // sync came to trust and of those that the ledger kept.
-func (t *Trust) cosignedBy(at time.Time) (view.Knowable, error) {
+func (t *Trust) CosignedBy(at time.Time) (view.Knowable, error) {
 	times, err := t.readTimes()
 	if err != nil {
 		return view.Knowable{}, err

@@ -528,7 +528,7 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	if !ok {
 		return proof.Receipt{}, fmt.Errorf("no record %s among all %d entries", id, r.Size())
 	}
-	receipt, err := t.reader().Receipt(ctx, index)
+	receipt, err := t.Reader().Receipt(ctx, index)
 	if err != nil {
 		return proof.Receipt{}, t.damageAt(index, err)
 	}
@@ -538,15 +538,15 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 // copyDir is the directory as a copy.
 func (t *Trust) copyDir() *TileDir { return NewTileDir(t.files, t.dir) }
 
-// reader reads the copy under the trusted root, which checks all of it: the files may have
+// Reader reads the copy under the trusted root, which checks all of it: the files may have
 // been damaged since they were written.
-func (t *Trust) reader() *reader.Reader {
+func (t *Trust) Reader() *reader.Reader {
 	return reader.New(t.copyDir(), reader.Config{Published: t.checkpoint, Verify: t.verify, CacheTiles: -1})
 }
 
 // readEntry reads an entry of the copy.
 func (t *Trust) readEntry(ctx context.Context, index uint64) ([]byte, error) {
-	entry, err := t.reader().Entry(ctx, index)
+	entry, err := t.Reader().Entry(ctx, index)
 	if err != nil {
 		return nil, t.damageAt(index, err)
 	}
@@ -578,7 +578,7 @@ func (e *DamageError) Error() string {
 
 // TreeAt is the tree of the copy's first entries, as the trusted checkpoint has them.
 func (t *Trust) TreeAt(ctx context.Context, size uint64) (proof.Tree, error) {
-	tree, err := t.reader().TreeAt(ctx, size)
+	tree, err := t.Reader().TreeAt(ctx, size)
 	if err != nil {
 		return proof.Tree{}, &DamageError{Dir: t.dir, Err: err}
 	}

@@ -39,6 +39,8 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 	defer stop()
 	values := strings.NewReplacer(
 		"*path", "0/000.p/1",
+		"/*thread", "/response/2026-014/acme-cloud",
+		":code", "XB",
 		"/records/:id", "/records/"+w.Head("charter").String(),
 		"/designations/:id", "/designations/2026-014",
 		"/parties/:id", "/parties/acme-cloud",

@@ -14,24 +14,34 @@ type requestsAnswer struct {
 	Skipped  []string       `json:"skipped,omitempty"`
 }
 
+var requestParameters = []string{"status", "jurisdiction", "party"}
+
 // disclosureRequests lists the requests to disclose.
 func (s *Server) disclosureRequests(x *request) error {
-	q, err := s.parseListQuery(x, cursorRequests, "status", "jurisdiction", "party")
+	q, err := s.parseListQuery(x, cursorRequests, requestParameters...)
 	if err != nil {
 		return err
 	}
+	answer, err := requestsOf(q)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
+}
+
+func requestsOf(q *registerQuery) (requestsAnswer, error) {
 	filter := view.RequestFilter{
 		Status: oneOf(q.params, "status", view.RequestStatuses), Jurisdiction: q.country("jurisdiction"), Provider: q.text("party"),
 		After: q.position,
 	}
 	if err := q.firstFault(); err != nil {
-		return err
+		return requestsAnswer{}, err
 	}
 	p := newListPage(q.limit, func(r view.Request) string { return string(r.Thread) })
 	if err := p.finish(q, "after", q.view.Requests(filter, q.asOf.At, p.add)); err != nil {
-		return err
+		return requestsAnswer{}, err
 	}
-	return x.answerJSON(http.StatusOK, requestsAnswer{q.asOf, p.items, q.nextCursor(cursorRequests, p.after), p.skipped})
+	return requestsAnswer{q.asOf, p.items, q.nextCursor(cursorRequests, p.after), p.skipped}, nil
 }
 
 func (s *Server) disclosureRequest(x *request) error {

@@ -61,13 +61,13 @@ func (s *Server) notReadyReasons() []string {
 	if err := s.checkWritable(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
 	}
-	if err := s.cfg.Ledger.ClockErr(); err != nil {
+	if err := s.cfg.Config.Ledger.ClockErr(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
 	}
 	if waits, err := s.oldestUnpublishedAge(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
 	} else if waits >= maxUnpublishedAge+s.cfg.PublishInterval {
-		reasons = append(reasons, fmt.Sprintf("%s committed and not published, the oldest for %s: too few witnesses answer", register.FormatEntryCount(s.cfg.Ledger.Backlog()), waits.Round(time.Second)))
+		reasons = append(reasons, fmt.Sprintf("%s committed and not published, the oldest for %s: too few witnesses answer", register.FormatEntryCount(s.cfg.Config.Ledger.Backlog()), waits.Round(time.Second)))
 	}
 	return reasons
 }
@@ -77,7 +77,7 @@ func (s *Server) checkWritable() error {
 	if s.stopping.Load() {
 		return retryable(problemStopped, 5*time.Second, nil, "the server is stopping; nothing was written, send the same bytes again")
 	}
-	if err := s.cfg.Ledger.Err(); err != nil {
+	if err := s.cfg.Config.Ledger.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ledger.ErrStopped, err)
 	}
 	if s.cfg.Room == nil {

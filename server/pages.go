@@ -3,13 +3,15 @@ package server
 import (
 	"bytes"
 	"embed"
-	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -28,8 +30,10 @@ var webFiles embed.FS
 
 var (
 	pageTemplates = parsePages()
-	styleSheet    = mustRead("web/style.css")
+	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
 	styleSheetTag = entityTag(styleSheet)
+	findScript    = mustRead("web/find.js")
+	findScriptTag = entityTag(findScript)
 )
 
 // pageWords are what the templates call, to say what a view has as a page says it.
@@ -42,13 +46,55 @@ var pageWords = template.FuncMap{
 	"warnings": joinWords[string],
 	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 	"thing":    thingURL,
+	"shown":    shownText,
+	"thread":   threadURL,
+	"words":    memberWords,
+	"kind":     kindWords,
+	"dated":    datedText,
+	"said":     saidText,
+	"duty":     dutyWords,
 	"entries":  register.FormatEntryCount,
+	"day":      func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+	"short":    func(id record.ID) string { return id.String()[:12] },
+	"plain":    statusWords,
+	"count":    countOf,
+	"says":     changeSays,
+	"ago":      ago,
+	"sentence": sentence,
+	"rfc":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"millis":   func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" },
+
+	"recordKinds": record.Kinds,
+	"sub":         func(a, b int) int { return a - b },
+	"list":        func(s []string) string { return strings.Join(s, ", ") },
+}
+
+// statusWords is a status as it stands in a sentence: "in force", "no relationship".
+func statusWords(s any) string {
+	words := strings.ReplaceAll(fmt.Sprint(s), "-", " ")
+	for short, written := range map[string]string{"ai": "AI", "cip": "CIP"} {
+		if rest, ok := strings.CutPrefix(words, short); ok && (rest == "" || rest[0] == ' ') {
+			return written + rest
+		}
+	}
+	return words
+}
+
+// countOf is a number with its noun, "1 record" or "25 records".
+func countOf(n any, noun string) string {
+	if text := fmt.Sprint(n); text != "1" {
+		if noun, isY := strings.CutSuffix(noun, "y"); isY {
+			return text + " " + noun + "ies"
+		}
+		return text + " " + noun + "s"
+	}
+	return "1 " + noun
 }
 
 // parsePages parses each page in web with what all of them share.
 func parsePages() map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html"))
+	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
 	files, err := webFiles.ReadDir("web")
 	if err != nil {
 		panic(err) // embedded by this very file
@@ -76,17 +122,72 @@ func (s *Server) style(x *request) error {
 	return x.answerEmbedded("text/css; charset=utf-8", styleSheet, styleSheetTag)
 }
 
-// answerPage renders a page whole before it sends anything.
-func (x *request) answerPage(status int, name string, data any) error {
+// findJS serves the script that answers in the search box while somebody types.
+func (s *Server) findJS(x *request) error {
+	return x.answerEmbedded("text/javascript; charset=utf-8", findScript, findScriptTag)
+}
+
+// page is what a template is given: whatever it is about, with what every page has.
+type page interface{ Header() pageHeader }
+
+// answerPage renders a page whole before it sends anything. One that names a size and an instant that is
+// over says the same for ever, so that it is kept.
+func (x *request) answerPage(status int, name string, data page) error {
 	var body bytes.Buffer
 	if err := pageTemplates[name].Execute(&body, data); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
+	header := data.Header()
 	h := x.Writer.Header()
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", cacheRevalidate)
-	return x.answerBytes(status, "text/html; charset=utf-8", body.Bytes())
+	if h.Set("Cache-Control", cacheRevalidate); status == http.StatusOK && header.settled() {
+		h.Set("Cache-Control", "public, max-age=86400, immutable")
+	}
+	return x.answerBytes(status, "text/html; charset=utf-8", relink(body.Bytes(), x.pathPrefix(), header.moment()))
+}
+
+var (
+	ownLink    = regexp.MustCompile(`( (?:href|action|src|data-verifier)=")(/[^"]*)"`)
+	ofAMoment  = regexp.MustCompile(`^/(?:(?:search|designations|duties|licences|requests|cooperation|parties|records|lists|jurisdictions|resellers|assessments|identifiers|things)(?:[/?#]|$)|[?#]|$)`)
+	hasAMoment = regexp.MustCompile(`[?;&](?:at|size)=`)
+)
+
+// relink makes the links of a rendered page, which all begin with a slash, lead where the reader is: behind
+// the prefix under which a proxy has this server, and to the moment that was chosen, so that no template can
+// forget either. A quote that somebody signed is escaped in text and in attributes alike; thus what is found
+// here was written in a template.
+func relink(body []byte, prefix, moment string) []byte {
+	if prefix == "" && moment == "" {
+		return body
+	}
+	return ownLink.ReplaceAllFunc(body, func(match []byte) []byte {
+		part := ownLink.FindSubmatch(match)
+		link, fragment, hasFragment := strings.Cut(string(part[2]), "#")
+		if moment != "" && bytes.HasPrefix(part[1], []byte(" href")) && ofAMoment.MatchString(link) && !hasAMoment.MatchString(link) {
+			if strings.Contains(link, "?") {
+				link += "&amp;" + moment
+			} else {
+				link += "?" + moment
+			}
+		}
+		if hasFragment {
+			link += "#" + fragment
+		}
+		return []byte(string(part[1]) + prefix + link + `"`)
+	})
+}
+
+var pathPrefix = regexp.MustCompile(`^(?:/[A-Za-z0-9._~-]+)+$`)
+
+// pathPrefix is under which path a trusted proxy has this server, as it says in X-Forwarded-Prefix; "" if
+// under none.
+func (x *request) pathPrefix() string {
+	given := strings.TrimSuffix(x.Request.Header.Get("X-Forwarded-Prefix"), "/")
+	if len(x.server.proxies) == 0 || len(given) > 200 || !pathPrefix.MatchString(given) {
+		return ""
+	}
+	return given
 }
 
 // answerProblemPage tells people of a failure, in the words of its problem.
@@ -97,7 +198,7 @@ func (x *request) answerProblemPage(err error) {
 		x.Writer.Header().Set("Retry-After", p.retrySeconds())
 	}
 	title := problemKinds[p.kind].title
-	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle()}, Detail: sentence(p.detail)}
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle(), Copy: x.server.copyState()}, Detail: sentence(p.detail)}
 	if err := x.answerPage(p.status(), "failure", data); err != nil {
 		x.answerProblem(err)
 	}
@@ -119,15 +220,58 @@ type failurePage struct {
 // pageHeader is what every page has.
 type pageHeader struct {
 	Title       string
+	About       string // what the page is, in a sentence, for those who link to it
 	Ledger      ledgerTitle
 	AsOf        *asOf
-	Today       string // the civil date there that is asked about; "" without a charter, which says where
-	When        string // "today", or "on 2027-07-01" where another day is asked about
-	Ahead       bool   // that is a day to come: what is not filed yet counts as not filed
-	Unpublished string // why there is nothing to show; "" if there is
-	Searched    string // what is in the search box
-	At, Size    string // as the reader chose them: the search box keeps to them
+	Asked       time.Time // when the reader asked
+	Today       string    // the civil date there that is asked about; "" without a charter, which says where
+	When        string    // "today", or "on 2027-07-01" where a moment is asked about
+	Ahead       bool      // that is a day to come: what is not filed yet counts as not filed
+	Unpublished string    // why there is nothing to show; "" if there is
+	Searched    string    // what is in the search box
+	At, Size    string    // as the reader chose them: all links and forms keep to them
+
+	Path  string        // of this page
+	Kept  []hiddenField // the parameters that the choice of a moment leaves as they are
+	Same  string        // address of this page for ever: as of this size and this instant
+	Now   string        // address of this page as of now
+	Data  []dataLink    // the same as data
+	Prove string        // the command that shows the same from one's own copy
+	Copy  *CopyState    // of a page from a reader's own copy; nil: it is the server's word
 }
+
+// Header is what the layout shows, whatever else a page calls by the same names.
+func (h pageHeader) Header() pageHeader { return h }
+
+// Chosen says that the reader chose the moment.
+func (h pageHeader) Chosen() bool { return h.At != "" || h.Size != "" }
+
+// Section is the first segment of the page's path.
+func (h pageHeader) Section() string { return firstSegment(h.Path) }
+
+// settled says that the page will say the same for ever. Until witnesses' clocks agree that an instant is
+// over, what was knowable then may still change.
+func (h pageHeader) settled() bool {
+	return h.At != "" && h.Size != "" && !h.Ahead && h.AsOf != nil && h.Asked.Sub(h.AsOf.At) > 10*time.Minute
+}
+
+// moment is the chosen moment as links in HTML have it; "" if none was.
+func (h pageHeader) moment() string {
+	q := url.Values{}
+	if h.At != "" {
+		q.Set("at", h.At)
+	}
+	if h.Size != "" {
+		q.Set("size", h.Size)
+	}
+	return strings.ReplaceAll(q.Encode(), "&", "&amp;")
+}
+
+// hiddenField is a parameter that a form sends along.
+type hiddenField struct{ Name, Value string }
+
+// dataLink is an address under which the same stands as data, in a format.
+type dataLink struct{ Format, URL string }
 
 // ledgerTitle says which ledger this is.
 type ledgerTitle struct {
@@ -151,13 +295,23 @@ func ledgerTitleOf(v *view.View) ledgerTitle {
 }
 
 func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
-	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, At: q.text("at"), Size: q.text("size")}
+	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, Asked: time.Now().UTC(), At: q.text("at"), Size: q.text("size"), Path: q.path, Copy: s.copyState()}
 	if f.Ledger.Zone != "" {
-		now, asked := q.view.LocalDate(time.Now()), q.view.LocalDate(q.asOf.At)
+		now, asked := q.view.LocalDate(f.Asked), q.view.LocalDate(q.asOf.At)
 		f.Today, f.When, f.Ahead = asked.String(), "today", q.asOf.Ahead
-		if asked != now {
+		if asked != now || f.At != "" { // a page of a moment is read on other days too
 			f.When = "on " + f.Today
 		}
+	}
+	kept := q.without("at", "size", "after", "records", "duties", "filed", "keys")
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		f.Kept = append(f.Kept, hiddenField{name, kept.Get(name)})
+	}
+	f.Now = withQuery(f.Path, kept)
+	kept.Set("at", q.asOf.At.UTC().Format(time.RFC3339Nano))
+	kept.Set("size", strconv.FormatUint(q.asOf.Size, 10))
+	if q.asOf.Size > 0 {
+		f.Same = withQuery(f.Path, kept)
 	}
 	switch {
 	case s.publishedSize() > 0:
@@ -167,104 +321,6 @@ func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
 		f.Unpublished = "Nothing is published yet: no record has come."
 	}
 	return f
-}
-
-type homePage struct {
-	pageHeader
-	designationList
-	Counts     []statusCount
-	Checkpoint string
-}
-
-type statusCount struct {
-	N    int
-	What string
-}
-
-// homePage says what this ledger is and whom it restricts today.
-func (s *Server) homePage(x *request) error {
-	q, list, err := s.queryDesignationList(x)
-	if err != nil {
-		return err
-	}
-	page := homePage{pageHeader: s.pageHeader(q, "Designations"), designationList: list, Counts: s.statusCounts.get(q, s.cfg.QueryBudget)}
-	if p := s.cfg.Ledger.Published(); p != nil {
-		page.Checkpoint = string(p.Note())
-	}
-	return x.answerPage(http.StatusOK, "home", page)
-}
-
-// statusCounts caches the number of designations by status for the home page. Counting
-// reads all designations, so it is done at most once in statusCountsTTL, and left out
-// where there are too many. It is of the present alone: pages of another instant show
-// it only if its size and day are the same. mu guards what is below it; a request that
-// finds it locked goes without.
-type statusCounts struct {
-	mu      sync.Mutex
-	size    uint64
-	day     record.Date
-	counted time.Time
-	counts  []statusCount
-}
-
-const statusCountsTTL = 10 * time.Second
-
-// statusCountsBudgetFactor is how many query budgets a count may take: with the
-// defaults 50,000 designations, in half a second of one core.
-const statusCountsBudgetFactor = 10
-
-func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusCount {
-	if !t.mu.TryLock() {
-		return nil // someone counts
-	}
-	defer t.mu.Unlock()
-	now, day := time.Now(), q.view.LocalDate(q.asOf.At)
-	present := !q.has("at") && !q.has("size") && !q.has("after")
-	switch {
-	case t.day == day && (t.size == q.asOf.Size || present && now.Sub(t.counted) < statusCountsTTL):
-		return t.counts
-	case !present:
-		return nil
-	}
-	by, err := q.view.WithBudget(register.ReadBudget{Rows: statusCountsBudgetFactor * work.Rows, Bytes: statusCountsBudgetFactor * work.Bytes}).CountByStatus(q.asOf.At)
-	if err != nil && !errors.Is(err, register.ErrOverBudget) {
-		return nil // the list below it says what is wrong
-	}
-	t.size, t.day, t.counted, t.counts = q.asOf.Size, day, now, nil
-	for _, status := range view.Statuses {
-		if n := by[status]; n > 0 {
-			t.counts = append(t.counts, statusCount{n, string(status)})
-		}
-	}
-	return t.counts
-}
-
-// designationList is the table of designations with its form, on whichever page.
-type designationList struct {
-	Path            string // of that page, which the form leads back to
-	Statuses        []view.Status
-	Status, Country string
-	Designations    []view.Designation
-	Next            string
-}
-
-// queryDesignationList answers the form.
-func (s *Server) queryDesignationList(x *request) (*registerQuery, designationList, error) {
-	q, err := s.parseListQuery(x, cursorDesignations, "status", "country")
-	if err != nil {
-		return nil, designationList{}, err
-	}
-	q.dropEmpty("status", "country") // a form sends its empty fields too
-	answer, err := designationsOf(q)
-	if err != nil {
-		return nil, designationList{}, err
-	}
-	list := designationList{
-		Path:     x.FullPath(),
-		Statuses: view.Statuses, Status: q.text("status"), Country: q.text("country"),
-		Designations: answer.Designations, Next: q.pageURL(x.FullPath(), "after", answer.Next),
-	}
-	return q, list, nil
 }
 
 // dropEmpty forgets parameters that are given and empty.
@@ -282,43 +338,24 @@ func (q *registerQuery) pageURL(path, name, after string) string {
 	if after == "" {
 		return ""
 	}
-	next := url.Values{}
-	for name, given := range q.values {
-		next[name] = given
-	}
+	next := q.without(name)
 	next.Set(name, after)
-	return path + "?" + next.Encode()
+	return withQuery(path, next)
 }
 
-type designationsPage struct {
-	pageHeader
-	designationList
-}
-
-// designationsPage lists the designations.
-func (s *Server) designationsPage(x *request) error {
-	q, list, err := s.queryDesignationList(x)
-	if err != nil {
-		return err
+// without are the parameters but some, to be changed.
+func (q *params) without(names ...string) url.Values {
+	kept := url.Values{}
+	maps.Copy(kept, q.values)
+	for _, name := range names {
+		kept.Del(name)
 	}
-	return x.answerPage(http.StatusOK, "designations", designationsPage{s.pageHeader(q, "Designations"), list})
+	return kept
 }
 
-type partiesPage struct {
-	pageHeader
-	Parties []view.Party
-	Next    string
-}
-
-// partiesPage lists the parties: who signs here.
-func (s *Server) partiesPage(x *request) error {
-	q, err := s.parseListQuery(x, cursorParties, "role", "status")
-	if err != nil {
-		return err
+func withQuery(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
 	}
-	answer, err := partiesOf(q)
-	if err != nil {
-		return err
-	}
-	return x.answerPage(http.StatusOK, "parties", partiesPage{s.pageHeader(q, "Parties"), answer.Parties, q.pageURL(x.FullPath(), "after", answer.Next)})
+	return path + "?" + q.Encode()
 }

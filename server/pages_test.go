@@ -21,6 +21,10 @@ func (w *world) getPage(path string, status int) string {
 	w.t.Helper()
 	r := w.get(path)
 	h := r.Header()
+	if r.Code == http.StatusInternalServerError {
+		lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
+		w.t.Log(lines[len(lines)-1])
+	}
 	if r.Code != status || h.Get("Content-Type") != "text/html; charset=utf-8" || h.Get("Content-Security-Policy") != contentPolicy {
 		w.t.Fatalf("%s: %d %v", path, r.Code, h)
 	}
@@ -31,16 +35,16 @@ func TestPages(t *testing.T) {
 	w := sampleWorld(t)
 	answer, charter := w.Head("response/2026-014/acme-cloud").String(), w.Head("charter").String()
 	for path, wants := range map[string][]string{
-		"/":                           {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n", `href="/records/` + charter + `"`},
-		"/?status=announced&country=": {"Kestrel Hosting", "Lumen Resale"},
-		"/?country=norway":            {"None among all 8 records"},
-		"/designations":               {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
-		"/parties":                    {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
-		"/parties?role=authority":     {`href="/parties/authority"`},
-		"/designations/2026-014":      {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no-relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
-		"/parties/acme-cloud":         {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no-relationship</a>`},
-		"/parties/authority":          {"designator, registrar"},
-		"/records/" + answer:          {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
+		"/": {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in force", "<b>8 records</b>", `href="/checkpoint"`, `href="/records/` + charter + `"`},
+		"/designations?status=announced&country=": {"Kestrel Hosting", "Lumen Resale"},
+		"/designations?country=norway":            {"None among all 8 records"},
+		"/designations":                           {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
+		"/parties":                                {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
+		"/parties?role=authority":                 {`href="/parties/authority"`},
+		"/designations/2026-014":                  {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no-relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
+		"/parties/acme-cloud":                     {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no-relationship</a>`},
+		"/parties/authority":                      {"designator, registrar"},
+		"/records/" + answer:                      {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
 	} {
 		page := w.getPage(path, http.StatusOK)
 		for _, want := range wants {
@@ -49,7 +53,7 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(w.getPage("/?status=announced", http.StatusOK), "AEROCARIBBEAN") {
+	if strings.Contains(w.getPage("/designations?status=announced", http.StatusOK), "AEROCARIBBEAN") {
 		t.Error("the status filter does not filter")
 	}
 	for _, path := range []string{"/designations/2026-099", "/parties/nobody", "/records/xyz"} {
@@ -57,7 +61,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s: %s", path, page)
 		}
 	}
-	w.getPage("/?status=gone", http.StatusBadRequest)
+	w.getPage("/designations?status=gone", http.StatusBadRequest)
 	for path, media := range map[string]string{"/verify.html": "text/html; charset=utf-8", "/check.js": "text/javascript; charset=utf-8"} {
 		r := w.get(path)
 		if r.Code != http.StatusOK || r.Header().Get("Content-Type") != media {
@@ -104,16 +108,24 @@ func TestPagesIgnoreUnknownParameters(t *testing.T) {
 // What the home page counts is what there is at the moment that it is of: whoever asks for
 // another moment changes nothing of what the next one is told.
 func TestHomePageCountsItsOwnMoment(t *testing.T) {
-	numbers := regexp.MustCompile(`<li><b>(\d+)</b><span>([a-z-]+)</span>`)
-	want := fmt.Sprint(numbers.FindAllString(sampleWorld(t).getPage("/", http.StatusOK), -1))
 	w := sampleWorld(t)
-	for _, path := range []string{"/?at=2040-01-01", "/?size=1", "/", "/?at=2040-01-01", "/?size=1", "/"} {
-		got := fmt.Sprint(numbers.FindAllString(w.getPage(path, http.StatusOK), -1))
-		if path == "/" && got != want {
-			t.Errorf("after others asked for other moments the home page says %s, want %s", got, want)
-		}
-		if path != "/" && got != "[]" {
-			t.Errorf("%s counts %s, which was counted for another moment", path, got)
+	numbers := regexp.MustCompile(`<b>(\d+)</b> <span>([a-z ]+)</span>`)
+	for range 2 {
+		for path, want := range map[string]string{
+			"/":               "1 in force, 2 announced",
+			"/?at=2040-01-01": "1 in force, 2 expired",
+			"/?size=1":        "",
+			"/?size=4&at=":    "",
+			"/?at=2020-01-01": "",
+		} {
+			var got []string
+			for _, m := range numbers.FindAllStringSubmatch(w.getPage(path, http.StatusOK), -1) {
+				got = append(got, m[1]+" "+m[2])
+			}
+			slices.Sort(got)
+			if strings.Join(got, ", ") != want {
+				t.Errorf("%s counts %q, want %q", path, got, want)
+			}
 		}
 	}
 }
@@ -123,18 +135,18 @@ func TestPagesBeforeTheFirstCheckpoint(t *testing.T) {
 	w := newWorld(t, withoutCosignatures(t))
 	link := regexp.MustCompile(`href="(/[^"]*)"`)
 	for _, want := range []string{"Nothing is published yet: no record has come.", "Nothing is published yet: the witnesses have not cosigned."} {
-		for _, path := range []string{"/", "/designations", "/parties"} {
+		for _, path := range []string{"/", "/designations", "/parties", "/duties", "/licences", "/requests", "/cooperation", "/records", "/changes", "/lists"} {
 			page := w.getPage(path, http.StatusOK)
 			if !strings.Contains(page, want) {
 				t.Errorf("%s does not say %q:\n%s", path, want, page)
 			}
-			for _, not := range []string{"among all 0", "<pre", `class="origin"`} {
+			for _, not := range []string{"among all 0", `href="/checkpoint"`, `class="origin"`} {
 				if strings.Contains(page, not) {
 					t.Errorf("%s has %q", path, not)
 				}
 			}
 			for _, m := range link.FindAllStringSubmatch(page, -1) {
-				if r := w.get(m[1]); r.Code != http.StatusOK {
+				if r := w.get(html.UnescapeString(m[1])); r.Code != http.StatusOK {
 					t.Errorf("%s leads to %s: %d", path, m[1], r.Code)
 				}
 			}
@@ -148,7 +160,7 @@ func TestPagesOfACharterAlone(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mustSubmit(w.Charter())
 	page := w.getPage("/", http.StatusOK)
-	for _, want := range []string{"<b>1</b><span>record published</span>", "None among 1 record."} {
+	for _, want := range []string{"<b>1 record</b>", "None among 1 record."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)
 		}
@@ -190,7 +202,7 @@ func TestPagesSayWhichDay(t *testing.T) {
 			if said := strings.Contains(page, "as it will stand if nothing more is recorded by then"); said != coming {
 				t.Errorf("%s as of %q says that the day is to come: %v", path, day, said)
 			}
-			if late, due := strings.Contains(page, "overdue"), strings.Contains(page, "due by then"); late || due != (coming && slices.Contains([]string{"/designations/2026-014", "/parties/acme-cloud"}, path)) {
+			if late, due := strings.Contains(page, "overdue"), strings.Contains(page, "due by then"); late || due != (coming && slices.Contains([]string{"/", "/designations/2026-014", "/parties/acme-cloud"}, path)) {
 				t.Errorf("%s as of %q: somebody is overdue: %v, has something due by then: %v", path, day, late, due)
 			}
 		}
@@ -202,7 +214,7 @@ func TestPagesSayWhichDay(t *testing.T) {
 func TestPagesTakeCountries(t *testing.T) {
 	w := sampleWorld(t)
 	for country, status := range map[string]int{"XB": 200, "xb": 200, "RU": 200, "rus": 200, "russia": 200, "the+Russian+Federation": 200, "rusia": 400, "ZZ": 400} {
-		for _, path := range []string{"/designations", "/", "/v1/register/designations"} {
+		for _, path := range []string{"/designations", "/v1/register/designations"} {
 			r := w.get(path + "?country=" + country)
 			text := html.UnescapeString(r.Body.String())
 			if r.Code != status || strings.Contains(text, "Kestrel Hosting") != strings.EqualFold(country, "xb") {
@@ -211,7 +223,7 @@ func TestPagesTakeCountries(t *testing.T) {
 			if status == 400 && (!strings.Contains(text, "two or three letters") || strings.Contains(text, "did you mean") != (country == "rusia") || strings.Contains(text, "?.")) {
 				t.Errorf("%s?country=%s does not say what is taken: %s", path, country, text)
 			}
-			if status == 200 && path == "/" && country[0] != 'X' && country != "xb" && !strings.Contains(text, `name="country" value="RU"`) {
+			if status == 200 && path == "/designations" && country[0] != 'X' && country != "xb" && !strings.Contains(text, `name="country" value="RU"`) {
 				t.Errorf("%s?country=%s does not show the country that was taken", path, country)
 			}
 		}
@@ -222,11 +234,11 @@ func TestPagesTakeCountries(t *testing.T) {
 func TestPagesOfLists(t *testing.T) {
 	w := sampleWorld(t)
 	next := regexp.MustCompile(`<a href="([^"]*)" rel="next">`)
-	for path, rows := range map[string]int{"/?limit=1": 3, "/designations?limit=1": 3, "/designations?limit=1&status=announced&country=": 2, "/parties?limit=2": 3} {
+	for path, rows := range map[string]int{"/designations?limit=1": 3, "/designations?limit=1&status=announced&country=": 2, "/parties?limit=2": 3} {
 		seen := make(map[string]int)
 		for at := path; at != ""; {
 			page := w.getPage(at, http.StatusOK)
-			for _, row := range regexp.MustCompile(`<td><a href="/(?:designations|parties)/([^"]*)"`).FindAllStringSubmatch(page, -1) {
+			for _, row := range regexp.MustCompile(`<td data-label="[A-Z][a-z]*"><a href="/(?:designations|parties)/([^"]*)"`).FindAllStringSubmatch(page, -1) {
 				seen[row[1]]++
 			}
 			at = ""
@@ -258,8 +270,8 @@ func TestUnknownPathsAnswerAsNegotiated(t *testing.T) {
 		page         bool
 	}{
 		{"/nope", chrome, true},
-		{"/records", chrome, true},
-		{"/duties", chrome, true},
+		{"/records/", chrome, true},
+		{"/receipts", chrome, true},
 		{"/designations/", chrome, true},
 		{"/designations/a/b", "text/html", true},
 		{"/nope", "", false},
@@ -303,9 +315,10 @@ func TestPagesShowKeyWarnings(t *testing.T) {
 	}
 }
 
-// withoutOwnScript is a page without the one script element that pages of ours have: a file of
+// withoutOwnScript is a page without the two script elements that pages of ours have: files of
 // this server, and no text.
 func withoutOwnScript(page string) string {
+	page = strings.Replace(page, `<script src="/find.js" defer></script>`, "", 1)
 	return strings.Replace(page, `<script src="/check.js" defer></script>`, "", 1)
 }
 
@@ -320,7 +333,7 @@ func TestPagesEscape(t *testing.T) {
 	env := w.Designate("2026-014", order)
 	w.mustSubmit(env)
 	tag := regexp.MustCompile(`(?i)<(script|img)`)
-	for _, path := range []string{"/", "/?name=" + "%3Cscript%3Ealert(1)%3C/script%3E", "/designations/2026-014", "/records/" + record.IDOf(env.Payload).String(), "/designations/%3Cscript%3E"} {
+	for _, path := range []string{"/", "/duties", "/changes", "/records", "/search?q=script", "/designations?name=" + "%3Cscript%3Ealert(1)%3C/script%3E", "/designations/2026-014", "/records/" + record.IDOf(env.Payload).String(), "/designations/%3Cscript%3E"} {
 		r := w.get(path)
 		if page := withoutOwnScript(r.Body.String()); tag.MatchString(page) {
 			t.Errorf("%s has a tag that somebody signed:\n%s", path, tag.FindString(page))
@@ -336,12 +349,17 @@ func TestPagesEscape(t *testing.T) {
 func TestPagesStandAlone(t *testing.T) {
 	w := sampleWorld(t)
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
-	ids := map[string]string{"/designations/:id": "2026-014", "/parties/:id": "acme-cloud", "/records/:id": w.Head("designation/2026-014").String()}
+	w.mustSubmit(w.Sign(w.Statement("licence/2027-003", record.Authority, &record.Licence{
+		Type: record.LicenceGeneral, Designations: []string{"2026-014"}, From: w.today(), Until: w.today().AddDays(30), Permits: "wind-down",
+	}), "authority/officer-2"))
+	w.mustSubmit(w.Request("2027-001", w.NewRequest("acme-cloud")))
+	values := strings.NewReplacer("/designations/:id", "/designations/2026-014", "/parties/:id", "/parties/acme-cloud", "/records/:id", "/records/"+w.Head("designation/2026-014").String(),
+		"/licences/:id", "/licences/2027-003", "/requests/:id", "/requests/2027-001", "/*thread", "/response/2026-014/acme-cloud", ":code", "XB", ":scheme/:value", "domain/kestrel.example")
 	for _, route := range w.server.routes() {
-		if !route.page || slices.Contains([]string{"/style.css", "/check.js", "/verify.html"}, route.path) {
+		if !route.page || slices.Contains([]string{"/style.css", "/check.js", "/find.js", "/verify.html"}, route.path) {
 			continue
 		}
-		path := strings.Replace(route.path, ":id", ids[route.path], 1)
+		path := values.Replace(route.path)
 		page := w.getPage(path, http.StatusOK)
 		for _, m := range asset.FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {

@@ -146,6 +146,15 @@ func (s *Server) records(x *request) error {
 	if err != nil {
 		return err
 	}
+	items, next, err := recordsOf(q)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, recordsAnswer{AsOf: q.asOf, Records: items, Next: next})
+}
+
+// recordsOf are the records that a question chooses, with the cursor of the next page.
+func recordsOf(q *registerQuery) (items []register.RecordRow, next string, err error) {
 	filter := view.RecordFilter{
 		Kind:   oneOf(q.params, "kind", record.Kinds()),
 		Thread: record.Thread(q.text("thread")),
@@ -157,18 +166,17 @@ func (s *Server) records(x *request) error {
 		}
 	}
 	if err := q.firstFault(); err != nil {
-		return err
+		return nil, "", err
 	}
 	p := newListPage(q.limit, recordPosition)
 	if err := p.finish(q, "after", q.view.Records(filter, p.add)); err != nil {
-		return err
+		return nil, "", err
 	}
-	answer := recordsAnswer{AsOf: q.asOf, Records: p.items}
 	if p.after != "" {
 		// Not as of this size: what comes meanwhile stands at the end.
-		answer.Next = cursor{list: cursorRecords, position: p.after}.String()
+		next = cursor{list: cursorRecords, position: p.after}.String()
 	}
-	return x.answerJSON(http.StatusOK, answer)
+	return p.items, next, nil
 }
 
 func recordPosition(r register.RecordRow) string { return strconv.FormatUint(r.Index, 10) }
@@ -319,6 +327,9 @@ func (s *Server) checkpointAt(x *request) error {
 // checkpointTimes tells the register how much was knowable at a moment, by the same
 // checkpoint.
 func (s *Server) checkpointTimes(ctx context.Context) view.CheckpointTimes {
+	if s.cfg.Copy != nil {
+		return s.cfg.Copy.Times
+	}
 	return func(at time.Time) (view.Knowable, error) {
 		published, err := s.cfg.Ledger.CheckpointAt(ctx, at)
 		if errors.Is(err, ledger.ErrNotArchived) {

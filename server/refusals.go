@@ -57,7 +57,7 @@ func (r *refusalNotes) note(n record.RefusalNote) (record.RefusalNote, error) {
 // were still being written. v is zero if the envelope could not be opened.
 func (s *Server) withSignedRefusal(env record.Envelope, v record.Verified, err error) error {
 	var refusal *record.Refusal
-	if s.refusals == nil || !errors.As(err, &refusal) || refusal.Class == record.Unsupported || s.cfg.Ledger.ClockErr() != nil {
+	if s.refusals == nil || !errors.As(err, &refusal) || refusal.Class == record.Unsupported || s.cfg.Config.Ledger.ClockErr() != nil {
 		return err
 	}
 	draft, now := s.newDraft()

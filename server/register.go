@@ -34,6 +34,7 @@ type registerQuery struct {
 	asOf     asOf
 	position string // the list goes on after it
 	limit    int
+	budget   register.ReadBudget // of one question
 }
 
 // parseQuery reads the parameters of a query; known are those beside at and size.
@@ -47,11 +48,16 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	if list != 0 {
 		known = append(known, "after", "limit")
 	}
-	q := &registerQuery{params: x.parseParams(known...)}
+	q := &registerQuery{params: x.parseParams(known...), budget: s.cfg.QueryBudget}
+	items := uint64(defaultLimit)
+	if x.page {
+		q.dropEmpty(known...) // a form sends its empty fields too
+		items = pageLimit
+	}
 	from := cursor{}
 	if list != 0 {
 		from = q.cursor("after", list)
-		q.position, q.limit = from.position, q.params.limit()
+		q.position, q.limit = from.position, q.params.limit(items)
 	}
 	published := s.publishedSize()
 	q.asOf.Size = published
@@ -196,6 +202,7 @@ const (
 	cursorLicences     = 'l'
 	cursorRequests     = 'q'
 	cursorSearch       = 's'
+	cursorBoard        = 'b'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so
@@ -259,8 +266,10 @@ type designationsAnswer struct {
 	Skipped      []string           `json:"skipped,omitempty"`
 }
 
+var designationParameters = []string{"status", "country", "program", "list", "name"}
+
 func (s *Server) designations(x *request) error {
-	q, err := s.parseListQuery(x, cursorDesignations, "status", "country", "program", "list", "name")
+	q, err := s.parseListQuery(x, cursorDesignations, designationParameters...)
 	if err != nil {
 		return err
 	}
@@ -312,23 +321,33 @@ type licencesAnswer struct {
 	Skipped  []string       `json:"skipped,omitempty"`
 }
 
+var licenceParameters = []string{"status", "party", "designation", "jurisdiction"}
+
 func (s *Server) licences(x *request) error {
-	q, err := s.parseListQuery(x, cursorLicences, "status", "party", "designation", "jurisdiction")
+	q, err := s.parseListQuery(x, cursorLicences, licenceParameters...)
 	if err != nil {
 		return err
 	}
+	answer, err := licencesOf(q)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
+}
+
+func licencesOf(q *registerQuery) (licencesAnswer, error) {
 	filter := view.LicenceFilter{
 		Status: oneOf(q.params, "status", view.LicenceStatuses), Holder: q.text("party"), Designation: q.text("designation"),
 		Jurisdiction: q.country("jurisdiction"), After: q.position,
 	}
 	if err := q.firstFault(); err != nil {
-		return err
+		return licencesAnswer{}, err
 	}
 	p := newListPage(q.limit, func(l view.Licence) string { return string(l.Thread) })
 	if err := p.finish(q, "after", q.view.Licences(filter, q.asOf.At, p.add)); err != nil {
-		return err
+		return licencesAnswer{}, err
 	}
-	return x.answerJSON(http.StatusOK, licencesAnswer{q.asOf, p.items, q.nextCursor(cursorLicences, p.after), p.skipped})
+	return licencesAnswer{q.asOf, p.items, q.nextCursor(cursorLicences, p.after), p.skipped}, nil
 }
 
 func (s *Server) licence(x *request) error {
@@ -442,7 +461,7 @@ type dutiesAnswer struct {
 }
 
 func (s *Server) listDuties(x *request) error {
-	q, err := s.parseListQuery(x, cursorDuties, "party", "designation", "kind", "state")
+	q, err := s.parseListQuery(x, cursorDuties, dutyParameters...)
 	if err != nil {
 		return err
 	}

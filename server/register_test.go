@@ -139,7 +139,7 @@ func TestRequests(t *testing.T) {
 	w.wantProblem(w.get("/v1/register/requests?status=late"), problemParameter)
 	w.wantProblem(w.get("/v1/register/cooperation?jurisdiction=Nowhere"), problemParameter)
 	w.wantProblem(w.get("/v1/register/identifiers/provider/acme-cloud"), problemNotFound)
-	if page := w.get("/parties/acme-cloud").Body.String(); !strings.Contains(page, "disclosure/1") || strings.Contains(page, "disclosure/3") {
+	if page := w.get("/parties/acme-cloud").Body.String(); !strings.Contains(page, `href="/requests/1"`) || strings.Contains(page, `"/requests/3"`) {
 		t.Errorf("the party's page: %s", page)
 	}
 }
@@ -386,10 +386,10 @@ func TestQueryRefusesWhatItDoesNotKnow(t *testing.T) {
 
 func TestQueryValues(t *testing.T) {
 	for raw, read := range map[string]func(*params){
-		"limit=0":                   func(q *params) { q.limit() },
-		"limit=1001":                func(q *params) { q.limit() },
-		"limit=010":                 func(q *params) { q.limit() },
-		"limit=":                    func(q *params) { q.limit() },
+		"limit=0":                   func(q *params) { q.limit(defaultLimit) },
+		"limit=1001":                func(q *params) { q.limit(defaultLimit) },
+		"limit=010":                 func(q *params) { q.limit(defaultLimit) },
+		"limit=":                    func(q *params) { q.limit(defaultLimit) },
 		"size=-1":                   func(q *params) { q.number("size", 0) },
 		"size=18446744073709551616": func(q *params) { q.number("size", 0) },
 		"size=%2B1":                 func(q *params) { q.number("size", 0) },

@@ -220,11 +220,14 @@ func (x *request) answerEmbedded(media string, body []byte, tag string) error {
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
+
+	pageLimit = 50 // of a page for people, which has at most 60 kB
 )
 
 // params reads the query parameters of one request. Each may be given once. The first
 // fault is kept; callers check firstFault once, at the end.
 type params struct {
+	path   string // of the request
 	values url.Values
 	err    *problem
 }
@@ -234,7 +237,7 @@ type params struct {
 // its filters: mail programs and social networks append their own to the links that
 // people send each other.
 func (x *request) parseParams(known ...string) *params {
-	q := &params{}
+	q := &params{path: x.Request.URL.EscapedPath()}
 	if x.Request.URL.RawQuery == "" {
 		return q
 	}
@@ -333,8 +336,8 @@ func (q *params) number(name string, absent uint64) uint64 {
 	return n
 }
 
-func (q *params) limit() int {
-	n := q.number("limit", defaultLimit)
+func (q *params) limit(absent uint64) int {
+	n := q.number("limit", absent)
 	if n < 1 || n > maxLimit {
 		q.addFault("limit", "is %d; it is from 1 to %d", n, maxLimit)
 	}

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -65,10 +64,10 @@ func searchFor(q *registerQuery) (found view.Found, next string, err error) {
 type searchPage struct {
 	pageHeader
 	view.Found
-	Asked  bool // for something that can be compared
-	Fault  string
-	Facets []facet
-	Onward string // address of the next page; "" if there is none
+	Answered bool // something was asked for that can be compared
+	Fault    string
+	Facets   []facet
+	Onward   string // address of the next page; "" if there is none
 }
 
 // facet is one member by which hits are counted and chosen.
@@ -76,7 +75,11 @@ type facet struct {
 	Name    string
 	All     string // address without the choice; "" where there is none
 	Choices []facetChoice
+	Left    int // choices that are not shown: those with the fewest
 }
+
+// maxChoices is how many choices of a facet are shown.
+const maxChoices = 12
 
 type facetChoice struct {
 	Text   string
@@ -91,9 +94,9 @@ func (s *Server) searchPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	q.dropEmpty(searchParameters...) // a form sends its empty fields too
-	page := searchPage{pageHeader: s.pageHeader(q, "Search")}
+	page := searchPage{pageHeader: s.listHeader(q, "Search", "/v1/register/search", "docket search")}
 	if !q.has("q") {
+		page.Data, page.Prove = nil, ""
 		return x.answerPage(http.StatusOK, "search", page)
 	}
 	text, err := view.CleanQuery(q.text("q"))
@@ -102,11 +105,12 @@ func (s *Server) searchPage(x *request) error {
 		return x.answerPage(http.StatusOK, "search", page)
 	}
 	page.Searched, page.Title = text, "Search: "+text
+	page.Prove += " " + shellQuote(text)
 	found, next, err := searchFor(q)
 	if err != nil {
 		return err
 	}
-	page.Asked, page.Found, page.Onward = true, found, q.pageURL(x.FullPath(), "after", next)
+	page.Answered, page.Found, page.Onward = true, found, q.pageURL(x.FullPath(), "after", next)
 	for _, f := range []struct {
 		name   string
 		counts map[string]int
@@ -121,13 +125,11 @@ func (s *Server) searchPage(x *request) error {
 // facet makes the choices of one parameter: the same question otherwise, from its first page.
 func (q *registerQuery) facet(path, name string, counts map[string]int) facet {
 	with := func(value string) string {
-		given := url.Values{}
-		maps.Copy(given, q.values)
-		given.Del("after")
-		if given.Del(name); value != "" {
+		given := q.without("after", name)
+		if value != "" {
 			given.Set(name, value)
 		}
-		return path + "?" + given.Encode()
+		return withQuery(path, given)
 	}
 	f := facet{Name: name}
 	if q.has(name) {
@@ -139,18 +141,27 @@ func (q *registerQuery) facet(path, name string, counts map[string]int) facet {
 		}
 		return strings.Compare(a, b)
 	}) {
+		if len(f.Choices) == maxChoices && q.text(name) != value {
+			f.Left++
+			continue
+		}
 		f.Choices = append(f.Choices, facetChoice{value, counts[value], with(value), q.text(name) == value})
 	}
 	return f
 }
 
-// thingURL is the page about a hit: of what has none of its own, that of its newest record.
+// thingURL is the page about a hit: of a record its own.
 func thingURL(h view.Hit) string {
-	switch {
-	case h.Kind == string(record.FamilyDesignation):
-		return "/designations/" + url.PathEscape(h.Thread.Name())
-	case h.Kind == string(record.FamilyParty):
-		return "/parties/" + url.PathEscape(h.Thread.Name())
+	if h.Kind == view.KindRecord {
+		return "/records/" + h.Record.String()
 	}
-	return "/records/" + h.Record.String()
+	return threadURL(h.Thread)
+}
+
+// shellQuote is a word as a shell takes it.
+func shellQuote(s string) string {
+	if regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`).MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -49,7 +49,7 @@ type Server struct {
 	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
 	bundles       *bundleCache
-	statusCounts  statusCounts
+	overview      overview
 	refusals      *refusalNotes // nil: none is signed
 
 	requestLog, faultLog *lineLimiter
@@ -74,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 	w := &withholding{list: cfg.Withheld, register: cfg.Register}
 	w.now()
 	s := &Server{
-		cfg:           servedConfig{cfg, servedLedger{cfg.Ledger, w}},
+		cfg:           servedConfig{cfg, servedLedger{cfg.log(), w}},
 		log:           cfg.Log,
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
@@ -114,10 +114,14 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Config is what a server stands on and how much it bears. Ledger and Register
-// are required; the zero value of every other field is the default beside it.
+// are required, of a copy Copy instead of the first; the zero value of every other field is the default beside it.
 type Config struct {
 	Ledger   *public.Ledger
 	Register *register.Register
+
+	// Copy makes it a server of somebody's own copy, to be read by that one alone.
+	Copy *Copy
+
 	Log      *slog.Logger // none
 
 	// TLS makes the server speak TLS, and HTTP/2; it brings the certificate. Nil: plain
@@ -215,8 +219,8 @@ type Damage struct {
 
 // withDefaults fills the zero fields and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {
-	if c.Ledger == nil || c.Register == nil {
-		return c, errors.New("server: a ledger and a register are required")
+	if (c.Ledger == nil) == (c.Copy == nil) || c.Register == nil {
+		return c, errors.New("server: a ledger or a copy, and its register, are required")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -374,12 +378,29 @@ func (s *Server) routes() []route {
 		{method: get, path: "/search", handle: ask(s.searchPage), page: true},
 		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},
 		{method: get, path: "/designations/:id", handle: ask(s.designationPage), page: true},
+		{method: get, path: "/duties", handle: ask(s.dutiesPage), page: true},
+		{method: get, path: "/licences", handle: ask(s.licencesPage), page: true},
+		{method: get, path: "/requests", handle: ask(s.requestsPage), page: true},
+		{method: get, path: "/cooperation", handle: ask(s.cooperationPage), page: true},
 		{method: get, path: "/parties", handle: ask(s.partiesPage), page: true},
 		{method: get, path: "/parties/:id", handle: ask(s.partyPage), page: true},
+		{method: get, path: "/records", handle: ask(s.recordsPage), page: true},
+		{method: get, path: "/licences/:id", handle: ask(s.licencePage), page: true},
+		{method: get, path: "/requests/:id", handle: ask(s.disclosurePage), page: true},
+		{method: get, path: "/threads/*thread", handle: ask(s.threadPage), page: true},
+		{method: get, path: "/jurisdictions/:code", handle: ask(s.jurisdictionPage), page: true},
+		{method: get, path: "/identifiers/:scheme/:value", handle: ask(s.identifierPage), page: true},
 		{method: get, path: "/records/:id", handle: ask(s.recordPage), page: true},
+		{method: get, path: "/changes", handle: ask(s.changesPage), page: true},
+		{method: get, path: "/lists", handle: ask(s.sourcesPage), page: true},
+		{method: get, path: "/checkpoints", handle: ask(s.checkpointsPage), page: true},
+		{method: get, path: "/schemas", handle: s.schemasPage, page: true},
+		{method: get, path: "/api", handle: s.apiPage, page: true},
+		{method: get, path: "/how-to-verify", handle: s.howToPage, page: true},
 		{method: get, path: "/verify.html", handle: s.verifyPage, page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
 		{method: get, path: "/check.js", handle: s.checkJS, page: true},
+		{method: get, path: "/find.js", handle: s.findJS, page: true},
 	}
 }
 
@@ -402,6 +423,9 @@ func (s *Server) newRouter() (http.Handler, error) {
 
 	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
+		if s.cfg.Copy != nil && !r.ofCopy() {
+			continue
+		}
 		handle, fail := r.handle, (*request).answerProblem
 		if r.page {
 			handle, fail = asPage(r.handle), (*request).answerProblemPage

@@ -32,7 +32,7 @@ func (s *Server) submit(x *request) error {
 	defer cancel()
 
 	id := record.IDOf(env.Payload)
-	index, known, err := s.cfg.Ledger.Lookup(id)
+	index, known, err := s.cfg.Config.Ledger.Lookup(id)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *Server) submitNew(ctx context.Context, x *request, env record.Envelope,
 // appendAndAwaitCommitted appends the record and waits until the ledger has committed or refused
 // it.
 func (s *Server) appendAndAwaitCommitted(ctx context.Context, v record.Verified) (ledger.Admission, error) {
-	ticket, err := s.cfg.Ledger.Append(ctx, v)
+	ticket, err := s.cfg.Config.Ledger.Append(ctx, v)
 	if err != nil {
 		return ledger.Admission{}, err
 	}
@@ -113,7 +113,7 @@ func (s *Server) answerSubmission(ctx context.Context, x *request, id record.ID,
 	if !wait && !(a.Duplicate && a.Index < s.publishedSize()) {
 		return s.answerCommitted(x, id, a)
 	}
-	_, err := s.cfg.Ledger.AwaitPublished(ctx, a.Index)
+	_, err := s.cfg.Config.Ledger.AwaitPublished(ctx, a.Index)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return s.answerCommitted(x, id, a)
@@ -239,7 +239,7 @@ func (s *Server) checkLogKeys(v record.Verified) error {
 		return nil
 	}
 	policy, err := proof.ParsePolicy([]byte(c.Policy))
-	if err == nil && s.cfg.Ledger.CanSign(policy) {
+	if err == nil && s.cfg.Config.Ledger.CanSign(policy) {
 		return nil
 	}
 	draft, _ := s.newDraft()

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/public"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -41,8 +41,25 @@ type servedConfig struct {
 // servedLedger is the ledger without the bytes of withheld entries. What writes, commits,
 // cosigns and replays has the ledger itself.
 type servedLedger struct {
-	*public.Ledger
+	readLog
 	withheld *withholding
+}
+
+// readLog is what is read of a log: a ledger's, or a copy's.
+type readLog interface {
+	Published() *proof.Published
+	PublishedSize() uint64
+	Head() ledger.Head // committed; of a copy what it covers
+	Backlog() uint64   // committed and not published
+	Next() (*proof.Published, <-chan struct{})
+	TreeAt(ctx context.Context, size uint64) (proof.Tree, error)
+	Tile(ctx context.Context, id proof.TileID) ([]byte, error)
+	Entry(ctx context.Context, index uint64) ([]byte, error)
+	Entries(ctx context.Context, start, end uint64) ([][]byte, error)
+	Receipt(ctx context.Context, index uint64) (proof.Receipt, error)
+	ReceiptAgainst(ctx context.Context, index uint64, published *proof.Published) (proof.Receipt, error)
+	ReceiptUpTo(ctx context.Context, index, size uint64) (proof.Receipt, error)
+	CheckpointAt(ctx context.Context, t time.Time) (*proof.Published, error)
 }
 
 // withholding is what is withheld now. The register learns of it when it changes.
@@ -84,10 +101,10 @@ func (w *withholding) within(start, end uint64) []Withheld {
 // Entry is one published entry that is not withheld.
 func (l servedLedger) Entry(ctx context.Context, index uint64) ([]byte, error) {
 	if len(l.withheld.within(index, index+1)) > 0 {
-		r, err := l.Ledger.Receipt(ctx, index)
+		r, err := l.readLog.Receipt(ctx, index)
 		return nil, l.withheldReceipt(r, err)
 	}
-	return l.Ledger.Entry(ctx, index)
+	return l.readLog.Entry(ctx, index)
 }
 
 // Entries are the entries [start, end), if none of them is withheld.
@@ -95,24 +112,24 @@ func (l servedLedger) Entries(ctx context.Context, start, end uint64) ([][]byte,
 	if err := l.checkWithheld(start, end); err != nil {
 		return nil, err
 	}
-	return l.Ledger.Entries(ctx, start, end)
+	return l.readLog.Entries(ctx, start, end)
 }
 
 // Receipt is a receipt of an entry that is not withheld.
 func (l servedLedger) Receipt(ctx context.Context, index uint64) (proof.Receipt, error) {
-	r, err := l.Ledger.Receipt(ctx, index)
+	r, err := l.readLog.Receipt(ctx, index)
 	return r, l.withheldReceipt(r, err)
 }
 
 // ReceiptAgainst is [servedLedger.Receipt] against a checkpoint.
 func (l servedLedger) ReceiptAgainst(ctx context.Context, index uint64, published *proof.Published) (proof.Receipt, error) {
-	r, err := l.Ledger.ReceiptAgainst(ctx, index, published)
+	r, err := l.readLog.ReceiptAgainst(ctx, index, published)
 	return r, l.withheldReceipt(r, err)
 }
 
 // ReceiptUpTo is [servedLedger.Receipt] against the last checkpoint up to a size.
 func (l servedLedger) ReceiptUpTo(ctx context.Context, index, size uint64) (proof.Receipt, error) {
-	r, err := l.Ledger.ReceiptUpTo(ctx, index, size)
+	r, err := l.readLog.ReceiptUpTo(ctx, index, size)
 	return r, l.withheldReceipt(r, err)
 }
 

@@ -130,6 +130,9 @@ func markedPaths(marked []Withheld) map[string][]string {
 		"/search":                                 {"/search?q=" + withheldMark[:5]},
 		"/designations/:id":                       {"/designations/2026-014", "/designations/2026-015", "/designations/ofac-sdn-36"},
 		"/parties/:id":                            {"/parties/borealis", "/parties/acme-cloud"},
+		"/licences/:id":                           {"/licences/2026-003"},
+		"/jurisdictions/:code":                    {"/jurisdictions/XB"},
+		"/identifiers/:scheme/:value":             {"/identifiers/asn/64511"},
 	}
 	for _, e := range marked {
 		paths["/v1/records/:id"] = append(paths["/v1/records/:id"], "/v1/records/"+e.Record.String())
@@ -144,7 +147,8 @@ func markedPaths(marked []Withheld) map[string][]string {
 // withheld: without that the test below proves nothing of them. The others never do.
 var withheldShow = strings.Fields(`/tile/*path /v1/records/:id /v1/records/:id/receipt /v1/entries/:index
 	/v1/register/designations /v1/register/designations/:id /v1/register/licences/:id /v1/register/parties /v1/register/parties/:id /v1/register/parties/:id/keys
-	/v1/register/identifiers/:scheme/:value /v1/register/search / /search /designations /designations/:id /parties /parties/:id /records/:id`)
+	/v1/register/identifiers/:scheme/:value /v1/register/search / /search /designations /designations/:id /parties /parties/:id /records/:id
+	/licences/:id /jurisdictions/:code /identifiers/:scheme/:value`)
 
 // No route gives the bytes of a withheld entry, nor what is decoded of them: to nobody, in no
 // form. A route that is new has a row in queryCosts, or this fails.

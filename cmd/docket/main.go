@@ -275,6 +275,7 @@ var commands = []struct {
 	{"read", (*app).verify},
 	{"read", (*app).show},
 	{"read", (*app).search},
+	{"read", (*app).browse},
 	{"read", (*app).list},
 	{"read", (*app).duties},
 	{"read", (*app).screen},

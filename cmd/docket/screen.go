@@ -35,8 +35,8 @@ copy up to date first: docket sync.
 The list is a table with a header, as spreadsheets export it (- is standard input): a name,
 and if there are an id, aliases (; between them), country, lei, registrationNumber, asn and
 domain. Columns are recognised by what they are commonly called, like company or legal name;
---column says it of others. What cannot be read of a row is said, row by row, and the others
-are screened.
+--column says it of others. A row that cannot be read, or only in part, is said so, and the
+others are screened.
 
 A score is from 0 to 1 and never reaches either; 0.7 is the threshold. Equal identifiers
 always hit, and so does a country that is a designated jurisdiction. --explain shows the
@@ -56,8 +56,8 @@ without by, on and why count for nothing. An exception hides nothing: its hit is
 open again once the customer's row or the designation changes.
 
 Exit status: 0 nobody has to look: no hits, or an exception covers each (and of a template
-that was printed); 1 there are open hits, or rows that were not screened, or the report is
-another; 2 misuse, or a file that is no such table; 3 interrupted, or the copy does not
+that was made); 1 there are open hits, or rows that were not screened or only in part, or
+nobody was compared with anything, or the report is another; 2 misuse, or a file that is no such table; 3 interrupted, or the copy does not
 reach a report's size.`,
 		Example: `  docket screen --trust trust customers.csv
   docket screen --trust trust customers.csv --exceptions reviewed.csv --out 2027-06.screening
@@ -300,19 +300,22 @@ func (m *screenCmd) prepare(r *copyView, list *screening.List, source *screening
 }
 
 // day is that on which designations are asked about: by default that of the copy's
-// checkpoint, so that the same checkpoint gives the same report tomorrow.
+// checkpoint, so that the same checkpoint gives the same report tomorrow. It is a day in the
+// zone of the view's newest charter, in which it ends: cosignatures tell whole seconds, so
+// the last one may seem older than that charter, and in the zone before it have been made on
+// another day.
 func (m *screenCmd) day(r *copyView) (record.Date, error) {
 	newest := r.trust.Checkpoint()
 	switch at := newest.LastCosignedAt(); {
 	case m.query.at != "":
 		return record.ParseDate(m.query.at)
 	case r.Size() == newest.Checkpoint().Size && !at.IsZero():
-		return r.LocalDate(at), nil
+		return record.DateOf(at, r.zone), nil
 	case r.Size() == 0:
 		return record.Date{}, refusal("size 0: there is nothing to compare with")
 	}
 	last, err := r.RecordAt(r.Size() - 1)
-	return r.LocalDate(last.Admitted), err
+	return record.DateOf(last.Admitted, r.zone), err
 }
 
 func (m *screenCmd) readExceptions(run *screening.Run) error {
@@ -405,10 +408,10 @@ func (m *screenCmd) write(ctx context.Context, run *screening.Run, source *scree
 		return err
 	}
 	m.tell(run.Head, totals)
-	if m.template || totals.Open == 0 && totals.NotScreened == 0 {
+	if m.template {
 		return nil
 	}
-	return m.somebodyHasToLook(totals)
+	return m.somebodyHasToLook(run.Head, totals)
 }
 
 // openReport begins the report's file, or goes on with it.

@@ -23,6 +23,9 @@ func (m *screenCmd) tell(head screening.Head, t screening.Totals) {
 // summary is what came of a list, in a line.
 func summary(t screening.Totals) string {
 	text := fmt.Sprintf("%s screened", plural(t.Screened, "row"))
+	if t.InPart > 0 {
+		text += fmt.Sprintf(", %d of them in part", t.InPart)
+	}
 	if t.NotScreened > 0 {
 		text += fmt.Sprintf(", %d NOT screened", t.NotScreened)
 	}
@@ -44,8 +47,12 @@ func beLapsed(n int) string {
 	return fmt.Sprintf("%d exceptions have lapsed", n)
 }
 
-// somebodyHasToLook is exit 1.
-func (m *screenCmd) somebodyHasToLook(t screening.Totals) error {
+// somebodyHasToLook is exit 1; nil where nobody has to. What compared nobody with nothing is
+// no clean bill.
+func (m *screenCmd) somebodyHasToLook(head screening.Head, t screening.Totals) error {
+	if t.Open == 0 && t.NotScreened == 0 && t.InPart == 0 && t.Rows > 0 && head.Designations > 0 {
+		return nil
+	}
 	var what, next []string
 	if t.Open > 0 {
 		what = append(what, plural(t.Open, "open hit"))
@@ -54,6 +61,18 @@ func (m *screenCmd) somebodyHasToLook(t screening.Totals) error {
 	if t.NotScreened > 0 {
 		what = append(what, plural(t.NotScreened, "row")+" not screened")
 		next = append(next, "mend the rows that were not screened, and run the same command again")
+	}
+	if t.InPart > 0 {
+		what = append(what, plural(t.InPart, "row")+" screened in part")
+		next = append(next, "mend what could not be read of a row, or empty the cell if nothing is known")
+	}
+	if t.Rows == 0 {
+		what = append(what, "the list has a header and no rows")
+		next = append(next, "nobody was screened: export the list again")
+	}
+	if head.Designations == 0 {
+		what = append(what, "nothing was designated to compare with")
+		next = append(next, "docket sync brings the copy up to date; --at and --size ask about what stood on another day")
 	}
 	return refusal("%s", strings.Join(what, ", ")).hint("%s", strings.Join(next, "; "))
 }
@@ -105,7 +124,15 @@ func (m *screenCmd) tablePrinter() screenPrinter {
 			}
 			return print(l.Row, customerText(l.Customer), "", "", "NOT SCREENED", "", "", "", "", "", l.NotScreened)
 		}
+		if l.InPart {
+			if err := print(l.Row, customerText(l.Customer), "", "", "IN PART", "", "", "", "", "", strings.Join(l.Warnings, "; ")); err != nil {
+				return err
+			}
+		}
 		for _, text := range l.Warnings {
+			if l.InPart && (width == 0 || m.wide) {
+				break // the line says it, uncut
+			}
 			m.app.logf("row %d: %s", l.Row, text)
 		}
 		for _, h := range l.Hits {
@@ -154,8 +181,12 @@ func (m *screenCmd) printExplained(l screening.Line) error {
 	if l.NotScreened != "" {
 		line("NOT SCREENED", "%s", l.NotScreened)
 	}
+	warning := "warning"
+	if l.InPart {
+		warning = "IN PART"
+	}
 	for _, text := range l.Warnings {
-		line("warning", "%s", text)
+		line(warning, "%s", text)
 	}
 	for _, h := range l.Hits {
 		line(string(h.How), "%s  %s (%s)", h.Thread, h.Standing.Name, statusText(h))

@@ -314,3 +314,7 @@ func IdentifierKey(scheme, value string) string {
 
 // Country is the code of a country as people write it, see [rules1.Country].
 func Country(text string) (code string, err error) { return rules1.Country(text) }
+
+// IsHiddenAt reports whether a reader does not see the code point at a byte of a text, see
+// [rules1.IsHiddenAt].
+func IsHiddenAt(s string, i int) bool { return rules1.IsHiddenAt(s, i) }

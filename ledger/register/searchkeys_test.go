@@ -18,7 +18,7 @@ func TestSearchKeysAreOfThisFormat(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "FormatVersion %d, screen %d\n", FormatVersion, screen.Version)
 	for _, name := range []string{
-		"Kestrel Hosting FZ-LLC (fictional)", "11420 O'Neil Ltd.", "S.A.", "Żółć Müller", "Оренбург Датацентр", "雪鸮云计算有限公司", "한빛 클라우드", "ひかりデータ", "بنك", "ｆｕｌｌ　ｗｉｄｔｈ",
+		"Kestrel Hosting FZ-LLC (fictional)", "11420 O'Neil Ltd.", "S.A.", "Żółć Müller", "Оренбург Датацентр", "雪鸮云计算有限公司", "한빛 클라우드", "ひかりデータ", "بنك", "ｆｕｌｌ　ｗｉｄｔｈ", "3%ers", "Муромский Завод",
 	} {
 		fmt.Fprintf(&b, "\n%s\n", name)
 		SearchText{Scheme: SchemeName, Text: name}.rowKeys(func(key string) { fmt.Fprintf(&b, "  %s\n", key) })

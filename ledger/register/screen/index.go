@@ -210,6 +210,7 @@ func (x *Index) Screen(q Query, threshold Score) []Hit {
 			found[i] = true
 		}
 	}
+	needed := pointsOf(threshold)
 	for _, at := range x.candidates(s, a) {
 		n := &x.names[at]
 		if found[n.subject] {
@@ -218,8 +219,11 @@ func (x *Index) Screen(q Query, threshold Score) []Hit {
 		subject := &x.subjects[n.subject]
 		person := subject.isPerson() || q.Schema == "Person"
 		name := a.nameFor(subject.isBare())
-		points, _ := s.compare(name, n.name, person)
-		if ScoreOf(points+usePoints(n.use)+max(0, countryPoints(q.Country, subject.Country))) >= threshold {
+		needed := needed - usePoints(n.use) - max(0, countryPoints(q.Country, subject.Country))
+		if s.atMost(name, n.name, person, needed) < needed {
+			continue
+		}
+		if points, _ := s.compare(name, n.name, person); points >= needed {
 			found[n.subject] = true
 		}
 	}

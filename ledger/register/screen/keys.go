@@ -11,7 +11,8 @@ import (
 //
 //	s:CODE       each word that few bear, by its consonants, if they are two with its first letter;
 //	             and any two neighbours run together
-//	a:LETTERS    its letters, and those of the whole name, in alphabetical order
+//	a:LETTERS    its letters, those of the place that it is a Slavic adjective of, and those of the
+//	             whole name, in alphabetical order
 //	p:CODE+CODE  any two words that many bear, in alphabetical order
 //	m:CODE+A     a word that many bear, and the first letter of another that few do, or, in a name of
 //	             up to three words, of any other
@@ -73,6 +74,7 @@ func (b *keyBuilder) add(n *name) {
 			rare++
 			b.put("s:", k.code, shortCode(k.code, k.sound.text))
 			b.putLetters(k.sound.text)
+			b.putLetters(adjectiveStem(k.sound.text))
 		}
 		for _, l := range words[i+1:] {
 			if k.many && l.many {
@@ -151,6 +153,22 @@ func (b *keyBuilder) putLetters(sound string) {
 		slices.Sort(letters)
 		b.put("a:", string(letters), "")
 	}
+}
+
+// adjectiveEndings are those of adjectives of places in Slavic languages, in the nominative of each
+// gender and number, as they sound ([soundOf]): "Muromskii", "Muromskaya" and "Muromskoe" are of Murom.
+const adjectiveEndings = "ski ska sko ske skie skii skoi skoe skaia skaja skoje skij"
+
+var adjectiveEndingList = strings.Fields(adjectiveEndings)
+
+// adjectiveStem is the place that a word may be a Slavic adjective of, by their sounds, or "".
+func adjectiveStem(sound string) string {
+	for _, ending := range adjectiveEndingList {
+		if stem, ok := strings.CutSuffix(sound, ending); ok {
+			return stem
+		}
+	}
+	return ""
 }
 
 // putLess puts a code, and the code less each one of its consonants: codes that are a consonant apart

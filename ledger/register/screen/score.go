@@ -10,9 +10,10 @@ import (
 // the name benchmark of opensanctions/nomenklatura (those whose first name has a SHA-256 that ends
 // in a bit 0; TestQuality reports on the others) by logistic regression with a ridge penalty of 0.2 on
 // features scaled to 1, and rounded; signs were held to what each feature means. Those marked "set" were
-// set by hand before the rest was fitted: labelled pairs that were written to be near each other do not
-// tell how many strangers share a common word. ratioPoints and startPoints were moved afterwards, on
-// the same rows, against short names that one letter makes another.
+// set by hand: labelled pairs that were written to be near each other do not tell how many strangers share
+// a common word. Most were set before the rest was fitted, otherGeneralPoints and initialPoints after it;
+// ratioPoints and startPoints were moved afterwards too, on the same rows, against short names that one
+// letter makes another.
 const (
 	startPoints = 200 // so that the best threshold on the even rows is at 0
 

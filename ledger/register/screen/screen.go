@@ -22,13 +22,15 @@
 // is a hit whatever the names are.
 //
 // Two names are compared if they share a blocking key ([BlockingKeys]). What the labelled pairs say
-// of scores and keys, TestQuality prints: on the rows that nothing was tuned on F1 is 0.87 of all and
-// 0.90 of organisations, and of the pairs that people call the same the keys leave out 1 in 100,
-// none of which would be a hit.
+// of scores and keys, TestQuality prints: on the rows that no weight was tuned on F1 is 0.88 of all and
+// 0.91 of organisations, and each pair that people call the same has a key in common. No key was tuned
+// on 198 of these 200 pairs; two had none in common (1 in 100 of all, 1 in 40 of organisations), and
+// the readings of percent signs and of Slavic adjectives that they have now came after they were seen.
 package screen
 
 import (
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -156,3 +158,9 @@ func ScoreOf(points int) Score {
 }
 
 const halfway = 1_000
+
+// pointsOf are the fewest points that have a score.
+func pointsOf(score Score) int {
+	const most = 1 << 30
+	return sort.Search(2*most, func(i int) bool { return ScoreOf(i-most) >= score }) - most
+}

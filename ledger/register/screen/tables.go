@@ -32,7 +32,7 @@ var tablesDigest = sync.OnceValue(func() string {
 		}
 	}
 	for _, table := range []string{legalForms, particles, titles, forms, generics, places, commonNames, nicknames,
-		numberWords, ordinals, tens, similarLetters, strings.Join(soundSpellings, " ")} {
+		numberWords, ordinals, tens, similarLetters, strings.Join(soundSpellings, " "), strings.Join(percentWords, " "), adjectiveEndings} {
 		fmt.Fprintf(h, "%d %s\n", len(table), table)
 	}
 	for _, r := range slices.Sorted(maps.Keys(supplement)) {

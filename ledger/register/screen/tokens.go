@@ -13,11 +13,23 @@ import (
 
 // Tokens are the words of a name as they are compared: [rules1.NameKey], with
 // Latin letters without accents in place of all others. A syllable in Han or
-// Hangul is a word of its own. Legal forms stay, and so does every digit. Only a name of
-// punctuation has no words.
+// Hangul is a word of its own. A percent sign is read as the word, which what is written right
+// behind it ends ("3%ers"), and a plus sign between words as "and". Legal forms stay, and so does
+// every digit. Only a name of punctuation has no words.
 func Tokens(name string) []string {
-	return strings.Fields(latin(rules1.NameKey(name)))
+	words := strings.Fields(latin(rules1.NameKey(percentSigns.Replace(name))))
+	for i := 1; i+1 < len(words); i++ {
+		if words[i] == "+" {
+			words[i] = "and"
+		}
+	}
+	return words
 }
+
+// percentWords has each percent sign, and the word that it is read as: a name's key has a space in its place.
+var percentWords = []string{"%", " percent", "％", " percent", "﹪", " percent", "٪", " percent"}
+
+var percentSigns = strings.NewReplacer(percentWords...)
 
 // latin is a name's key in lower-case Latin letters and digits, with spaces between words.
 func latin(key string) string {

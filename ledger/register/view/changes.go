@@ -124,20 +124,30 @@ func (ch *Change) compare(h, old *threadHistory, is, was asOf) error {
 // membersChanged are the members of two values that differ as JSON, those of the
 // target one by one, sorted.
 func membersChanged(old, new record.Designation) ([]string, error) {
-	before, after := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	before, after, err := designationMembers(old, new)
+	return changedMembers(before, after), err
+}
+
+// designationMembers are the members of two designations as JSON, those of the target one by one.
+func designationMembers(old, new record.Designation) (before, after map[string]json.RawMessage, err error) {
+	before, after = map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	for _, side := range []struct {
 		d  record.Designation
 		to map[string]json.RawMessage
 	}{{old, before}, {new, after}} {
 		if err := jsonMembers("", side.d, side.to); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		delete(side.to, "target")
 		if err := jsonMembers("target.", side.d.Target, side.to); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	var changed []string
+	return before, after, nil
+}
+
+// changedMembers are the names of those that differ, sorted.
+func changedMembers(before, after map[string]json.RawMessage) (changed []string) {
 	for name, value := range after {
 		if !bytes.Equal(before[name], value) {
 			changed = append(changed, name)
@@ -149,7 +159,7 @@ func membersChanged(old, new record.Designation) ([]string, error) {
 		}
 	}
 	slices.SortFunc(changed, strings.Compare)
-	return changed, nil
+	return changed
 }
 
 func jsonMembers(prefix string, of any, to map[string]json.RawMessage) error {

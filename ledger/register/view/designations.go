@@ -88,17 +88,27 @@ type DesignationFilter struct {
 	After   string // thread: go on after it
 }
 
-// Designation finds a designation by its thread, as it stands at an instant.
-func (v *View) Designation(thread record.Thread, at time.Time) (DesignationDetail, error) {
-	h, err := v.designationHistory(thread)
-	if err != nil {
-		return DesignationDetail{}, err
+// DesignationSummary finds a designation by its thread, as it stands at an instant.
+func (v *View) DesignationSummary(thread record.Thread, at time.Time) (Designation, error) {
+	_, d, _, err := v.designationAt(thread, at)
+	return d, err
+}
+
+func (v *View) designationAt(thread record.Thread, at time.Time) (h *threadHistory, d Designation, row *register.DesignationRow, err error) {
+	if h, err = v.designationHistory(thread); err != nil {
+		return nil, Designation{}, nil, err
 	}
 	m, err := v.momentAt(at)
 	if err != nil {
-		return DesignationDetail{}, err
+		return nil, Designation{}, nil, err
 	}
-	d, row, err := v.viewDesignation(h, m)
+	d, row, err = v.viewDesignation(h, m)
+	return h, d, row, err
+}
+
+// Designation is [View.DesignationSummary] with its thread and its board.
+func (v *View) Designation(thread record.Thread, at time.Time) (DesignationDetail, error) {
+	h, d, row, err := v.designationAt(thread, at)
 	if err != nil {
 		return DesignationDetail{}, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // admitCharter writes, signs and admits the charter. It is the one record that does not
@@ -73,14 +72,6 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	}
 	s.printStep("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; 2 officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
 
-	st := s.statement("designation/2026-014", record.Authority, s.correction())
-	if err := s.attachDocument(st, "correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n"); err != nil {
-		return err
-	}
-	if _, err := s.submit(ctx, "amendment-2026-014-1", st, "authority-officer-1", "authority-officer-2"); err != nil {
-		return err
-	}
-	s.printStep("#9", "amendment", "2026-014: registration number corrected; nobody has to answer again")
 	return nil
 }
 
@@ -200,15 +191,6 @@ func (d scenarioDates) designation(target record.Target, measure, action string,
 type order struct {
 	name, short string
 	says        *record.Designation
-}
-
-// correction amends the first order's registration number.
-func (s *scenario) correction() *record.Amendment {
-	return &record.Amendment{
-		Type: "correction", Reason: "Registration number misprinted in the order; a second domain found.",
-		Set: schema.Object{{Name: "target", Value: schema.Object{{Name: "registrationNumber", Value: "0048231"}}}},
-		Add: schema.Object{{Name: "target", Value: schema.Object{{Name: "domain", Value: []any{"kestrel-cloud.example"}}}}},
-	}
 }
 
 func orderText(o order) string {

@@ -1,7 +1,7 @@
 // Package demo plays the whole of Docket on loopback, with fictional parties and
-// throw-away keys: an authority restricts, providers answer and report, a licence puts a
-// duty off, a request goes unanswered and is cited, an auditor checks, and what must be
-// refused is refused. Everything goes over HTTP through the same client that every user has;
+// throw-away keys: an authority restricts, providers screen their customers, answer and
+// report, a licence puts a duty off, a request goes unanswered and is cited, an auditor checks,
+// and what must be refused is refused. Everything goes over HTTP through the same client that every user has;
 // the demo has no other access, and no clock but the machine's. A file is a chapter; where a
 // chapter comes is said in runSteps. What is new comes after what is old, so that the indexes
 // which README names stay.
@@ -109,7 +109,7 @@ func resetDir(dir string) error {
 			return fmt.Errorf("clearing the earlier demo: %w", err)
 		}
 	}
-	for _, sub := range []string{"keys", "receipts", "documents"} {
+	for _, sub := range []string{"keys", "receipts", "documents", screeningDir} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			return err
 		}
@@ -137,6 +137,8 @@ type scenario struct {
 
 	keys         node.Keys
 	witnessNodes []*witnessNode // three witnesses
+
+	screeningReport []byte // the newest one, to which a response commits
 
 	sentWithoutW2 sentRecord // the record that was published while one of them was stopped
 
@@ -213,6 +215,7 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 	}
 	for _, chapter := range []func(context.Context) error{
 		s.admitCharter, s.enrolAndDesignate, // authority
+		s.screenCustomers,   // a search, a screening, an exception that lapses
 		s.respond,           // providers
 		s.report,            // what else they report
 		s.license,           // a licence
@@ -235,6 +238,9 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 	s.printLine("next: %s verify --trust %s %s", s.docket, trust, filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
 	s.printLine("      %s show --trust %s 2026-017", s.docket, trust)
 	s.printLine("      %s duties --trust %s --party acme-cloud", s.docket, trust)
+	s.printLine("      %s search --trust %s kestrel host", s.docket, trust)
+	list, reviewed := filepath.Join(s.dir, screeningDir, customersFile), filepath.Join(s.dir, screeningDir, exceptionsFile)
+	s.printLine("      %s screen --trust %s %s --exceptions %s", s.docket, trust, list, reviewed)
 	return nil
 }
 

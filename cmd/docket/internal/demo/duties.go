@@ -8,9 +8,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-// printDuties tells what is owed, a duty or two of each kind, and what is in force.
+// printDuties tells what is owed, a duty of each kind, and what is in force.
 func (s *scenario) printDuties(ctx context.Context) error {
-	s.printChapter("who owes what, and by when (of each kind a duty or two)")
+	s.printChapter("who owes what, and by when (of each kind a duty)")
 	return s.ask(ctx, func(v *view.View) error {
 		now := time.Now()
 		for _, t := range []struct {
@@ -21,14 +21,12 @@ func (s *scenario) printDuties(ctx context.Context) error {
 			words string
 		}{
 			{view.DutyRespond, "cirrus-hosting", "2026-014", view.DutyOpen, "2026-014"},
-			{view.DutyRespond, "delta-racks", "2026-014", view.DutyOpen, "2026-014 (licensed)"},
 			{view.DutyConclude, "acme-cloud", "2026-014", view.DutyOpen, "2026-014, to wind down"},
 			{view.DutyCertify, "acme-cloud", "", view.DutyOpen, "the next year"},
 			{view.DutyCustomerLog, "acme-cloud", "", view.DutyOpen, "the log as it grew"},
 			{view.DutyAbuseReport, "borealis-compute", "", view.DutyOpen, "the next month"},
 			{view.DutyReseller, "acme-cloud", "", view.DutyOpen, "juniper-resale, anew"},
 			{view.DutyAITrainingReport, "acme-cloud", "", view.DutyMet, "training run 1"},
-			{view.DutyDisclose, "borealis-compute", "", view.DutyMet, "request 2026-001"},
 			{view.DutyDisclose, "cirrus-hosting", "", view.DutyOverdue, "request 2026-002"},
 		} {
 			state := "NOT " + string(t.state)

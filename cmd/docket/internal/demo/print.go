@@ -26,7 +26,7 @@ const (
 
 // printStep tells one step: what, and in more words.
 func (s *scenario) printStep(number, what, words string) {
-	s.printWrapped(fmt.Sprintf("  %-4s %-15s ", number, what), words)
+	s.printWrapped(fmt.Sprintf("  %-6s %-13s ", number, what), words)
 }
 
 // printDetail tells more of the step before it.

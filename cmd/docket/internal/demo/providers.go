@@ -14,17 +14,19 @@ func (s *scenario) respond(ctx context.Context) error {
 	s.printChapter("providers")
 	windDown := s.dates.windDown
 	acme := s.response("acme-cloud", &record.Response{Status: "winding-down", WindDownBy: &windDown, Conditions: []string{"c1"}})
+	var err error
+	if acme.Predicate.(*record.Response).Screening, err = s.commitScreening(acme.Thread); err != nil {
+		return err
+	}
 	sent, err := s.submit(ctx, "response-2026-014-acme-cloud", acme, "acme-cloud-ci")
 	if err != nil {
 		return err
 	}
-	s.printStep("#10", "response", "acme-cloud on 2026-014: winding-down by "+windDown.String())
-
 	borealis := s.response("borealis-compute", &record.Response{Status: "no-relationship"})
 	if _, err := s.submit(ctx, "response-2026-014-borealis-compute", borealis, "borealis-compute-ci"); err != nil {
 		return err
 	}
-	s.printStep("#11", "response", "borealis-compute on 2026-014: no-relationship")
+	s.printStep("#10-11", "responses", fmt.Sprintf("on 2026-014: acme-cloud winding-down by %s, and commits to that report; borealis-compute no-relationship", windDown))
 
 	form := s.statement("cip/acme-cloud", "acme-cloud", s.certification("cip/acme-cloud"))
 	if err := s.commitSubject(form, "the form stays private"); err != nil {

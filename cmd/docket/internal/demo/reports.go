@@ -64,7 +64,6 @@ func (s *scenario) reportReseller(ctx context.Context) error {
 	if err := s.enrol(ctx, joins); err != nil {
 		return err
 	}
-	s.printStep("#13", "enrolment", reseller+", a reseller; acme-cloud sponsors it")
 
 	today, yes := s.dates.today, true
 	st := s.statement(record.ResellerThread(reseller, "acme-cloud"), "acme-cloud", &record.ResellerReport{
@@ -76,7 +75,7 @@ func (s *scenario) reportReseller(ctx context.Context) error {
 	if _, err := s.submit(ctx, "reseller-"+reseller, st, "acme-cloud-compliance", reseller+"-compliance"); err != nil {
 		return err
 	}
-	s.printStep("#14", "reseller", "acme-cloud verified how "+reseller+" identifies its customers; both sign")
+	s.printStep("#13-14", "reseller", reseller+" joins, sponsored by acme-cloud, which verified how it identifies its customers; both sign")
 	return nil
 }
 

@@ -18,7 +18,6 @@ func (s *scenario) requestDisclosure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.printStep("#19", "request", fmt.Sprintf("2026-001 asks XC to let borealis-compute disclose, by %s", s.dates.due))
 	entries, size := int64(3), int64(1204)
 	answer := s.statement(record.ReceiptThread("2026-001", "borealis-compute"), "borealis-compute", &record.DisclosureReceipt{Request: asked, Entries: &entries, LogSize: &size})
 	if err := s.attachDocument(answer, "bundle-2026-001.age", "bundle 2026-001 (fictional, encrypted)\n"); err != nil {
@@ -27,7 +26,7 @@ func (s *scenario) requestDisclosure(ctx context.Context) error {
 	if _, err := s.submit(ctx, "disclosure-receipt-2026-001", answer, "borealis-compute-compliance"); err != nil {
 		return err
 	}
-	s.printStep("#20", "answer", fmt.Sprintf("borealis-compute handed over %d entries, encrypted; their digest is public", entries))
+	s.printStep("#19-20", "answered", fmt.Sprintf("2026-001 asks XC to let borealis-compute disclose, by %s; it hands over %d entries, encrypted", s.dates.due, entries))
 	now, err := newScenarioDates(time.Now(), zoneAtFirst) // the story may have begun before midnight
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func NewTable(w io.Writer, head Head) (*Table, error) {
 	t.w.UseCRLF = true
 	return t, t.w.Write([]string{
 		"row", "id", "name", "match", "score", "ofacStyleScore", "designation", "designationName", "matchedName", "matchedUse", "queried",
-		"status", "from", "until", "publishedInError", "record", "reasons", "exception", "lapsed", "notScreened", "warnings", "checkpoint",
+		"status", "from", "until", "publishedInError", "record", "reasons", "exception", "lapsed", "notScreened", "screenedInPart", "warnings", "checkpoint",
 	})
 }
 
@@ -41,12 +41,15 @@ func (t *Table) Add(l Line) error {
 }
 
 func (t *Table) row(l Line, h *Hit) error {
-	var score, ofac, matched, use, wrong, from, until, id, excepted, lapsed string
+	var score, ofac, matched, use, wrong, from, until, id, excepted, lapsed, inPart string
 	if h.Score != nil {
 		score, ofac = h.Score.String(), h.OFACStyle.String()
 	}
 	if h.Matched != nil {
 		matched, use = h.Matched.Text, string(h.Matched.Use)
+	}
+	if l.InPart {
+		inPart = "true"
 	}
 	if h.Error {
 		wrong = "true"
@@ -62,7 +65,7 @@ func (t *Table) row(l Line, h *Hit) error {
 	}
 	cells := []string{
 		strconv.Itoa(l.Row), l.ID, l.Name, string(h.How), score, ofac, string(h.Thread), h.Standing.Name, matched, use, h.Queried,
-		string(h.Status), from, until, wrong, id, h.Reasons(), excepted, lapsed, l.NotScreened, strings.Join(l.Warnings, "; "), t.checkpoint,
+		string(h.Status), from, until, wrong, id, h.Reasons(), excepted, lapsed, l.NotScreened, inPart, strings.Join(l.Warnings, "; "), t.checkpoint,
 	}
 	for i := range cells {
 		cells[i] = view.SpreadsheetText(cells[i])

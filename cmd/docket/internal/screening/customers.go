@@ -38,15 +38,22 @@ var Fields = []Field{FieldID, FieldName, FieldAlias, FieldCountry, FieldLEI, Fie
 // headings are what columns are commonly called, as [headingKey] evens them out; the
 // likeliest first.
 var headings = map[Field][]string{
-	FieldID:           {"id", "customerid", "customernumber", "customerno", "clientid", "accountid", "accountnumber", "partyid", "reference", "ref", "key", "customer"},
-	FieldName:         {"name", "legalname", "companyname", "company", "customername", "clientname", "accountname", "partyname", "entityname", "organisationname", "organizationname", "businessname", "fullname", "entity", "organisation", "organization", "customer", "client", "party", "vendor", "supplier"},
-	FieldAlias:        {"alias", "aliases", "aka", "alsoknownas", "altname", "altnames", "othername", "othernames", "tradename", "tradenames", "tradingname", "tradingas", "dba", "doingbusinessas", "formername", "formernames"},
-	FieldCountry:      {"country", "countrycode", "countryofincorporation", "countryofresidence", "jurisdiction", "nationality"},
+	FieldID: {"id", "customerid", "customernumber", "customerno", "clientid", "accountid", "accountnumber", "partyid", "reference", "ref", "key", "customer", "kunde", "cliente", "nr", "kundennr", "kundennummer", "kundenid", "debitor", "numero", "numéro", "numéroclient", "numeroclient", "codeclient", "numerocliente", "númerocliente", "idcliente", "codicecliente", "códigocliente", "codigocliente"},
+	FieldName: {"name", "legalname", "companyname", "company", "customername", "clientname", "accountname", "partyname", "entityname", "organisationname", "organizationname", "businessname", "fullname", "entity", "organisation", "organization", "customer", "client", "party", "vendor", "supplier",
+		"firma", "firmenname", "unternehmen", "unternehmensname", "kundenname", "kunde", "gesellschaft",
+		"société", "societe", "raisonsociale", "dénomination", "denomination", "dénominationsociale", "nom", "nomclient", "nomduclient", "entreprise",
+		"empresa", "razónsocial", "razonsocial", "nombre", "nombrecliente", "denominación", "denominacion",
+		"ragionesociale", "denominazione", "azienda", "società", "societa", "nome", "nomecliente", "impresa", "cliente"},
+	FieldAlias:        {"alias", "aliases", "aka", "alsoknownas", "altname", "altnames", "othername", "othernames", "tradename", "tradenames", "tradingname", "tradingas", "dba", "doingbusinessas", "formername", "formernames", "aliasname", "aliasnamen", "handelsname", "nomcommercial", "nombrecomercial", "nomecommerciale"},
+	FieldCountry:      {"country", "countrycode", "countryofincorporation", "countryofresidence", "jurisdiction", "nationality", "land", "ländercode", "landercode", "laendercode", "länderkürzel", "landeskennzeichen", "staat", "sitzland", "pays", "codepays", "país", "pais", "códigopaís", "codigopais", "paese", "codicepaese", "nazione"},
 	FieldLEI:          {"lei", "leicode", "legalentityidentifier"},
-	FieldRegistration: {"registrationnumber", "registrationno", "registration", "regnumber", "regno", "companynumber", "companyno", "companyregistrationnumber", "registeredno", "registerednumber", "crn"},
+	FieldRegistration: {"registrationnumber", "registrationno", "registration", "regnumber", "regno", "companynumber", "companyno", "companyregistrationnumber", "registeredno", "registerednumber", "crn", "handelsregisternummer", "registernummer"},
 	FieldASN:          {"asn", "asns", "asnumber", "autonomoussystem", "autonomoussystemnumber"},
-	FieldDomain:       {"domain", "domains", "domainname", "website", "web", "url", "homepage"},
+	FieldDomain:       {"domain", "domains", "domainname", "website", "web", "url", "homepage", "domäne", "webseite", "siteweb", "sitioweb", "sitoweb"},
 }
+
+// idBesideName are headings that mean a name, and an id where a name stands beside them.
+var idBesideName = []string{"customer", "client", "party", "entity", "kunde", "cliente"}
 
 // headingKey evens out how a column's name is written: case, spaces and marks.
 func headingKey(heading string) string {
@@ -104,6 +111,9 @@ type Row struct {
 	Customer
 	NotScreened string   // why it cannot be; "" if it can
 	Warnings    []string // what of it is not compared, and why
+	InPart      bool     // something of it could not be read, and might have hit
+
+	unreadCountry string
 }
 
 // maxCellChars bounds what is compared of a cell: no name is longer.
@@ -116,6 +126,9 @@ const aliasSeparators = ";|\n\r"
 type List struct {
 	table   *table
 	columns map[Field][]int
+
+	// Jurisdictions are those by whose names a country is read too; nil: none.
+	Jurisdictions *Designations
 }
 
 // NewList reads the header of a list (see [table]) and finds its columns, of which some may be
@@ -146,8 +159,8 @@ func NewList(r io.Reader, given Columns) (*List, error) {
 		}
 	}
 	if len(l.columns)-len(l.columns[FieldID]) == 0 || l.comparesNothing() {
-		return nil, noTable("no column is called a name, as in name, company, customer or legal name: the header has %s; say which one it is: --column name=%s",
-			quoted(t.header), t.header[0])
+		return nil, noTable("no column is called a name, as in name, company, customer or legal name: the header has %s; say which one it is: --column name=HEADING",
+			quoted(t.header))
 	}
 	return l, nil
 }
@@ -216,7 +229,7 @@ func (l *List) recognise(f Field, taken map[int]bool) error {
 			return noTable("columns %d (%s) and %d (%s) may both be the %s: say which one is, as --column %s=#%d",
 				before+1, l.table.header[before], i+1, l.table.header[i], f, f, before+1)
 		}
-		if f == FieldName && (key == "customer" || key == "client" || key == "party" || key == "entity") && len(l.columns[f]) > 0 {
+		if f == FieldName && slices.Contains(idBesideName, key) && len(l.columns[f]) > 0 {
 			continue // beside a name, that is an id
 		}
 		l.columns[f] = append(l.columns[f], i)
@@ -281,6 +294,10 @@ func (l *List) fill(row *Row, cells []string) {
 	warn := func(i int, format string, args ...any) {
 		row.Warnings = append(row.Warnings, fmt.Sprintf("column %s: ", l.table.columnName(i))+fmt.Sprintf(format, args...))
 	}
+	unread := func(i int, format string, args ...any) {
+		warn(i, format, args...)
+		row.InPart = true
+	}
 	short := false
 	each := func(f Field, take func(i int, text string)) {
 		for _, i := range l.columns[f] {
@@ -294,7 +311,7 @@ func (l *List) fill(row *Row, cells []string) {
 				return
 			}
 			if strings.ContainsRune(text, utf8.RuneError) {
-				warn(i, "a character was lost before this file was written (U+FFFD): other spellings are not found by it")
+				unread(i, "a character was lost before this file was written (U+FFFD): other spellings are not found by it")
 			}
 			if text != "" {
 				take(i, text)
@@ -318,9 +335,10 @@ func (l *List) fill(row *Row, cells []string) {
 	})
 	each(FieldAlias, addAliases)
 	each(FieldCountry, func(i int, text string) {
-		code, err := rules1.Country(text)
+		code, err := readCountry(text, l.Jurisdictions)
 		if err != nil {
-			warn(i, "%v; screened without it", err)
+			unread(i, "%v; screened without it", err)
+			row.unreadCountry = text
 		}
 		row.Country = code
 	})
@@ -328,7 +346,7 @@ func (l *List) fill(row *Row, cells []string) {
 		lei := register.IdentifierKey(register.SchemeLEI, text)
 		for _, f := range rules1.CheckTarget(&record.Target{LEI: lei}) {
 			if strings.HasSuffix(f.Pointer, "/lei") {
-				warn(i, "%s; screened without it", f.Detail)
+				unread(i, "%s; screened without it", f.Detail)
 				return
 			}
 		}
@@ -339,7 +357,7 @@ func (l *List) fill(row *Row, cells []string) {
 		for _, word := range words(text) {
 			n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToUpper(word), "AS"), 10, 32)
 			if err != nil {
-				warn(i, "%q is no number of an autonomous system, like AS64496; screened without it", word)
+				unread(i, "%q is no number of an autonomous system, like AS64496; screened without it", word)
 				continue
 			}
 			row.ASN = append(row.ASN, int64(n))
@@ -349,7 +367,7 @@ func (l *List) fill(row *Row, cells []string) {
 		for _, word := range words(text) {
 			host, err := hostOf(word)
 			if err != nil {
-				warn(i, "%q is no domain name; screened without it", word)
+				unread(i, "%q is no domain name; screened without it", word)
 				continue
 			}
 			row.Domain = append(row.Domain, host)
@@ -363,7 +381,7 @@ func (l *List) fill(row *Row, cells []string) {
 		row.Warnings = append(row.Warnings, fmt.Sprintf("the row has %d cells and the header %d; the others are taken as empty", len(cells), len(header)))
 	}
 	if row.NotScreened != "" {
-		row.Warnings = nil
+		row.Warnings, row.InPart = nil, false
 	}
 }
 

@@ -34,6 +34,7 @@ type Designations struct {
 	index         *screen.Index
 	standings     map[string]*Standing   // by thread
 	jurisdictions map[string][]*Standing // by country, in the order of their threads
+	countries     map[string]string      // by the names of these jurisdictions
 
 	// Cut are those of which more former names are on the ledger than are compared.
 	Cut []record.Thread
@@ -42,7 +43,7 @@ type Designations struct {
 // NewDesignations reads the designations of a view that have one of these statuses at an
 // instant.
 func NewDesignations(v *view.View, at time.Time, statuses []view.Status) (*Designations, error) {
-	d := &Designations{view: v, day: at, standings: make(map[string]*Standing), jurisdictions: make(map[string][]*Standing)}
+	d := &Designations{view: v, day: at, standings: make(map[string]*Standing), jurisdictions: make(map[string][]*Standing), countries: make(map[string]string)}
 	wanted := make(map[view.Status]bool)
 	for _, s := range statuses {
 		wanted[s] = true
@@ -60,6 +61,7 @@ func NewDesignations(v *view.View, at time.Time, statuses []view.Status) (*Desig
 		d.standings[string(one.Thread)] = s
 		if one.Schema == jurisdictionSchema {
 			d.jurisdictions[one.Country] = append(d.jurisdictions[one.Country], s)
+			d.nameJurisdiction(one)
 			return true
 		}
 		head, err := v.Head(one.Thread)

@@ -34,6 +34,7 @@ type exception struct {
 	record      record.ID
 	by, why     string
 	on          record.Date
+	country     string // as the file has it, where only a designated jurisdiction may be called that
 	amended     string // what became of the designation since; "" if nothing
 }
 
@@ -135,7 +136,7 @@ func (x *Exceptions) parse(l *List, raw tableRow, at map[string]int) (e *excepti
 		}
 		return ""
 	}
-	e = &exception{row: raw.number, customer: row.Customer, by: cell(columnBy), why: cell(columnWhy)}
+	e = &exception{row: raw.number, customer: row.Customer, country: row.unreadCountry, by: cell(columnBy), why: cell(columnWhy)}
 	if e.by == "" && e.why == "" && cell(columnOn) == "" {
 		return nil, true, nil
 	}
@@ -190,6 +191,9 @@ func (x *Exceptions) Len() int {
 func (x *Exceptions) Resolve(d *Designations) error {
 	var faults []error
 	for _, e := range x.list {
+		if e.country != "" {
+			e.customer.Country = d.countryNamed(e.country)
+		}
 		rec, err := d.view.Record(e.record)
 		var absent *view.AbsentError
 		switch {

@@ -186,6 +186,7 @@ type Totals struct {
 	Rows        int      `json:"rows"`
 	Screened    int      `json:"screened"`
 	NotScreened int      `json:"notScreened"`
+	InPart      int      `json:"screenedInPart"` // of those screened
 	RowsHit     int      `json:"rowsHit"`
 	Hits        int      `json:"hits"`
 	Open        int      `json:"open"`             // hits that no exception covers
@@ -202,6 +203,9 @@ func (t *Totals) add(l Line) {
 		return
 	}
 	t.Screened++
+	if l.InPart {
+		t.InPart++
+	}
 	if len(l.Hits) > 0 {
 		t.RowsHit++
 	}

@@ -25,6 +25,7 @@ type Run struct {
 // partial is what it wrote: that much is read again and not written. After each mark it
 // calls marked. Nothing it does depends on the number of workers but the time it takes.
 func (r *Run) Write(ctx context.Context, w io.Writer, partial *Partial, each func(Line) error, marked func() error) (totals Totals, err error) {
+	r.List.Jurisdictions = r.Screener.Designations
 	g, ctx := errgroup.WithContext(ctx)
 	inOrder, work := make(chan batch, 4*r.Workers), make(chan batch, 4*r.Workers)
 	g.Go(func() error {

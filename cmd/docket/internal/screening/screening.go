@@ -51,7 +51,8 @@ type Line struct {
 	Customer
 	NotScreened string   `json:"notScreened,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
-	Hits        []Hit    `json:"hits,omitempty"` // the highest score first
+	InPart      bool     `json:"screenedInPart,omitempty"` // a warning is of what might have hit
+	Hits        []Hit    `json:"hits,omitempty"`           // the highest score first
 }
 
 // silent reports whether a report leaves the line out: the row was screened whole, and
@@ -67,7 +68,7 @@ type Screener struct {
 
 // Screen screens one row.
 func (s *Screener) Screen(row Row) Line {
-	l := Line{Row: row.Number, Customer: row.Customer, NotScreened: row.NotScreened, Warnings: row.Warnings}
+	l := Line{Row: row.Number, Customer: row.Customer, NotScreened: row.NotScreened, Warnings: row.Warnings, InPart: row.InPart}
 	if row.NotScreened != "" {
 		return l
 	}

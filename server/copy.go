@@ -1,0 +1,86 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
+)
+
+// Copy is a replayed copy of a ledger: its reader replayed it, so that its pages say VERIFIED. The
+// pages and the queries are those of a ledger's server; what only a ledger answers is not there.
+type Copy struct {
+	Reader *reader.Reader       // shows the checkpoint that is trusted
+	Times  view.CheckpointTimes // how much a quorum had cosigned by when, as the copy knows
+	State  func() CopyState     // asked with each page
+}
+
+// CopyState is what the pages of a copy say of it.
+type CopyState struct {
+	URL      string    // of the ledger
+	Size     uint64    // of the checkpoint
+	Covered  uint64    // how many of its entries the copy could judge
+	Cosigned time.Time // zero: there are no witnesses in the policy
+	By       []string  // who cosigned
+	Needed   string    // how many must, in words
+	Seen     uint64    // the size up to which its reader has looked at it
+	Said     string    // what became of the last request to sync; "" where there was none
+	Failed   bool      // that it failed
+	ReadOnly bool      // marks cannot be kept
+	Token    string    // that a form of a page of ours has, and no other page's
+}
+
+// New is how many records came since its reader last looked.
+func (c CopyState) New() uint64 { return c.Covered - min(c.Seen, c.Covered) }
+
+// log is the ledger's, or the copy's.
+func (c Config) log() readLog {
+	if c.Copy != nil {
+		return copyLog{c.Copy.Reader, c}
+	}
+	return c.Ledger
+}
+
+// copyLog reads a copy as far as it is judged.
+type copyLog struct {
+	*reader.Reader
+	config Config
+}
+
+func (l copyLog) PublishedSize() uint64 { return l.config.Register.Size() }
+
+func (l copyLog) Head() ledger.Head {
+	c := l.config.Register.Cursor()
+	return ledger.Head{Size: c.Size, Root: c.Root}
+}
+
+func (l copyLog) Backlog() uint64 { return 0 }
+
+func (l copyLog) ReceiptUpTo(context.Context, uint64, uint64) (proof.Receipt, error) {
+	return proof.Receipt{}, ledger.ErrNotArchived
+}
+
+func (l copyLog) CheckpointAt(context.Context, time.Time) (*proof.Published, error) {
+	return nil, ledger.ErrNotArchived
+}
+
+// notOfCopy are the routes that only a ledger answers.
+var notOfCopy = []string{"/tile/*path", "/v1/stream", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
+
+func (r route) ofCopy() bool {
+	return r.method == http.MethodGet && !slices.Contains(notOfCopy, r.path)
+}
+
+// copyState is what a page says of the copy that it is of, nil of a ledger's.
+func (s *Server) copyState() *CopyState {
+	if s.cfg.Copy == nil {
+		return nil
+	}
+	state := s.cfg.Copy.State()
+	return &state
+}

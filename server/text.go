@@ -1,0 +1,118 @@
+package server
+
+import (
+	"fmt"
+	"html/template"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// shownText is text that somebody signed, for a page: set apart, so that its direction changes nothing
+// around it, with every character that a reader would not see written as its code point.
+func shownText(s string) template.HTML {
+	var b strings.Builder
+	b.WriteString("<bdi>")
+	plain := 0
+	for i, r := range s {
+		if !isUnseen(s, i, r) {
+			continue
+		}
+		b.WriteString(template.HTMLEscapeString(s[plain:i]))
+		fmt.Fprintf(&b, `<span class="unseen" title="a character that is not seen">U+%04X</span>`, r)
+		plain = i + len(string(r))
+	}
+	b.WriteString(template.HTMLEscapeString(s[min(plain, len(s)):]))
+	b.WriteString("</bdi>")
+	return template.HTML(b.String())
+}
+
+func isUnseen(s string, i int, r rune) bool {
+	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) && r != 0x200C && r != 0x200D || register.IsHiddenAt(s, i)
+}
+
+var civilDate = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
+
+// datedText is a sentence of ours in which no date is broken.
+func datedText(s string) template.HTML {
+	return template.HTML(civilDate.ReplaceAllString(template.HTMLEscapeString(s), `<span class="date">$0</span>`))
+}
+
+// saidText is what a record says, in which no date is broken either.
+func saidText(s string) template.HTML {
+	return template.HTML(civilDate.ReplaceAllString(string(shownText(s)), `<span class="date">$0</span>`))
+}
+
+// kindWords is a kind as a person reads it: "CIP certification".
+func kindWords(k record.Kind) string {
+	words := strings.ReplaceAll(string(k), "-", " ")
+	for _, short := range []string{"cip", "ai"} {
+		if rest, ok := strings.CutPrefix(words, short+" "); ok {
+			return strings.ToUpper(short) + " " + rest
+		}
+	}
+	return memberWords(words)
+}
+
+// alikeScripts are those whose letters are taken for each other's.
+var alikeScripts = []struct {
+	name  string
+	table *unicode.RangeTable
+}{{"Latin", unicode.Latin}, {"Cyrillic", unicode.Cyrillic}, {"Greek", unicode.Greek}, {"Armenian", unicode.Armenian}, {"Cherokee", unicode.Cherokee}}
+
+// lookAlikes says of each word of some names that has letters of two such scripts which they are: such
+// a word looks like another.
+func lookAlikes(names ...string) (notes []string) {
+	for _, name := range names {
+		for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) }) {
+			var found []string
+			odd := ""
+			for _, r := range word {
+				for _, s := range alikeScripts {
+					if !unicode.Is(s.table, r) {
+						continue
+					}
+					if !slices.Contains(found, s.name) {
+						found = append(found, s.name)
+					}
+					if s.name != "Latin" && len(odd) < 80 {
+						odd += fmt.Sprintf(", %c is %s U+%04X", r, s.name, r)
+					}
+				}
+			}
+			if note := fmt.Sprintf("“%s” has letters of %s, which look alike%s", word, strings.Join(found, " and "), odd); len(found) > 1 && !slices.Contains(notes, note) {
+				notes = append(notes, note)
+			}
+		}
+	}
+	return notes
+}
+
+// memberWords is the name of a member as a person reads it: "Effective from" of effectiveFrom.
+func memberWords(name string) string {
+	name = strings.TrimPrefix(name, "target.")
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case i == 0:
+			b.WriteRune(unicode.ToUpper(r))
+		case unicode.IsUpper(r) && (i+1 >= len(name) || !unicode.IsUpper(rune(name[i-1]))):
+			b.WriteByte(' ')
+			b.WriteRune(unicode.ToLower(r))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	switch words := b.String(); words {
+	case "Lei", "Asn":
+		return strings.ToUpper(words)
+	case "Cip in place":
+		return "Identification programme in place"
+	default:
+		return words
+	}
+}
