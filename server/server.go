@@ -122,7 +122,7 @@ type Config struct {
 	// Copy makes it a server of somebody's own copy, to be read by that one alone.
 	Copy *Copy
 
-	Log      *slog.Logger // none
+	Log *slog.Logger // none
 
 	// TLS makes the server speak TLS, and HTTP/2; it brings the certificate. Nil: plain
 	// HTTP.

@@ -82,19 +82,19 @@ func TestThreadPages(t *testing.T) {
 	w.mustSubmit(w.Sign(w.Statement("assessment/2026/ledger-check", "ledger-check", w.NewAssessment("acme-cloud")), "ledger-check/lead"))
 
 	for path, wants := range map[string][]string{
-		"/licences/2027-001":                     {"Today: active . borealis may do what 2026-014 restricts, within its terms, from " + day.String(), "Permits wind-down", "Holder borealis"},
-		"/requests/1":                            {"Today: answered . It was answered on " + day.String(), "Whom it asks acme-cloud", "Whose cooperation XB", "What the provider answered"},
-		"/threads/disclosure/1/acme-cloud":       {"Receipt for a disclosure acme-cloud on request 1"},
-		"/threads/response/2026-014/acme-cloud":  {"winding-down . by " + day.String(), "Answers 2026-014"},
-		"/threads/abuse/acme-cloud":              {"Reports in it 10-99", "to report abuse"},
-		"/threads/ai/run-1/acme-cloud":           {"more than 10^26 operations", "stays private"},
-		"/threads/assessment/2026/ledger-check":  {"Auditor ledger-check", "Audited acme-cloud", "Opinion"},
-		"/threads/charter":                       {"Charter the ledger's rules"},
-		"/jurisdictions/XB":                      {"1 of 1 answered", "None went unanswered", "Half of the answers came within 0 days", "2026-014 Kestrel Hosting"},
-		"/jurisdictions/XZ":                      {"Nobody asked for its cooperation", "Nothing."},
-		"/identifiers/domain/Kestrel.Example":    {"Domain kestrel.example", "designation/2026-014 Kestrel Hosting", "current"},
-		"/identifiers/lei/9999DOCKETDEMO000118":  {"Nobody on this ledger bears it, among"},
-		"/identifiers/name/no%2Fbody%22": {"Nobody on this ledger bears it"},
+		"/licences/2027-001":                    {"Today: active . borealis may do what 2026-014 restricts, within its terms, from " + day.String(), "Permits wind-down", "Holder borealis"},
+		"/requests/1":                           {"Today: answered . It was answered on " + day.String(), "Whom it asks acme-cloud", "Whose cooperation XB", "What the provider answered"},
+		"/threads/disclosure/1/acme-cloud":      {"Receipt for a disclosure acme-cloud on request 1"},
+		"/threads/response/2026-014/acme-cloud": {"winding-down . by " + day.String(), "Answers 2026-014"},
+		"/threads/abuse/acme-cloud":             {"Reports in it 10-99", "to report abuse"},
+		"/threads/ai/run-1/acme-cloud":          {"more than 10^26 operations", "stays private"},
+		"/threads/assessment/2026/ledger-check": {"Auditor ledger-check", "Audited acme-cloud", "Opinion"},
+		"/threads/charter":                      {"Charter the ledger's rules"},
+		"/jurisdictions/XB":                     {"1 of 1 answered", "None went unanswered", "Half of the answers came within 0 days", "2026-014 Kestrel Hosting"},
+		"/jurisdictions/XZ":                     {"Nobody asked for its cooperation", "Nothing."},
+		"/identifiers/domain/Kestrel.Example":   {"Domain kestrel.example", "designation/2026-014 Kestrel Hosting", "current"},
+		"/identifiers/lei/9999DOCKETDEMO000118": {"Nobody on this ledger bears it, among"},
+		"/identifiers/name/no%2Fbody%22":        {"Nobody on this ledger bears it"},
 	} {
 		w.wantOnPage(path, wants...)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -138,6 +139,7 @@ func (b *browser) pagesOf(trust *client.Trust) (http.Handler, error) {
 	}
 	s, err := server.New(server.Config{
 		Register: reg,
+		Log:      slog.New(slog.NewTextHandler(b.app.err, &slog.HandlerOptions{Level: slog.LevelError})),
 		Copy:     &server.Copy{Reader: trust.Reader(), Times: trust.CosignedBy, State: func() server.CopyState { return b.stateOf(trust) }},
 		// Its reader waits for his own machine alone: a long list is read whole.
 		QueryBudget: register.ReadBudget{Rows: 200_000, Bytes: 128 << 20},
