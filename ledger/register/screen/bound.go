@@ -78,7 +78,7 @@ func couldPair(a, b *token) bool {
 	case a.nicks&b.nicks != 0, a.abjad, b.abjad:
 		return true
 	case len(a.text) == 1 || len(b.text) == 1:
-		return a.text[0] == b.text[0]
+		return a.start[0] == b.start[0]
 	}
 	limit := max(len(a.text), len(b.text)) * likeness / 10
 	return !farApart(&a.marks[0], &b.marks[0], limit) || !farApart(&a.marks[1], &b.marks[1], limit-soundEdits)
@@ -92,7 +92,8 @@ func couldJoin(a, b []token) (ofA, ofB uint32) {
 			continue
 		}
 		for j := 0; j+1 < len(b); j++ {
-			if initials := t.text[0] == b[j].text[0]; initials && t.text[1] == b[j+1].text[0] && j+len(t.text) <= len(b) || couldRun(t, b[j:], initials) {
+			initials := t.start[0] == b[j].start[0]
+			if initials && t.start[1] == b[j+1].start[0] && j+len(t.text) <= len(b) || couldRun(t, b[j:], initials) {
 				ofA |= 1 << i
 				ofB |= (1<<max(4, min(8, len(t.text))) - 1) << j
 			}

@@ -50,7 +50,7 @@ func checkAtMost(t *testing.T, x *Index, first, second string) {
 			points, _ := s.compare(a, b, person)
 			for _, needed := range []int{-1 << 30, 1 << 30} { // with a second look, and without
 				if most := s.atMost(a, b, person, needed); most < points {
-					t.Fatalf("%q and %q (bare %v, person %v): at most %d points (needed %d), but they have %d: %s", first, second, bare, person, most, needed, points, s.features)
+					t.Fatalf("%q and %q (bare %v, person %v): at most %d points (needed %d), but they have %d: %v", first, second, bare, person, most, needed, points, s.features)
 				}
 			}
 		}
