@@ -37,6 +37,7 @@ type scratch struct {
 	chosen       []pair
 	usedA, usedB [maxTokens]bool
 	features     []Feature
+	rests        [2]rest
 	memo         []memo // by word of the query, then by word of the index
 	known        int    // words of the index, and 1
 	query        uint32 // that the memo is for

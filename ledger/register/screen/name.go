@@ -16,6 +16,7 @@ const maxTokens = 24
 // A token is a word of a name with what comparing it takes.
 type token struct {
 	text  string
+	start [2]byte  // its first bytes, 0 where there is none
 	marks [2]marks // of its spelling and of its sound: most words are told apart by these alone
 	*shape
 	nicks  uint64 // its lines of [nicknames]
@@ -107,6 +108,7 @@ func unicodeAny(s string, tables ...*unicode.RangeTable) bool {
 func newToken(text string, at int, bare bool) token {
 	sound := soundOf(text)
 	t := token{text: text, shape: &shape{spell(text), spell(sound), spell(skeletonOf(sound))}, number: -1}
+	copy(t.start[:], text)
 	t.marks = [2]marks{t.spelled.marks(), t.sound.marks()}
 	w, listed := wordTable()[text]
 	switch {
@@ -147,7 +149,7 @@ func joinNumbers(n *name) {
 				if ok && ones > 0 && ones < 10 {
 					t.number += ones
 					joined := newToken(t.text+next.text, i, true)
-					t.text, t.shape, t.marks = joined.text, joined.shape, joined.marks
+					t.text, t.start, t.shape, t.marks = joined.text, joined.start, joined.shape, joined.marks
 					i++
 				}
 			}
