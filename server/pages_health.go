@@ -95,7 +95,7 @@ func (s *Server) healthFacts() healthFacts {
 			h.Damage = append(h.Damage, d.Words)
 		}
 	}
-	h.Waiting = s.cfg.Ledger.Backlog()
+	h.Waiting = s.cfg.Config.Ledger.Backlog()
 	return h
 }
 
