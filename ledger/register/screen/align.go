@@ -37,6 +37,7 @@ type scratch struct {
 	chosen       []pair
 	usedA, usedB [maxTokens]bool
 	features     []Feature
+	rests        [2]rest
 	memo         []memo // by word of the query, then by word of the index
 	known        int    // words of the index, and 1
 	query        uint32 // that the memo is for
@@ -172,26 +173,30 @@ func (s *scratch) likePair(a, b *token) (p pair, ok bool) {
 
 // near is how far two words are apart by spelling or by sound, more than limit if it is more. Of a query's
 // words it is worked out once for each word of an index.
-func (s *scratch) near(a, b *token, limit int) (best int) {
+func (s *scratch) near(a, b *token, limit int) int {
 	asked, known := a.id, b.id
 	if asked > 0 {
 		asked, known = known, asked
 	}
-	if asked < 0 && known > 0 {
-		m := &s.memo[-int(asked+1)*s.known+int(known)]
-		if m.query == s.query {
-			return int(m.near)
-		}
-		defer func() { *m = memo{s.query, int32(best)} }()
+	if asked >= 0 || known <= 0 {
+		return near(a, b, limit)
 	}
-	best = limit + 1
-	if !farApart(a.letters[0], b.letters[0], limit) {
+	m := &s.memo[-int(asked+1)*s.known+int(known)]
+	if m.query != s.query {
+		*m = memo{s.query, int32(near(a, b, limit))}
+	}
+	return int(m.near)
+}
+
+func near(a, b *token, limit int) int {
+	best := limit + 1
+	if !farApart(&a.marks[0], &b.marks[0], limit) {
 		best = distance(&a.spelled, &b.spelled, limit)
 	}
-	if a.letters[1] == b.letters[1] && a.sound.text == b.sound.text {
+	if a.marks[1].letters == b.marks[1].letters && a.sound.text == b.sound.text {
 		return min(best, soundEdits)
 	}
-	if best > 2*soundEdits && !farApart(a.letters[1], b.letters[1], limit-soundEdits) && len(a.sound.text) > 2 && len(b.sound.text) > 2 {
+	if best > 2*soundEdits && !farApart(&a.marks[1], &b.marks[1], limit-soundEdits) && len(a.sound.text) > 2 && len(b.sound.text) > 2 {
 		best = min(best, soundEdits+distance(&a.sound, &b.sound, limit-soundEdits))
 	}
 	return best
@@ -274,6 +279,6 @@ func joinable(a, b, whole *token) bool {
 	if len(a.text)+len(b.text) > len(whole.text)+2 {
 		return false
 	}
-	missing := uint32((a.letters[0] | b.letters[0]) &^ whole.letters[0])
+	missing := uint32((a.marks[0].letters | b.marks[0].letters) &^ whole.marks[0].letters)
 	return missing == 0 || len(whole.text) >= 6 && bits.OnesCount32(missing)*oneLetter <= maxJoinEdits
 }

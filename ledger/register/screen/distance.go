@@ -57,9 +57,80 @@ const (
 	oneLetter = 60
 )
 
+// marks are what is known of a word's letters, whatever their order.
+type marks struct {
+	letters uint64 // as of a [spelling]
+	groups  uint64 // how many letters it has that are read as one another, a bit for each one; 0 if nothing is known
+	slack   int    // what its letters may cost less than groups say
+}
+
+func (w *spelling) marks() marks {
+	m := marks{letters: w.letters}
+	var counts [256]uint8
+	for i := range len(w.text) {
+		c := w.text[i]
+		if c >= 0x80 || i+1 == maxWord {
+			return marks{letters: w.letters}
+		}
+		group := groupOf[c]
+		if n := counts[group.first]; n < group.size {
+			m.groups |= 1 << (group.first + n)
+			counts[group.first]++
+		}
+		if i > 0 && w.text[i-1] == c {
+			m.slack += edit - leastEdit
+		}
+	}
+	if strings.HasSuffix(w.text, "s") {
+		m.slack += 40
+	}
+	return m
+}
+
+// A group is letters that are read as one another, and all that are read as one of them: any of them in place of
+// one outside costs a whole edit. It has size bits from first on.
+type group struct{ first, size uint8 }
+
+// The bits of groups by what a letter costs at least that only one word has: edit, 80, 60.
+const (
+	groupsOfVowels = 0xff << 32
+	groupsOfH      = 0x7 << 40
+)
+
+var groupOf = func() (table [128]group) {
+	for c := range table {
+		table[c] = group{28, 4}
+	}
+	first := uint8(0)
+	for _, letters := range []struct {
+		text string
+		size uint8
+	}{{"bp", 4}, {"dt", 4}, {"gkqcszx5", 8}, {"vwf", 4}, {"mn", 4}, {"r", 4}, {"", 4}, {"aeiouyjl01", 8}, {"h", 3}} {
+		for i := range len(letters.text) {
+			table[letters.text[i]] = group{first, letters.size}
+		}
+		first += letters.size
+	}
+	return table
+}()
+
 // farApart says of two words, by their letters alone, that they are more than limit apart.
-func farApart(a, b uint64, limit int) bool {
-	return max(lettersMissing(a&^b), lettersMissing(b&^a)) > limit
+func farApart(a, b *marks, limit int) bool {
+	onlyA, onlyB := a.letters&^b.letters, b.letters&^a.letters
+	if max(lettersMissing(onlyA), lettersMissing(onlyB)) > limit {
+		return true
+	}
+	if a.groups == 0 || b.groups == 0 {
+		return false
+	}
+	return groupsMissing(a.groups&^b.groups, onlyA)-a.slack > limit || groupsMissing(b.groups&^a.groups, onlyB)-b.slack > limit
+}
+
+// groupsMissing is what letters cost whose like the other word has not, and those that are replaced at least.
+func groupsMissing(groups, letters uint64) int {
+	vowels, h := bits.OnesCount64(groups&groupsOfVowels), bits.OnesCount64(groups&groupsOfH)
+	all := bits.OnesCount64(groups)
+	return edit*all - 20*vowels - 40*h + oneLetter*max(0, bits.OnesCount64(letters)-all)
 }
 
 func lettersMissing(set uint64) int {

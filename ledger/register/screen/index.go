@@ -25,6 +25,8 @@ type indexedName struct {
 	*name
 	subject int32
 	use     Use
+	person  bool // the subject is one
+	bare    bool // its name has no legal form
 }
 
 // search is what one query needs, kept to be used again.
@@ -47,7 +49,7 @@ func NewIndex(subjects []Subject) *Index {
 	for i := range x.subjects {
 		s, at := &x.subjects[i], int32(i)
 		for _, n := range s.Names {
-			parsed := indexedName{parse(n.Text, s.isBare()), at, n.Use}
+			parsed := indexedName{parse(n.Text, s.isBare()), at, n.Use, s.isPerson(), s.isBare()}
 			for j := range parsed.tokens {
 				t := &parsed.tokens[j]
 				if known := shapes[t.text]; known != nil {
@@ -227,16 +229,22 @@ func (x *Index) Screen(q Query, threshold Score) []Hit {
 			found[i] = true
 		}
 	}
+	needed := pointsOf(threshold)
 	for _, at := range x.candidates(s, a) {
 		n := &x.names[at]
 		if found[n.subject] {
 			continue
 		}
-		subject := &x.subjects[n.subject]
-		person := subject.isPerson() || q.Schema == "Person"
-		name := a.nameFor(subject.isBare())
-		points, _ := s.compare(name, n.name, person)
-		if ScoreOf(points+usePoints(n.use)+max(0, countryPoints(q.Country, subject.Country))) >= threshold {
+		person := n.person || q.Schema == "Person"
+		name := a.nameFor(n.bare)
+		needed := needed - usePoints(n.use)
+		if q.Country != "" {
+			needed -= max(0, countryPoints(q.Country, x.subjects[n.subject].Country))
+		}
+		if s.atMost(name, n.name, person, needed) < needed {
+			continue
+		}
+		if points, _ := s.compare(name, n.name, person); points >= needed {
 			found[n.subject] = true
 		}
 	}
@@ -297,7 +305,7 @@ func compare(q Query, s *Subject, x *Index) Hit {
 	a := prepare(&q)
 	names := make([]indexedName, len(s.Names))
 	for i, n := range s.Names {
-		names[i] = indexedName{parse(n.Text, s.isBare()), 0, n.Use}
+		names[i] = indexedName{parse(n.Text, s.isBare()), 0, n.Use, s.isPerson(), s.isBare()}
 	}
 	if x != nil {
 		for _, n := range names {

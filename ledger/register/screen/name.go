@@ -15,8 +15,8 @@ const maxTokens = 24
 
 // A token is a word of a name with what comparing it takes.
 type token struct {
-	text    string
-	letters [2]uint64 // of its spelling and of its sound: most words are told apart by these alone
+	text  string
+	marks [2]marks // of its spelling and of its sound: most words are told apart by these alone
 	*shape
 	nicks  uint64 // its lines of [nicknames]
 	bits   int32  // information, in 1/16 bit
@@ -127,7 +127,7 @@ func unicodeAny(s string, tables ...*unicode.RangeTable) bool {
 func newToken(text string, at int, bare bool) token {
 	sound := soundOf(text)
 	t := token{text: text, shape: &shape{spell(text), spell(sound), spell(skeletonOf(sound))}, number: -1}
-	t.letters = [2]uint64{t.spelled.letters, t.sound.letters}
+	t.marks = [2]marks{t.spelled.marks(), t.sound.marks()}
 	w, listed := wordTable()[text]
 	switch {
 	case isNumber(text):
@@ -168,7 +168,7 @@ func joinNumbers(n *name) {
 				if ok && ones > 0 && ones < 10 {
 					t.number += ones
 					joined := newToken(t.text+next.text, i, true)
-					t.text, t.shape, t.letters = joined.text, joined.shape, joined.letters
+					t.text, t.shape, t.marks = joined.text, joined.shape, joined.marks
 					i++
 				}
 			}

@@ -32,6 +32,7 @@ package screen
 
 import (
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -159,3 +160,9 @@ func ScoreOf(points int) Score {
 }
 
 const halfway = 1_000
+
+// pointsOf are the fewest points that have a score.
+func pointsOf(score Score) int {
+	const most = 1 << 30
+	return sort.Search(2*most, func(i int) bool { return ScoreOf(i-most) >= score }) - most
+}
