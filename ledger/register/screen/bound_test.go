@@ -10,7 +10,7 @@ import (
 func TestAtMost(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(21, 22))
 	t.Run("random", func(t *testing.T) {
-		words := append([]string{"china", "hk", "general", "bank", "i", "2", "khm", "aabbcc", "ssh", "k"}, vocabulary...)
+		words := append([]string{"china", "germany", "berlin", "(uk)", "(berlin)", "(quark)", "gmbh", "c/o", "t/a", "hk", "general", "bank", "i", "2", "khm", "aabbcc", "ssh", "k"}, vocabulary...)
 		name := func() string {
 			text := ""
 			for range 1 + rnd.IntN(6) {
@@ -50,7 +50,7 @@ func checkAtMost(t *testing.T, x *Index, first, second string) {
 			points, _ := s.compare(a, b, person)
 			for _, needed := range []int{-1 << 30, 1 << 30} { // with a second look, and without
 				if most := s.atMost(a, b, person, needed); most < points {
-					t.Fatalf("%q and %q (bare %v, person %v): at most %d points (needed %d), but they have %d: %s", first, second, bare, person, most, needed, points, s.features)
+					t.Fatalf("%q and %q (bare %v, person %v): at most %d points (needed %d), but they have %d: %v", first, second, bare, person, most, needed, points, s.features)
 				}
 			}
 		}

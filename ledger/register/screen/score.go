@@ -307,13 +307,7 @@ func (s *scratch) addExtras(tokens []token, used []bool, share func(int32) int, 
 		case person:
 			s.add("in one name alone", share(t.bits)*personExtraPoints/1000, word)
 		case t.branch:
-			points := bodyExtraWord + share(bitsWord)*bodyExtraPoints/1000
-			if t.kind == kindPlace {
-				points = points * countryExtra / 1000
-			} else {
-				points = points * branchExtra / 1000
-			}
-			s.add("place in one name alone", points, word)
+			s.add("place in one name alone", t.placeExtra(share(bitsWord)), word)
 		case t.kind == kindGeneric:
 			s.add("in one name alone", share(t.bits)*genericExtraPoints/1000, word)
 		default:
@@ -322,6 +316,15 @@ func (s *scratch) addExtras(tokens []token, used []bool, share func(int32) int, 
 		missing = max(missing, grade)
 	}
 	return missing
+}
+
+// placeExtra is what a place costs that one name alone has, by the share that another rare word would have.
+func (t *token) placeExtra(share int) int {
+	points := bodyExtraWord + share*bodyExtraPoints/1000
+	if t.kind == kindPlace {
+		return points * countryExtra / 1000
+	}
+	return points * branchExtra / 1000
 }
 
 func joinTokens(tokens []token) string {
