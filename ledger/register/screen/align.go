@@ -64,22 +64,19 @@ func (s *scratch) align() {
 	s.pairRest()
 }
 
-// pairRest pairs the words that are left over, in their order: numbers with numbers, and what says
-// who somebody is with what else does.
+// pairRest pairs the words that are left over, in their order: numbers with numbers, places with
+// places, and what says who somebody is with what else does.
 func (s *scratch) pairRest() {
 	a, b := s.a.tokens, s.b.tokens
-	var next [2]int // in b: for numbers, for others
+	var next [3]int // in b: for others, numbers, places
 	for i := range a {
 		if s.usedA[i] || !a[i].kind.matters() {
 			continue
 		}
-		class := 0
-		if a[i].kind == kindNumber {
-			class = 1
-		}
+		class := a[i].restClass()
 		for ; next[class] < len(b); next[class]++ {
 			j := next[class]
-			if s.usedB[j] || !b[j].kind.matters() || (b[j].kind == kindNumber) != (class == 1) {
+			if s.usedB[j] || !b[j].kind.matters() || b[j].restClass() != class {
 				continue
 			}
 			p := pair{a: int8(i), aEnd: int8(i + 1), b: int8(j), bEnd: int8(j + 1), kind: pairOther}
@@ -91,6 +88,17 @@ func (s *scratch) pairRest() {
 			break
 		}
 	}
+}
+
+// restClass parts the words that may stand in each other's place: numbers, places, others.
+func (t *token) restClass() int {
+	switch {
+	case t.kind == kindNumber:
+		return 1
+	case t.branch:
+		return 2
+	}
+	return 0
 }
 
 // choose takes candidates in order, as far as no word has its partner yet.

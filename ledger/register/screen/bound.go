@@ -9,6 +9,22 @@ import (
 // blocking leaves have words on both sides that are like nothing of the other name. It looks more
 // closely only while they may have the points that are needed.
 func (s *scratch) atMost(a, b *name, person bool, needed int) int {
+	most := s.wholeAtMost(a, b, person, needed)
+	for i := -1; i < len(a.readings); i++ {
+		first := a
+		if i >= 0 {
+			first = a.readings[i].name
+			most = max(most, s.wholeAtMost(first, b, person, needed))
+		}
+		for _, r := range b.readings {
+			most = max(most, s.wholeAtMost(first, r.name, person, needed))
+		}
+	}
+	return most
+}
+
+// wholeAtMost is atMost without the names' readings.
+func (s *scratch) wholeAtMost(a, b *name, person bool, needed int) int {
 	if a.whole == b.whole {
 		return math.MaxInt32
 	}
@@ -31,10 +47,9 @@ func (s *scratch) atMost(a, b *name, person bool, needed int) int {
 		}
 	}
 	total := max(1, int(sumBits(a.tokens)+sumBits(b.tokens))/2)
-	place := hasPlace(a.tokens) || hasPlace(b.tokens)
 	restA.alike, restB.alike = alikeA, alikeB
-	restA.count(a.tokens, total, place, person)
-	restB.count(b.tokens, total, place, person)
+	restA.count(a.tokens, total, person)
+	restB.count(b.tokens, total, person)
 	if most := ceiling(restA, restB, total); most < needed {
 		return most
 	}
@@ -59,8 +74,8 @@ func (s *scratch) atMost(a, b *name, person bool, needed int) int {
 			}
 		}
 	}
-	restA.count(a.tokens, total, place, person)
-	restB.count(b.tokens, total, place, person)
+	restA.count(a.tokens, total, person)
+	restB.count(b.tokens, total, person)
 	return ceiling(restA, restB, total)
 }
 
@@ -122,9 +137,9 @@ func couldRun(t *token, b []token, initials bool) bool {
 
 // ceiling is no less than the points of two names. It counts as [scratch.measure] does.
 func ceiling(a, b *rest, total int) int {
-	points := startPoints + a.numbers + b.numbers + isqrt(int(a.bits+b.bits)/2*16)*evidencePoints/100
-	rounding := (a.words + b.words + a.nears + b.nears) * (4 + 1200/total) // what it may take off
-	if a.words+b.words == 0 {
+	points := startPoints + a.apart + b.apart + isqrt(int(a.bits+b.bits)/2*16)*evidencePoints/100
+	rounding := (a.words + b.words + a.places + b.places + a.nears + b.nears) * (4 + 1200/total) // what it may take off
+	if a.words+b.words+a.places+b.places == 0 {
 		switch all := wholePoints + a.similar + b.similar; {
 		case a.nears+b.nears == 0:
 			return points + wholePoints + equalPoints
@@ -137,15 +152,6 @@ func ceiling(a, b *rest, total int) int {
 	return points + min(0, lost+rounding)
 }
 
-func hasPlace(tokens []token) bool {
-	for i := range tokens {
-		if tokens[i].kind == kindPlace {
-			return true
-		}
-	}
-	return false
-}
-
 // A rest is what the words of a name that are not the same in the other have in points, at most.
 type rest struct {
 	alike uint32 // words that may have a partner without losing points, by their bits
@@ -156,8 +162,9 @@ type rest struct {
 	} // of words that are near
 
 	bits    int32 // of the words that may have a partner
-	words   int   // how many have none, say who it is, and are no numbers
-	numbers int   // points of numbers that have none
+	words   int   // how many have none, say who it is, and are no numbers or places
+	places  int   // how many places have none
+	apart   int   // points of numbers and places that have none
 	paired  int   // points of words, if each stands in another's place
 	second  int   // if it does, or has none, and the other was counted
 	alone   int   // if it does, or has none
@@ -192,8 +199,8 @@ func (r *rest) beside(other *rest) int {
 }
 
 // count adds up the words of a name.
-func (r *rest) count(tokens []token, total int, place, person bool) {
-	r.bits, r.words, r.numbers, r.paired, r.second, r.alone, r.nears, r.similar, r.either = 0, 0, 0, 0, 0, 0, 0, 0, 0
+func (r *rest) count(tokens []token, total int, person bool) {
+	r.bits, r.words, r.places, r.apart, r.paired, r.second, r.alone, r.nears, r.similar, r.either = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 	for i := range tokens {
 		t := &tokens[i]
 		switch {
@@ -203,20 +210,17 @@ func (r *rest) count(tokens []token, total int, place, person bool) {
 		case !t.kind.matters():
 			continue
 		case t.kind == kindNumber:
-			r.numbers += max(numberOtherPoints/2, numberOnePoints)
+			r.apart += max(numberOtherPoints/2, numberOnePoints)
 			continue
 		}
 		share := int(t.bits) * 1000 / total
 		second := share * otherPoints / 2000 // half of what both words have by their share
 		paired, extra := otherWordPoints+second, bodyExtraWord+share*bodyExtraPoints/1000
-		switch t.kind {
-		case kindPlace:
-			paired, extra = placeOtherPoints, placeExtraPoints
-		case kindGeneric:
+		switch {
+		case t.branch:
+			second, extra = placeOtherPoints/2, t.placeExtra(min(2000, bitsWord*1000/total))
+		case t.kind == kindGeneric:
 			paired, extra = otherGeneralPoints+second, share*genericExtraPoints/1000
-		}
-		if place {
-			paired, second = max(paired, placeOtherPoints), 0
 		}
 		if person {
 			extra = share * personExtraPoints / 1000
@@ -227,6 +231,11 @@ func (r *rest) count(tokens []token, total int, place, person bool) {
 			r.bits += best.bits
 			r.similar += best.points
 			r.either += max(best.points, second, extra)
+			continue
+		}
+		if t.branch {
+			r.places++
+			r.apart += max(second, extra)
 			continue
 		}
 		r.words++

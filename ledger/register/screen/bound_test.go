@@ -10,7 +10,7 @@ import (
 func TestAtMost(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(21, 22))
 	t.Run("random", func(t *testing.T) {
-		words := append([]string{"china", "hk", "general", "bank", "i", "2", "khm", "aabbcc", "ssh", "k"}, vocabulary...)
+		words := append([]string{"china", "germany", "berlin", "(uk)", "(berlin)", "(quark)", "gmbh", "c/o", "t/a", "hk", "general", "bank", "i", "2", "khm", "aabbcc", "ssh", "k"}, vocabulary...)
 		name := func() string {
 			text := ""
 			for range 1 + rnd.IntN(6) {

@@ -63,7 +63,15 @@ func NewIndex(subjects []Subject) *Index {
 					x.bearers[t.text]++
 				}
 			}
-			body, person := parsed.name, parse(n.Text, !s.isBare())
+			for _, r := range parsed.readings {
+				for j := range r.tokens {
+					t := &r.tokens[j]
+					if known := shapes[t.text]; known != nil {
+						t.text, t.shape, t.id = known.text, known.shape, known.id
+					}
+				}
+			}
+			body, person := parsed.name, parseWords(n.Text, !s.isBare())
 			if s.isBare() {
 				body, person = person, body
 			}
@@ -106,6 +114,9 @@ func (x *Index) Len() int { return len(x.subjects) }
 // weigh sets the information of a name's tokens by how many subjects bear them, as if the names that
 // the built-in lists speak of had been counted with them.
 func (x *Index) weigh(n *name) {
+	for _, r := range n.readings {
+		x.weigh(r.name)
+	}
 	for i := range n.tokens {
 		t := &n.tokens[i]
 		if t.kind == kindWord || t.kind == kindGeneric {
@@ -146,7 +157,7 @@ func prepare(q *Query) *asked {
 // number gives the words of the query numbers of their own, below 0.
 func (a *asked) number() {
 	var texts []string
-	for _, n := range a.names {
+	number := func(n *name) {
 		for i := range n.tokens {
 			t := &n.tokens[i]
 			at := slices.Index(texts, t.text)
@@ -154,6 +165,12 @@ func (a *asked) number() {
 				at, texts = len(texts), append(texts, t.text)
 			}
 			t.id = -int32(at + 1)
+		}
+	}
+	for _, n := range a.names {
+		number(n)
+		for _, r := range n.readings {
+			number(r.name)
 		}
 	}
 }

@@ -24,14 +24,14 @@ import (
 //
 // Legal forms, titles and particles count only where there is nothing else.
 func BlockingKeys(name string) []string {
-	return blockingKeys(parse(name, false), parse(name, true))
+	return blockingKeys(parseWords(name, false), parseWords(name, true))
 }
 
 // blockingKeys are the keys of a name as a body's and as a person's, which may end like a legal form.
 func blockingKeys(body, person *name) []string {
 	var b keyBuilder
 	b.add(body)
-	if len(body.tokens) < len(person.tokens) && (len(body.tokens) == 0 || len(person.tokens) <= 4) {
+	if len(body.keyed) < len(person.keyed) && (len(body.keyed) == 0 || len(person.keyed) <= 4) {
 		b.add(person)
 	}
 	slices.Sort(b.keys)
@@ -54,9 +54,9 @@ func (b *keyBuilder) add(n *name) {
 	}
 	var all [maxKeyWords]keyed
 	size := 0
-	matters := n.matters()
-	for i := range n.tokens {
-		t := &n.tokens[i]
+	matters := mattering(n.keyed)
+	for i := range n.keyed {
+		t := &n.keyed[i]
 		if size == len(all) || matters && !t.kind.matters() {
 			continue
 		}
@@ -120,15 +120,15 @@ func (b *keyBuilder) add(n *name) {
 		x, y := head(words[0].sound.text, 3), head(words[1].sound.text, 3)
 		b.put("q:", min(x, y)+"+", max(x, y))
 	}
-	if len(n.tokens) > 1 {
+	if len(n.keyed) > 1 {
 		var every, some, those string // first letters: of all words, of those that are no particles, of those that matter
-		for i := range n.tokens[:min(maxInitials, len(n.tokens))] {
-			c := head(n.tokens[i].text, 1)
+		for i := range n.keyed[:min(maxInitials, len(n.keyed))] {
+			c := head(n.keyed[i].text, 1)
 			every += c
-			if n.tokens[i].kind != kindParticle {
+			if n.keyed[i].kind != kindParticle {
 				some += c
 			}
-			if n.tokens[i].kind.matters() {
+			if n.keyed[i].kind.matters() {
 				those += c
 			}
 		}

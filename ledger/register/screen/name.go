@@ -26,6 +26,7 @@ type token struct {
 	sign   rune   // of a syllable in Han or Hangul, itself
 	kind   wordKind
 	many   bool // many names bear it, by the built-in lists
+	branch bool // says where a part of a body is: a country, a city, branch
 	abjad  bool // written in a script that leaves out vowels
 }
 
@@ -39,28 +40,53 @@ type shape struct {
 // A name is a name taken apart once, to be compared often.
 type name struct {
 	text     string
-	tokens   []token  // without legal forms at its ends
+	tokens   []token  // without legal forms
+	keyed    []token  // those that have blocking keys: without legal forms at its ends alone
 	forms    []string // classes of the legal forms, sorted
 	signs    []rune   // of the syllables in Han or Hangul
 	whole    string   // all words, without spaces, legal forms included
-	core     string   // the tokens without spaces
-	initials string   // the first letters of the tokens
+	core     string   // the keyed tokens without spaces
 	comma    bool     // "Family, Given": order says nothing
+	readings []reading
+	places   []string // of a body's: countries and cities, by code if there is one
 }
 
-// parse takes a name apart. Legal forms are taken off unless it is bare: the name of a person, or a
-// ship's, has none.
+// parse takes a name apart, with its readings. Legal forms are taken off unless it is bare: the name
+// of a person, or a ship's, has none.
 func parse(text string, bare bool) *name {
+	n := parseWords(text, bare)
+	n.readings = readings(n, bare)
+	return n
+}
+
+// parseWords takes a name apart as it stands.
+func parseWords(text string, bare bool) *name {
 	words := Tokens(text)
 	n := &name{text: text, whole: strings.Join(words, ""), comma: strings.ContainsAny(text, ",،，")}
 	if !bare {
 		words, n.forms = cutForms(words)
 	}
 	n.core = strings.Join(words, "")
+	n.setTokens(words, bare)
+	n.keyed = n.tokens
+	if !bare {
+		if rest, inner := cutInner(words); len(inner) > 0 {
+			n.forms = append(n.forms, inner...)
+			slices.Sort(n.forms)
+			n.forms = slices.Compact(n.forms)
+			n.signs = nil
+			n.setTokens(rest, bare)
+		}
+	}
+	return n
+}
+
+// setTokens makes the tokens of a name's words.
+func (n *name) setTokens(words []string, bare bool) {
 	if len(words) > maxTokens {
 		words = append(slices.Clone(words[:maxTokens-1]), strings.Join(words[maxTokens-1:], ""))
 	}
-	abjad := unicodeAny(text, unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Devanagari, unicode.Bengali, unicode.Thai, unicode.Khmer)
+	abjad := unicodeAny(n.text, unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Devanagari, unicode.Bengali, unicode.Thai, unicode.Khmer)
 	n.tokens = make([]token, len(words))
 	for i, w := range words {
 		n.tokens[i] = newToken(w, i, bare)
@@ -68,12 +94,6 @@ func parse(text string, bare bool) *name {
 	}
 	n.setSigns()
 	joinNumbers(n)
-	initials := make([]byte, len(n.tokens))
-	for i := range n.tokens {
-		initials[i] = n.tokens[i].text[0]
-	}
-	n.initials = string(initials)
-	return n
 }
 
 // setSigns notes the signs of a name that is written in syllables.
@@ -129,6 +149,7 @@ func newToken(text string, at int, bare bool) token {
 		t.bits = int32(min(bitsWord, 3*16+16*3*len(text)))
 	}
 	t.many = t.kind != kindWord || t.bits < bitsRare
+	t.branch = !bare && branchTable()[text]
 	t.nicks = nicknameGroups()[text]
 	return t
 }

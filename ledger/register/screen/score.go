@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,8 +36,9 @@ const (
 	bodyExtraWord      = -330  // for each word of it
 	genericExtraPoints = -1380 // for general words of a body's, as a whole
 
-	placeExtraPoints  = -740  // for each country that one name has
-	placeOtherPoints  = -1170 // for each country in another's place
+	countryExtra      = 900   // for each country that one name has, in thousandths of what another rare word costs; set
+	branchExtra       = 500   // and for each city, and word for a branch; set
+	placeOtherPoints  = -1170 // for each place in another's
 	numberExtraPoints = -1840 // for each number that one name has
 	numberOnePoints   = -120  // but "I" and "1" are often left out; set
 	numberOtherPoints = -240  // for each number in another's place; set
@@ -45,6 +47,7 @@ const (
 	orderPoints      = -200 // for each two words that change places, up to maxOrder, without a comma
 	maxOrder         = 3
 	formPoints       = -675  // for legal forms of two classes
+	qualifierPoints  = -100  // for what qualifies a name in brackets, or after c/o; set
 	lonePoints       = -240  // for a body's name of one word within one of several; set
 	lonePersonPoints = -880  // for a person's; set
 	emptyPoints      = -9000 // names that are legal forms alone, or nothing
@@ -69,11 +72,78 @@ func (s *scratch) add(name string, points int, detail func() string) {
 	s.features = append(s.features, f)
 }
 
-// compare scores two names and leaves the features in s. It does not matter which of both is
-// which. How is of names that are borne now.
+// compare scores two names, by the readings of both that have the most points, and leaves the features
+// in s. It does not matter which of both is which. How is of names that are borne now.
 func (s *scratch) compare(a, b *name, person bool) (points int, how How) {
+	if !inOrder(a, b) {
+		a, b = b, a
+	}
+	points, how = s.compareWhole(a, b, person)
+	if len(a.readings)+len(b.readings) == 0 {
+		return points, how
+	}
+	bestA, bestB, other := -1, -1, otherPlaces(a, b)
+	for i := -1; i < len(a.readings); i++ {
+		for j := -1; j < len(b.readings); j++ {
+			if other && (i >= 0 && len(a.readings[i].left) > 0 || j >= 0 && len(b.readings[j].left) > 0) {
+				continue
+			}
+			if n, _ := s.compareReadings(a, b, i, j, person); n > points {
+				points, bestA, bestB = n, i, j
+			}
+		}
+	}
+	return s.compareReadings(a, b, bestA, bestB, person)
+}
+
+// compareReadings scores readings i and j of two names, -1 for a name as a whole.
+func (s *scratch) compareReadings(a, b *name, i, j int, person bool) (points int, how How) {
+	first, second := reading{name: a}, reading{name: b}
+	if i >= 0 {
+		first = a.readings[i]
+	}
+	if j >= 0 {
+		second = b.readings[j]
+	}
+	points, how = s.compareWhole(first.name, second.name, person)
+	if i < 0 && j < 0 {
+		return points, how
+	}
+	if how == Exact {
+		how = Part
+	}
+	before := len(s.features)
+	for n, r := range []reading{first, second} {
+		switch {
+		case len(r.left) > 0:
+			s.add("qualifier left out", qualifierPoints, func() string { return "“" + strings.Join(r.left, "”, “") + "”" })
+		case n == 0 && i >= 0, n == 1 && j >= 0:
+			s.add("one of several names", 0, func() string { return "“" + strings.TrimSpace(r.text) + "”" })
+		}
+	}
+	for _, f := range s.features[before:] {
+		points += f.Points
+	}
+	return points, how
+}
+
+// otherPlaces says that each of two names has a country that the other has not: they may not be left out.
+func otherPlaces(a, b *name) bool {
+	lacks := func(a, b *name) bool {
+		return slices.ContainsFunc(a.places, func(place string) bool { return !slices.Contains(b.places, place) })
+	}
+	return lacks(a, b) && lacks(b, a)
+}
+
+// inOrder says which of two names is the first, so that it does not matter which is asked for.
+func inOrder(a, b *name) bool {
+	return cmp.Or(strings.Compare(a.whole, b.whole), strings.Compare(a.text, b.text)) <= 0
+}
+
+// compareWhole scores two names as they stand.
+func (s *scratch) compareWhole(a, b *name, person bool) (points int, how How) {
 	s.features = s.features[:0]
-	if n := strings.Compare(a.whole, b.whole); n > 0 || n == 0 && a.text > b.text {
+	if !inOrder(a, b) {
 		a, b = b, a
 	}
 	s.a, s.b = a, b
@@ -87,8 +157,10 @@ func (s *scratch) compare(a, b *name, person bool) (points int, how How) {
 // matters says whether a kind of word says who somebody is.
 func (k wordKind) matters() bool { return k != kindForm && k != kindParticle && k != kindTitle }
 
-func (n *name) matters() bool {
-	return slices.ContainsFunc(n.tokens, func(t token) bool { return t.kind.matters() })
+func (n *name) matters() bool { return mattering(n.tokens) }
+
+func mattering(tokens []token) bool {
+	return slices.ContainsFunc(tokens, func(t token) bool { return t.kind.matters() })
 }
 
 func (s *scratch) addNothing() {
@@ -146,7 +218,7 @@ func (s *scratch) measure(person bool) How {
 			case first.kind == kindNumber:
 				s.add("another number", numberOtherPoints+min(int(p.edits), maxEdits)*numberEditPoints/edit, both)
 				continue
-			case first.kind == kindPlace || second.kind == kindPlace:
+			case first.branch && second.branch:
 				s.add("another country", placeOtherPoints, both)
 			case first.kind == kindGeneric && second.kind == kindGeneric:
 				s.add("another general word", otherGeneralPoints+share(bits)*otherPoints/1000, both)
@@ -234,8 +306,8 @@ func (s *scratch) addExtras(tokens []token, used []bool, share func(int32) int, 
 			grade = 2
 		case person:
 			s.add("in one name alone", share(t.bits)*personExtraPoints/1000, word)
-		case t.kind == kindPlace:
-			s.add("country in one name alone", placeExtraPoints, word)
+		case t.branch:
+			s.add("place in one name alone", t.placeExtra(share(bitsWord)), word)
 		case t.kind == kindGeneric:
 			s.add("in one name alone", share(t.bits)*genericExtraPoints/1000, word)
 		default:
@@ -244,6 +316,15 @@ func (s *scratch) addExtras(tokens []token, used []bool, share func(int32) int, 
 		missing = max(missing, grade)
 	}
 	return missing
+}
+
+// placeExtra is what a place costs that one name alone has, by the share that another rare word would have.
+func (t *token) placeExtra(share int) int {
+	points := bodyExtraWord + share*bodyExtraPoints/1000
+	if t.kind == kindPlace {
+		return points * countryExtra / 1000
+	}
+	return points * branchExtra / 1000
 }
 
 func joinTokens(tokens []token) string {

@@ -7,8 +7,10 @@
 //
 // A name becomes words ([Tokens]): its key under rules 1 (case, width, punctuation), then Latin
 // letters without accents for all others, by the table of mozillazg/go-unidecode, a syllable in Han or
-// Hangul being a word. Legal forms at its ends come off by a table (of opensanctions/rigour) and are
-// compared by class alone; a person's and a ship's name has none. Numbers in words, Roman
+// Hangul being a word. Legal forms come off by a table (of opensanctions/rigour), wherever they
+// stand, and are compared by class alone; a person's and a ship's name has none. A name is compared as a whole
+// and without what only qualifies it, in brackets or after "c/o" and the like; what stands after "trading as" or "formerly"
+// is a name of its own. The pair with the most points counts. Numbers in words, Roman
 // numerals and ordinals are numbers. No digit is ever lost, and a legal form alone matches nothing.
 //
 // The words of two names are paired, the most alike first: equal, one word against several run
@@ -116,7 +118,7 @@ type How string
 
 // The ways, best first. Exact, ByAlias and ByFormer are equal names, but for case, spacing,
 // punctuation, accents, script, legal form and order of words; Part is a name that holds all
-// words of the other; Similar is everything else.
+// words of the other, but for what qualifies either; Similar is everything else.
 const (
 	ByIdentifier How = "identifier"
 	Exact        How = "exact"

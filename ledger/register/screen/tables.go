@@ -31,8 +31,9 @@ var tablesDigest = sync.OnceValue(func() string {
 			fmt.Fprintf(h, "%x %s\n", r, b.String())
 		}
 	}
-	for _, table := range []string{legalForms, particles, titles, forms, generics, places, commonNames, nicknames,
-		numberWords, ordinals, tens, similarLetters, strings.Join(soundSpellings, " "), strings.Join(percentWords, " "), adjectiveEndings} {
+	for _, table := range []string{legalForms, particles, titles, forms, generics, places, branches, commonNames, nicknames,
+		numberWords, ordinals, tens, similarLetters, strings.Join(soundSpellings, " "), strings.Join(percentWords, " "), adjectiveEndings,
+		strings.Join(shortForms, " "), ownName.String(), careOf.String(), quoted.String()} {
 		fmt.Fprintf(h, "%d %s\n", len(table), table)
 	}
 	for _, r := range slices.Sorted(maps.Keys(supplement)) {

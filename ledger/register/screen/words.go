@@ -96,6 +96,16 @@ const places = `afghanistan albania algeria andorra angola argentina armenia aru
 	timor togo tonga trinidad tunisia turkey turkiye turkmenistan tuvalu uae uganda ukraine uruguay usa uzbekistan vanuatu
 	vatican venezuela vietnam wales yemen zambia zealand zimbabwe`
 
+// branches are more words for where a part of a body is: a branch's city, short names, and what a branch is
+// called. They are no keys' matter.
+const branches = `uk gb us eu emea apac mena nordic nordics benelux iberia dach cis branch filiale filial niederlassung zweigniederlassung
+	zweigstelle succursale sucursal filiaal oddzial oddelenie amsterdam ankara antwerp athens bangkok barcelona beijing beirut berlin
+	berne bern brussels bucharest budapest cairo casablanca chicago cologne copenhagen damascus dubai dublin dusseldorf edinburgh
+	frankfurt geneva glasgow hamburg hanoi helsinki istanbul jakarta johannesburg karachi kyiv kiev lagos leipzig lisbon ljubljana london
+	lyon madrid manchester manila marseille melbourne miami milan milano montreal moscow moskva mumbai munich munchen nairobi
+	oslo paris prague praha riga roma rome rotterdam santiago shanghai shenzhen sofia stockholm stuttgart sydney tallinn tehran
+	tokyo toronto vienna vilnius warsaw warszawa wien yerevan zagreb zurich`
+
 // nicknames has a line for each given name: the short forms and spellings that stand for it
 // in English and Russian.
 const nicknames = `alexander alex alec sandy sasha aleksandr alexandr aleksander iskander
@@ -207,4 +217,13 @@ var nicknameGroups = sync.OnceValue(func() map[string]uint64 {
 		}
 	}
 	return groups
+})
+
+// branchTable has the words that say where a part of a body is.
+var branchTable = sync.OnceValue(func() map[string]bool {
+	words := make(map[string]bool)
+	for w := range strings.FieldsSeq(places + " " + branches) {
+		words[w] = true
+	}
+	return words
 })
