@@ -2,14 +2,12 @@ package server
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/browsertest"
@@ -85,63 +83,5 @@ func TestPagesAreAccessible(t *testing.T) {
 				t.Errorf("%s, %s: %s", path, look.scheme, fault)
 			}
 		}
-	}
-}
-
-// Somebody who heard a name finds it while typing, by keyboard alone, and the search without JavaScript is the
-// same form.
-func TestFindWhileTyping(t *testing.T) {
-	w := hostileWorld(t)
-	p, url := w.listenInBrowser(t)
-	p.Do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(url+"/"))
-	p.Do(chromedp.KeyEvent(kb.Tab))
-	if focused := browsertest.Evaluate[string](p, `document.activeElement.className`); focused != "skip" {
-		t.Errorf("the first stop of the keyboard is %q, want the link to the content", focused)
-	}
-	p.Do(chromedp.SendKeys(css("#find"), "kestr"), chromedp.WaitVisible(css(".hits li")))
-	if text := p.Text(".hits"); !strings.Contains(text, "Kestrel Hosting") || !strings.Contains(text, "announced") {
-		t.Errorf("while typing one sees\n%s", text)
-	}
-	p.Do(chromedp.KeyEvent(kb.ArrowDown))
-	if chosen := browsertest.Evaluate[string](p, `document.getElementById(document.getElementById("find").getAttribute("aria-activedescendant")).dataset.href`); chosen != "/designations/2026-014" {
-		t.Errorf("the first that is chosen is %s", chosen)
-	}
-	p.Do(chromedp.KeyEvent(kb.Escape), chromedp.WaitNotVisible(css(".hits")))
-	p.Do(chromedp.SendKeys(css("#find"), "el"), chromedp.WaitVisible(css(".hits li")), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css("#thread")))
-	if at := browsertest.Evaluate[string](p, `location.pathname`); at != "/designations/2026-014" {
-		t.Errorf("Enter leads to %s", at)
-	}
-	// What somebody signed is text in the list too.
-	p.Do(chromedp.SendKeys(css("#find"), "alert"), chromedp.WaitVisible(css(".hits li")))
-	if text := p.Text(".hits"); !strings.Contains(text, `<script>alert("1")</script>`) {
-		t.Errorf("a hostile name is shown as\n%s", text)
-	}
-	p.Do(chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css("[data-found]")))
-	if at := browsertest.Evaluate[string](p, `location.search`); at != "?q=alert" {
-		t.Errorf("without a choice Enter asks %s", at)
-	}
-}
-
-// An officer looks who has to answer, at a day to come: the day stays chosen wherever the links lead, no page of it
-// says that it is the present, and one link leads back.
-func TestBoardOfADayToCome(t *testing.T) {
-	w := hostileWorld(t)
-	p, at := w.listenInBrowser(t)
-	day := w.today().AddDays(300).String()
-	p.Do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(at+"/"), chromedp.Click(css(`nav a[href="/duties"]`)), chromedp.WaitVisible(css(".board")))
-	p.Do(chromedp.Click(css(".word summary")), chromedp.WaitVisible(css(`.word input[name="at"]`)))
-	browsertest.Evaluate[bool](p, fmt.Sprintf(`document.querySelector('.word input[name="at"]').value = %q; true`, day))
-	p.Do(chromedp.Click(css(".word form button")), chromedp.WaitVisible(css(".word.chosen")))
-	if text := p.Text("main"); !strings.Contains(text, "That day is to come") || !strings.Contains(text, "due by then") || strings.Contains(text, "overdue") || strings.Contains(text, "today") {
-		t.Errorf("of a day to come the board says\n%s", text)
-	}
-	p.Do(chromedp.Click(css(`.board thead a[href^="/designations/2026-014"]`)), chromedp.WaitVisible(css("#thread")))
-	asked, err := url.ParseQuery(strings.TrimPrefix(browsertest.Evaluate[string](p, `location.search`), "?"))
-	if err != nil || asked.Get("at") != day {
-		t.Errorf("a designation is opened as of %v, want %s (%v)", asked, day, err)
-	}
-	p.Do(chromedp.Click(css("[data-now]")), chromedp.WaitNotPresent(css(".word.chosen")))
-	if left := browsertest.Evaluate[string](p, `location.search`); left != "" {
-		t.Errorf("the present is asked for with %s", left)
 	}
 }

@@ -183,7 +183,7 @@ type growth struct {
 
 const (
 	growthWidth, growthHeight = 600, 120
-	growthPoints              = 40
+	growthPoints              = 24
 )
 
 // growth takes some records' times of admission.

@@ -291,6 +291,10 @@ func (s *Server) recordsPage(x *request) error {
 	var rows []register.RecordRow
 	for index := below; index > first; index-- {
 		r, err := q.view.RecordAt(index - 1)
+		if errors.Is(err, register.ErrOverBudget) && len(rows) > 0 {
+			first = index // the next page goes on here
+			break
+		}
 		if err != nil {
 			return err
 		}
