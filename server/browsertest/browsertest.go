@@ -60,6 +60,7 @@ func Open(t testing.TB, allowed ...string) *Page {
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
+	allowed = append(allowed, "data:image/svg+xml;base64,") // by which the browser itself draws a field for a date
 	p := &Page{t: t, ctx: ctx, allowed: allowed}
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(ctx); err != nil {
@@ -71,15 +72,10 @@ func Open(t testing.TB, allowed ...string) *Page {
 		}
 	})
 	p.must(chromedp.Listen(ctx, p.watch))
-	enable(p, network.Enable, network.EnableParams{})
-	enable(p, log.Enable, cdp.Empty{})
-	enable(p, runtime.Enable, cdp.Empty{})
+	Call(p, network.Enable, network.EnableParams{})
+	Call(p, log.Enable, cdp.Empty{})
+	Call(p, runtime.Enable, cdp.Empty{})
 	return p
-}
-
-func enable[P any](p *Page, command cdp.Command[P, cdp.Empty], params P) {
-	_, err := chromedp.Call(p.ctx, command, params)
-	p.must(err)
 }
 
 func (p *Page) must(err error) {
@@ -149,6 +145,13 @@ func Run[T any](p *Page, action chromedp.Action[T]) T {
 func Evaluate[T any](p *Page, expression string) T {
 	p.t.Helper()
 	return Run(p, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// Call calls a command of the browser that answers nothing.
+func Call[P any](p *Page, command cdp.Command[P, cdp.Empty], params P) {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, command, params)
+	p.must(err)
 }
 
 // Before runs a script on every page that is opened from now on, before the page's own.
