@@ -14,11 +14,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/screen"
@@ -51,9 +53,11 @@ makes it anew and compares, or says what differs. Interrupted, the same command 
 where it was (REPORT.partial). Its digest goes into a response, as screening: {file: REPORT}.
 
 An exception is a hit that somebody has reviewed: who, when and why. --exceptions-template
-prints the hits that none covers as a table to be filled in and given to --exceptions; rows
-without by, on and why count for nothing. An exception hides nothing: its hit is marked, and
-open again once the customer's row or the designation changes.
+--out FILE writes the hits that none covers as a table to be filled in and given to
+--exceptions; rows without by, on and why count for nothing. With --exceptions OLD too, what
+was reviewed is carried along; what has lapsed is to be reviewed again, and says who excepted
+it. An exception hides nothing: its hit is marked, and open again once the customer's row or
+the designation changes. A review is of the day of the report, or before.
 
 Exit status: 0 nobody has to look: no hits, or an exception covers each (and of a template
 that was made); 1 there are open hits, or rows that were not screened or only in part, or
@@ -61,7 +65,7 @@ nobody was compared with anything, or the report is another; 2 misuse, or a file
 reach a report's size.`,
 		Example: `  docket screen --trust trust customers.csv
   docket screen --trust trust customers.csv --exceptions reviewed.csv --out 2027-06.screening
-  docket screen --trust trust customers.csv --exceptions-template > reviewed.csv
+  docket screen --trust trust customers.csv --exceptions-template --out reviewed.csv
   docket screen --trust trust customers.csv --exceptions reviewed.csv --check 2027-06.screening
   docket screen --trust trust kunden.csv --column name=Firma --column country=Land`,
 		Args:              cobra.ExactArgs(1),
@@ -76,17 +80,17 @@ reach a report's size.`,
 	}
 	m.query = &queryFlags{app: a, trust: a.trustFlags(c)}
 	f := c.Flags()
-	f.StringArrayVar(&m.columns, "column", nil, "FIELD=HEADING: what a column holds (#3: by number; FIELD= none); may be repeated")
-	f.StringVar(&m.threshold, "threshold", screen.Threshold.String(), "least score of a hit")
+	f.StringArrayVar(&m.columns, "column", nil, "FIELD=HEADING, as alias=Marke: what a column holds (#3: by number; FIELD= none); may be repeated")
+	f.StringVar(&m.threshold, "threshold", screen.Threshold.String(), "least score of a hit, "+minThreshold.String()+" at least")
 	f.BoolVar(&m.ended, "ended", false, "compare with designations that have expired or were revoked too")
 	f.StringVar(&m.query.at, "at", "", "as designations stand on this day (2027-06-01), in the charter's time zone")
 	f.StringVar(&m.query.size, "size", "", "as the first N entries have it; default all that the copy has")
 	f.StringVar(&m.exceptions, "exceptions", "", "file of hits that were reviewed")
-	f.StringVar(&m.out, "out", "", "write the report to this file")
+	f.StringVar(&m.out, "out", "", "write the report, or the template, to this file")
 	f.StringVar(&m.check, "check", "", "make this report anew, and compare")
 	f.BoolVar(&m.asTable, "csv", false, "print a table for a spreadsheet")
 	f.BoolVar(&m.query.asJSON, "json", false, "print the report itself, one JSON object a line")
-	f.BoolVar(&m.template, "exceptions-template", false, "print a file of exceptions, to be filled in")
+	f.BoolVar(&m.template, "exceptions-template", false, "print a file of exceptions, to be filled in, or write it to --out")
 	f.BoolVar(&m.explain, "explain", false, "show the points that make up each score")
 	f.BoolVar(&m.wide, "wide", false, "do not cut lines to the width of the terminal")
 	c.MarkFlagsMutuallyExclusive("csv", "json", "exceptions-template", "explain", "wide", "check")
@@ -325,7 +329,7 @@ func (m *screenCmd) readExceptions(run *screening.Run) error {
 	}
 	x, err := screening.ParseExceptions(bytes.NewReader(raw))
 	if err == nil {
-		err = x.Resolve(run.Screener.Designations)
+		err = x.Resolve(run.Screener.Designations, run.Head.Day)
 	}
 	if err != nil {
 		return wrongTable(m.exceptions, err)
@@ -374,7 +378,10 @@ func changedMeanwhile(name string) error {
 
 // write makes a report, and prints what it says.
 func (m *screenCmd) write(ctx context.Context, run *screening.Run, source *screening.Source, name string) error {
-	print, err := m.printer(run)
+	if m.template && m.out != "" {
+		return m.writeTemplate(ctx, run, source, name)
+	}
+	print, err := m.printer(run, m.app.out)
 	if err != nil {
 		return err
 	}
@@ -412,6 +419,33 @@ func (m *screenCmd) write(ctx context.Context, run *screening.Run, source *scree
 		return nil
 	}
 	return m.somebodyHasToLook(run.Head, totals)
+}
+
+// writeTemplate writes a file of exceptions. It is nobody else's to read, and never written
+// over one that somebody has filled in.
+func (m *screenCmd) writeTemplate(ctx context.Context, run *screening.Run, source *screening.Source, name string) error {
+	var totals screening.Totals
+	err := disk.StreamNew(vfs.Default, m.out, 0o600, disk.SyncNow, func(w io.Writer) error {
+		print, err := m.printer(run, w)
+		if err == nil {
+			totals, err = run.Write(ctx, io.Discard, nil, print.add, func() error { return nil })
+		}
+		if err == nil && source.Changed() {
+			err = changedMeanwhile(name)
+		}
+		if err == nil {
+			err = print.close(totals)
+		}
+		return err
+	})
+	if errors.Is(err, disk.ErrOtherContent) {
+		return refusal("%w", err).hint("files are never overwritten: --exceptions %s carries along what was reviewed there, with --out and another name", m.out)
+	} else if err != nil {
+		return err
+	}
+	m.tell(run.Head, totals)
+	m.app.logf("wrote %s: fill in by, on and why, and give it to --exceptions", m.out)
+	return nil
 }
 
 // openReport begins the report's file, or goes on with it.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
@@ -54,9 +55,17 @@ func (m *screenCmd) somebodyHasToLook(head screening.Head, t screening.Totals) e
 		return nil
 	}
 	var what, next []string
+	if t.Rows == 0 {
+		what = append(what, "the list has a header and no rows")
+		next = append(next, "nobody was screened: export the list again")
+	}
+	if head.Designations == 0 {
+		what = append(what, "nothing was designated to compare with")
+		next = append(next, "docket sync brings the copy up to date; --at and --size ask about what stood on another day")
+	}
 	if t.Open > 0 {
 		what = append(what, plural(t.Open, "open hit"))
-		next = append(next, "--explain shows why each is one; --exceptions-template prints what is to be filled in once they are reviewed")
+		next = append(next, "--explain shows why each is one; --exceptions-template --out FILE writes what is to be filled in once they are reviewed")
 	}
 	if t.NotScreened > 0 {
 		what = append(what, plural(t.NotScreened, "row")+" not screened")
@@ -65,14 +74,6 @@ func (m *screenCmd) somebodyHasToLook(head screening.Head, t screening.Totals) e
 	if t.InPart > 0 {
 		what = append(what, plural(t.InPart, "row")+" screened in part")
 		next = append(next, "mend what could not be read of a row, or empty the cell if nothing is known")
-	}
-	if t.Rows == 0 {
-		what = append(what, "the list has a header and no rows")
-		next = append(next, "nobody was screened: export the list again")
-	}
-	if head.Designations == 0 {
-		what = append(what, "nothing was designated to compare with")
-		next = append(next, "docket sync brings the copy up to date; --at and --size ask about what stood on another day")
 	}
 	return refusal("%s", strings.Join(what, ", ")).hint("%s", strings.Join(next, "; "))
 }
@@ -83,16 +84,16 @@ type screenPrinter struct {
 	close func(screening.Totals) error
 }
 
-func (m *screenCmd) printer(run *screening.Run) (p screenPrinter, err error) {
+func (m *screenCmd) printer(run *screening.Run, out io.Writer) (p screenPrinter, err error) {
 	none := func(screening.Totals) error { return nil }
 	switch {
 	case m.query.asJSON:
 		return screenPrinter{func(screening.Line) error { return nil }, none}, nil
 	case m.asTable:
-		t, err := screening.NewTable(m.app.out, run.Head)
+		t, err := screening.NewTable(out, run.Head)
 		return screenPrinter{t.Add, func(screening.Totals) error { return t.Close() }}, err
 	case m.template:
-		t, err := screening.NewTemplate(m.app.out)
+		t, err := screening.NewTemplate(out)
 		return screenPrinter{t.Add, func(totals screening.Totals) error { return t.Close(run.Screener.Exceptions, totals.Unused) }}, err
 	case m.explain:
 		return screenPrinter{m.printExplained, none}, nil

@@ -124,6 +124,9 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.app.printCommitments(m, g, salts); err != nil {
+		return err
+	}
 	if err := s.app.compareDocument(m, b.statement); err != nil {
 		return err
 	}

@@ -313,6 +313,9 @@ func (s *submitCmd) sign(c *cobra.Command, m inputFile) (record.Envelope, error)
 	if err != nil {
 		return env, err
 	}
+	if err := app.printCommitments(m, s.base, salts); err != nil {
+		return env, err
+	}
 	env, err = b.sign(c, s.keys, s.yes || s.dry || !s.app.tty, "Sign and send this?")
 	if err != nil || s.dry {
 		return env, err

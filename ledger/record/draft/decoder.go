@@ -24,6 +24,7 @@ type shortFormDecoder struct {
 	secrets     []record.Opening
 	faults      []record.Fault
 	lines       map[string]int // by pointer
+	files       map[string]string
 
 	requestLatest bool // request: latest, of a receipt
 }

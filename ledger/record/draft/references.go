@@ -39,6 +39,10 @@ func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *
 		return schema.Object{{Name: "sha256", Value: zeroDigest}}, true
 	case isDigest && name == "file":
 		if doc, ok := w.loadFile(n, value, pointer); ok {
+			if w.files == nil {
+				w.files = make(map[string]string)
+			}
+			w.files[strings.TrimPrefix(pointer, "/predicate")] = value
 			w.addSecret(pointer, hex.EncodeToString(doc.SHA256[:]))
 		}
 		return schema.Object{{Name: "sha256", Value: zeroDigest}}, true

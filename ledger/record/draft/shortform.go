@@ -55,6 +55,9 @@ type ShortForm struct {
 	// RequestThread is that of the request whose newest record a receipt answers with
 	// `request: latest`, for [FillValues.Request]; else "".
 	RequestThread record.Thread
+	// CommittedFiles are the files to whose digests it commits, as they were named, by the
+	// pointers of their commitments, like /screening.
+	CommittedFiles map[string]string
 
 	payload   []byte           // of a whole statement, which nothing can be added to
 	predicate schema.Object    // as written, placeholders for commitments
@@ -79,7 +82,7 @@ func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) 
 	if err != nil {
 		return nil, err
 	}
-	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, subject: w.subject, lines: w.lines}
+	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, CommittedFiles: w.files, subject: w.subject, lines: w.lines}
 	faults := append(w.faults, sh.decodeDraft(sp, w)...)
 	if len(faults) > 0 {
 		return nil, w.shortFormError(faults)

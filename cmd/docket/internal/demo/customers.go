@@ -227,7 +227,7 @@ func (s *scenario) newRun(ctx context.Context, t *client.Trust, exceptions []byt
 	}
 	run.Screener.Exceptions = x
 	run.Head.Exceptions = &screening.ExceptionsHead{SHA256: fmt.Sprintf("%x", sha256.Sum256(exceptions)), Count: x.Len(), Blank: x.Blank}
-	return run, x.Resolve(designations)
+	return run, x.Resolve(designations, s.dates.today)
 }
 
 // exceptionsOf is the file of exceptions of hits that were reviewed.

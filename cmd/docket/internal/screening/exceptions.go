@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -62,6 +63,7 @@ const (
 	columnBy          = "by"
 	columnOn          = "on"
 	columnWhy         = "why"
+	columnLapsed      = "lapsed" // of a template: who excepted the hit before, and why that is over
 )
 
 // exceptionColumns are all of its columns, in the order of the template.
@@ -69,7 +71,7 @@ var exceptionColumns = func() (all []string) {
 	for _, f := range Fields {
 		all = append(all, string(f))
 	}
-	return append(all, columnDesignation, columnRecord, columnBy, columnOn, columnWhy)
+	return append(all, columnDesignation, columnRecord, columnBy, columnOn, columnWhy, columnLapsed)
 }()
 
 // maxFaults is how many faults of a file are told at once.
@@ -86,7 +88,7 @@ func ParseExceptions(r io.Reader) (*Exceptions, error) {
 	at := make(map[string]int)
 	for _, name := range []string{columnDesignation, columnRecord, columnBy, columnOn, columnWhy} {
 		if at[name], err = l.table.find(name); err != nil {
-			return nil, noTable("an exceptions file needs the columns %s: %q: %v", strings.Join(exceptionColumns[len(Fields):], ", "), name, err)
+			return nil, noTable("an exceptions file needs the columns %s: %q: %v", strings.Join(exceptionColumns[len(Fields):len(exceptionColumns)-1], ", "), name, err)
 		}
 	}
 	x := &Exceptions{byID: make(map[string][]*exception), byName: make(map[string][]*exception)}
@@ -153,8 +155,8 @@ func (x *Exceptions) parse(l *List, raw tableRow, at map[string]int) (e *excepti
 			return nil, false, fault("column %s has %d characters, the limit is %d", name, n, maxCellChars)
 		}
 	}
-	if e.on, err = record.ParseDate(cell(columnOn)); err != nil {
-		return nil, false, fault("column on: %v; a spreadsheet may have rewritten it: make the column text there, as 2027-06-01", err)
+	if e.on, err = parseDay(cell(columnOn)); err != nil {
+		return nil, false, fault("column on: %v; a spreadsheet may have rewritten it: write it as 2027-06-01, or 1.6.2027", err)
 	}
 	thread := cell(columnDesignation)
 	if !strings.Contains(thread, "/") {
@@ -167,6 +169,15 @@ func (x *Exceptions) parse(l *List, raw tableRow, at map[string]int) (e *excepti
 		return nil, false, fault("column record: %v: want the record ID that the hit named when it was reviewed", err)
 	}
 	return e, false, nil
+}
+
+// parseDay reads a day, also as 27.11.2026: with dots the day always comes first. With
+// slashes that hangs on the country, and with two digits the century is not told.
+func parseDay(text string) (record.Date, error) {
+	if t, err := time.Parse("2.1.2006", text); err == nil {
+		return record.ParseDate(t.Format(time.DateOnly))
+	}
+	return record.ParseDate(text)
 }
 
 func (x *Exceptions) add(e *exception) {
@@ -186,11 +197,18 @@ func (x *Exceptions) Len() int {
 	return len(x.list)
 }
 
-// Resolve holds the exceptions against the designations as they stand now. A record that is
-// on another thread than its exception says is a fault of the file.
-func (x *Exceptions) Resolve(d *Designations) error {
+// Resolve holds the exceptions against the designations as they stand on the day of the
+// report. A record that is on another thread than its exception says is a fault of the file,
+// and so is a review that lies ahead of that day: nobody has made it.
+func (x *Exceptions) Resolve(d *Designations, day record.Date) error {
 	var faults []error
 	for _, e := range x.list {
+		if e.on.After(day) {
+			if faults = append(faults, fmt.Errorf("row %d: column on: %s lies ahead of the day of the report, %s: whose copy is older than the review brings it up to date first (docket sync)", e.row, e.on, day)); len(faults) == maxFaults {
+				return noTable("%v", errors.Join(faults...))
+			}
+			continue
+		}
 		if e.country != "" {
 			e.customer.Country = d.countryNamed(e.country)
 		}
@@ -362,11 +380,14 @@ func NewTemplate(w io.Writer) (*Template, error) {
 // Add writes what is to be reviewed of a row.
 func (t *Template) Add(l Line) error {
 	for _, h := range l.Hits {
-		var by, on, why string
-		if !h.Open() {
+		var by, on, why, lapsed string
+		switch {
+		case !h.Open():
 			by, on, why = h.Exception.By, h.Exception.On.String(), h.Exception.Why
+		case h.Exception != nil:
+			lapsed = h.Exception.String() + "; " + strings.Join(h.Exception.Lapsed, "; ")
 		}
-		if err := t.row(l.Customer, h.Thread, h.Record, by, on, why); err != nil {
+		if err := t.row(l.Customer, h.Thread, h.Record, by, on, why, lapsed); err != nil {
 			return err
 		}
 	}
@@ -379,7 +400,7 @@ func (t *Template) Close(x *Exceptions, unused []Unused) error {
 	for _, u := range unused {
 		for _, e := range x.list {
 			if e.row == u.Row {
-				if err := t.row(e.customer, e.designation, e.record, e.by, e.on.String(), e.why); err != nil {
+				if err := t.row(e.customer, e.designation, e.record, e.by, e.on.String(), e.why, ""); err != nil {
 					return err
 				}
 			}
@@ -389,8 +410,8 @@ func (t *Template) Close(x *Exceptions, unused []Unused) error {
 	return t.w.Error()
 }
 
-func (t *Template) row(c Customer, thread record.Thread, id record.ID, by, on, why string) error {
-	cells := append(c.cells(), string(thread), id.String(), by, on, why)
+func (t *Template) row(c Customer, thread record.Thread, id record.ID, by, on, why, lapsed string) error {
+	cells := append(c.cells(), string(thread), id.String(), by, on, why, lapsed)
 	for i := range cells {
 		cells[i] = view.SpreadsheetText(cells[i])
 	}

@@ -3,6 +3,8 @@ package screening
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,6 +104,36 @@ func ReadHead(r *bufio.Reader) (h Head, line []byte, err error) {
 		return h, nil, noTable("the report's first line is damaged: %v", err)
 	}
 	return h, line, nil
+}
+
+// ErrNotWhole: a report's last line is not its totals, or what stands before is not what
+// they have the digest of.
+var ErrNotWhole = errors.New("the report is not whole")
+
+// ReadTotals reads the first and the last line of a report, and holds the others against the
+// digest of the last. With [ErrNotWhole] the head is there.
+func ReadTotals(r *bufio.Reader) (h Head, t Totals, err error) {
+	h, last, err := ReadHead(r)
+	if err != nil {
+		return h, t, err
+	}
+	before := sha256.New()
+	for {
+		line, err := readLine(r)
+		if len(line) > 0 {
+			before.Write(last)
+			last = line
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return h, t, err
+		}
+	}
+	if json.Unmarshal(last, &t) != nil || t.SHA256 != hex.EncodeToString(before.Sum(nil)) || bytes.HasPrefix(last, []byte(`{"upTo"`)) {
+		return h, Totals{}, ErrNotWhole
+	}
+	return h, t, nil
 }
 
 // readLine reads one line with its end; a last one without end comes with io.EOF.

@@ -113,7 +113,7 @@ func (w *world) run(list, exceptions string) (*screening.Run, error) {
 	if exceptions != "" {
 		x, err := screening.ParseExceptions(strings.NewReader(exceptions))
 		if err == nil {
-			err = x.Resolve(designations)
+			err = x.Resolve(designations, w.day)
 		}
 		if err != nil {
 			return nil, err
