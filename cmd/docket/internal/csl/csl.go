@@ -118,7 +118,7 @@ func (p *publication) addRow(s *scanner) error {
 	l := p.byName[name]
 	switch {
 	case l == nil:
-		l = &sourceList{list: &listimport.List{Name: name, HasTerms: true}, source: source, in: s, byID: map[string]*entry{}}
+		l = &sourceList{list: &listimport.List{Name: name, Source: source, HasTerms: true}, source: source, in: s, byID: map[string]*entry{}}
 		p.byName[name] = l
 		p.lists = append(p.lists, l)
 	case l.source != source:

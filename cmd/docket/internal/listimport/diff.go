@@ -45,7 +45,11 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 	}
 	removed, inForce := 0, 0
 	for id, c := range known {
-		if d.ended(c) != "" || d.skip(c.Designation.Target) {
+		switch {
+		case d.ended(c) != "":
+			continue
+		case d.skip(c.Designation.Target):
+			d.out.Unseen++
 			continue
 		}
 		inForce++

@@ -344,10 +344,9 @@ func (u *uses) unused() (all []Unused) {
 // each open hit.
 type Template struct{ w *csv.Writer }
 
-// NewTemplate begins a template. It has a byte order mark, without which some spreadsheets
-// take UTF-8 for something else.
+// NewTemplate begins a template, with a [view.ByteOrderMark].
 func NewTemplate(w io.Writer) (*Template, error) {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+	if _, err := io.WriteString(w, view.ByteOrderMark); err != nil {
 		return nil, err
 	}
 	t := &Template{csv.NewWriter(w)}
