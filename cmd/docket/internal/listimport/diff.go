@@ -242,7 +242,7 @@ func (d *differ) revoke(id string, c *Current) {
 func (d *differ) plan() *Plan {
 	p := d.out
 	if d.over > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: %d on the list whose last day is over already were left out", d.list.Name, d.over))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: entries whose last day is over, and which are left out: %d", d.list.Name, d.over))
 	}
 	p.Designations, p.Amendments, p.Revocations = len(d.designations), len(d.amendments), len(d.revocations)
 	for _, changes := range [][]change{d.designations, d.amendments, d.revocations} {

@@ -226,7 +226,7 @@ func (d *Designations) since(thread record.Thread, index uint64) (string, error)
 	}
 	text := fmt.Sprintf("%s has a newer record: %s at index %d", thread, newest.Kind, newest.Index)
 	if len(ch.Changed) > 0 {
-		text += ", by which " + strings.Join(ch.Changed, ", ") + " differ"
+		text += ", which changed " + strings.Join(ch.Changed, ", ")
 	}
 	return text, nil
 }
