@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func TestCalendarOfDuties(t *testing.T) {
@@ -100,7 +101,7 @@ func TestChanges(t *testing.T) {
 	}
 
 	rows := w.get("/v1/register/changes.csv?from=4&limit=1")
-	if rows.Code != http.StatusOK || !strings.HasPrefix(rows.Body.String(), "thread,name,") || strings.Count(rows.Body.String(), "\n") != 2 {
+	if rows.Code != http.StatusOK || !strings.HasPrefix(rows.Body.String(), view.ByteOrderMark+"thread,name,") || strings.Count(rows.Body.String(), "\n") != 2 {
 		t.Errorf("%d %s", rows.Code, rows.Body)
 	}
 	next, ok := strings.CutSuffix(rows.Header().Get("Link"), `>; rel="next"`)

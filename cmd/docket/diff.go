@@ -25,7 +25,8 @@ moment, in the charter's time zone, with all that was knowable then: see docket 
 The second is now, with all that the copy has, if it is left out.
 
 --csv prints a table, in which a cell that a spreadsheet would take for a formula (it
-begins with one of = + - @) has an apostrophe before it; --atom an Atom feed (RFC 4287),
+begins with one of = + - @) has an apostrophe before it, behind a byte order mark, by which
+it knows UTF-8; --atom an Atom feed (RFC 4287),
 of which an entry's ID stays until the thread changes again.`,
 		Example: `  docket diff --trust trust 9 13
   docket diff --trust trust 2027-05-31 2027-06-01

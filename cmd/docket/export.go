@@ -21,26 +21,35 @@ var exportFormats = []struct {
 	listedAlone       bool // who is on no list any more is not in it
 }{
 	{"csl", "Write designations in the Consolidated Screening List's columns", `Writes those that are announced, in force or suspended, a row each, in the 29 columns of
-the U.S. Consolidated Screening List (CSV). docket import csl of what it wrote finds
-nothing to do. What was designated here stands under a source of its own, "(LEDGER)", by
-its name; what came from OFAC's own files under "(OFAC-SDN)" and "(OFAC-CONS)".
+the U.S. Consolidated Screening List (CSV). docket import csl --individuals of what it wrote
+finds nothing to do in the same register: what was designated here stands under a source of
+its own, "(LEDGER)", by its name, what came from OFAC's own files under "(OFAC-SDN)" and
+"(OFAC-CONS)"; the import knows these again, and leaves them out.
 
 The columns cannot hold the type of an alias, or that it is weak; the parts of an
 address; a semicolon in a name or an address, which becomes a comma; role, conditions,
 findings, scope, LEI, networks and domains. No cell is changed for a spreadsheet's sake:
 one may begin like a formula.`, listexport.NewCSL, true},
-	{"csv", "Write designations as a table for a spreadsheet", `Writes a table (RFC 4180), a row a designation, with every field that the register has.
+	{"csv", "Write designations as a table for a spreadsheet", `Writes a table (RFC 4180), a row a designation, with every field that the register has,
+of those that are revoked or expired too (docket export csl leaves them out): the column
+status tells, --status chooses. It begins with a byte order mark, as each table that docket
+makes for a spreadsheet: without it some show names in other scripts as garbage. Programs
+read docket export json.
+
 Columns are named as in JSON, the parts of an object with a dot between (target.name);
 firstDay is the first day in force, which of an imported one may be that of its admission.
 In a list of texts or numbers a semicolon and a blank stand between two, and a
 semicolon or backslash in a text has a backslash before it; a list of objects is JSON. A
 cell that a spreadsheet would take for a formula (it begins with one of = + - @) has an
 apostrophe before it. asOf and checkpoint say as of which day and of which tree it is.`, listexport.NewCSV, false},
-	{"json", "Write designations as JSON lines", `Writes one JSON object a line and designation, with every field that the register has:
+	{"json", "Write designations as JSON lines", `Writes one JSON object a line and designation, revoked and expired ones too, with every
+field that the register has:
 what docket list designations --json prints, under "designation" all that its records say
 with every amendment, and asOf and checkpoint, the day and the tree that it is of.`, listexport.NewJSON, false},
 	{"ftm", "Write designations as FollowTheMoney entities", `Writes FollowTheMoney entities (https://followthemoney.tech), one JSON object a line: of
-each designation its target, its addresses, and a Sanction. What the model has no property
+each designation, revoked and expired ones too, its target, its addresses, and a Sanction.
+Whose designation is in force or suspended has the topic "sanction"; who is announced has
+none before the first day, since readers act on the topic and look at no date. What the model has no property
 for stands under "docket" in the Sanction, where docket export json's line is whole.`, listexport.NewFTM, false},
 }
 
@@ -107,9 +116,9 @@ func (x *exportRun) run() (err error) {
 	if err != nil {
 		return err
 	}
-	source, n := listexport.Source{Source: tree, Day: r.LocalDate(r.at), Ahead: x.q.ahead}, 0
+	source, n, over := listexport.Source{Source: tree, Day: r.LocalDate(r.at), Ahead: x.q.ahead}, 0, 0
 	write := func(w io.Writer) (err error) {
-		n, err = x.write(w, r, source)
+		n, over, err = x.write(w, r, source)
 		return err
 	}
 	if x.out == "" {
@@ -120,7 +129,11 @@ func (x *exportRun) run() (err error) {
 	if err != nil {
 		return err
 	}
-	said := fmt.Sprintf("%s, as of the checkpoint %s", plural(n, "designation"), source.Checkpoint())
+	said := plural(n, "designation")
+	if over > 0 && x.filter.Status == "" {
+		said += fmt.Sprintf(", %d of them revoked or expired", over)
+	}
+	said += ", as of the checkpoint " + source.Checkpoint()
 	if x.out != "" {
 		x.q.app.printf("%s: %s\n", printable(x.out), said)
 	} else {
@@ -133,19 +146,23 @@ func (x *exportRun) run() (err error) {
 }
 
 // write writes the designations that were asked for, and counts them.
-func (x *exportRun) write(to io.Writer, r *copyView, source listexport.Source) (n int, err error) {
+func (x *exportRun) write(to io.Writer, r *copyView, source listexport.Source) (n, over int, err error) {
 	bar := x.q.app.progress("exporting", -1)
 	defer bar.Finish()
 	out := bufio.NewWriter(to)
 	w, failed := x.begin(out, source), error(nil)
 	err = r.WholeDesignations(x.filter, r.at, func(d view.WholeDesignation) bool {
-		if x.listedAlone && x.filter.Status == "" && (d.Status == view.StatusRevoked || d.Status == view.StatusExpired || d.Status == view.StatusNone) {
+		ended := d.Status == view.StatusRevoked || d.Status == view.StatusExpired
+		if x.listedAlone && x.filter.Status == "" && (ended || d.Status == view.StatusNone) {
 			return true
 		}
 		n++
+		if ended {
+			over++
+		}
 		bar.Add(1)
 		failed = w.Add(d)
 		return failed == nil
 	})
-	return n, cmp.Or(err, failed, w.Close(), out.Flush())
+	return n, over, cmp.Or(err, failed, w.Close(), out.Flush())
 }

@@ -261,6 +261,7 @@ type queryFlags struct {
 	narrowed       bool     // a filter, a day or a size was asked for
 
 	toldUnverified bool // that the server's word is no more than that
+	foundNone      bool // the server's answer is that of a search that found nothing
 }
 
 // queryFlags adds them to a verb whose answers depend on the day.
@@ -493,12 +494,14 @@ func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values
 		}
 		q.app.printf("%s\n", bytes.TrimSpace(text.Bytes()))
 		var list struct {
-			Next string            `json:"next"`
-			More map[string]string `json:"more"`
+			Next  string            `json:"next"`
+			More  map[string]string `json:"more"`
+			Total *int              `json:"total"` // of a search
 		}
 		if json.Unmarshal(body, &list) != nil {
 			list.Next = "" // no list, or none of ours
 		}
+		q.foundNone = list.Total != nil && *list.Total == 0
 		for _, name := range slices.Sorted(maps.Keys(list.More)) {
 			q.app.logf("there is more: %s is read whole at %s", printable(name), printable(list.More[name]))
 		}

@@ -79,8 +79,10 @@ notices, first and last days, and entities' registration numbers are taken; date
 places of birth, document numbers, titles and remarks never are.` + howImportsGo + `
 
 Organisations, vessels and aircraft are taken; --individuals adds natural persons, and
-all of those sources that do not tell persons from others (of Commerce and State). It
-stops, and writes nothing, on a damaged file, and where more of a list would be revoked
+all of those sources that do not tell persons from others: the lists of Commerce and State
+(csl-el, csl-dpl, csl-uvl, csl-meu, csl-isn, csl-dtc) are imported with it alone. Without
+it, who of them is delisted does not show either. What docket export csl wrote is known
+again: designations of this ledger's own, and from other imports, are left out. It stops, and writes nothing, on a damaged file, and where more of a list would be revoked
 than the charter allows, all of a list that is not in the file at all: if that is
 true, say how many with --allow-removed.`,
 		Example: `  docket import csl --trust trust consolidated.csv > plan.jsonl
@@ -252,7 +254,7 @@ func (m *importRun) plan(g *baseState, lists []*listimport.List) (*importPlan, e
 	now := time.Now()
 	m.options.Today = v.LocalDate(now)
 	p := &importPlan{}
-	if p.lists, p.notes, err = m.choose(lists, charter.Charter.Imports); err != nil {
+	if p.lists, p.notes, err = m.choose(v, lists, &charter.Charter); err != nil {
 		return nil, err
 	}
 	var comparisons []listimport.Comparison
@@ -279,14 +281,40 @@ func (m *importRun) plan(g *baseState, lists []*listimport.List) (*importPlan, e
 // choose finds the lists that the charter imports. Of a publication that has many lists
 // it may leave some out, and those of them that it imports and the files have not at
 // all have vanished.
-func (m *importRun) choose(lists []*listimport.List, imports []record.ImportList) (chosen []*listimport.List, notes []string, err error) {
-	var out []string
+//
+// What an export of this ledger wrote is no news to it, and never becomes a list: its own
+// designations, and what it has of lists that the charter does not import from here.
+func (m *importRun) choose(v *view.View, lists []*listimport.List, charter *record.Charter) (chosen []*listimport.List, notes []string, err error) {
+	imports := charter.Imports
+	var out, foreign []string
 	for _, l := range lists {
-		if slices.ContainsFunc(imports, func(i record.ImportList) bool { return i.List == l.Name }) {
+		imported := slices.ContainsFunc(imports, func(i record.ImportList) bool { return i.List == l.Name })
+		if imported && l.Source != csl.OwnSource(charter.Name) {
 			chosen = append(chosen, l)
-		} else {
+			continue
+		}
+		known, from, err := m.knownOf(v, l)
+		if err != nil {
+			return nil, nil, err
+		}
+		if known > 0 {
+			notes = append(notes, knownWords(l.Name, from, known))
+		}
+		switch unknown := len(l.Entries) - known; {
+		case unknown == 0:
+		case l.Name == csl.OwnList:
+			one, many := "is an order", "are orders"
+			foreign = append(foreign, fmt.Sprintf("%s: %s of another ledger, or newer than the copy: no list to be imported", l.Name, entriesAre(unknown, one, many)))
+		default:
 			out = append(out, l.Name)
 		}
+	}
+	notes = append(notes, foreign...)
+	if len(chosen) == 0 && len(out) == 0 {
+		if len(foreign) > 0 {
+			return nil, nil, refusal("%s", foreign[0]).hint("docket sync fetches what is newer; designations of another ledger are read there, with a trust directory of its own")
+		}
+		return nil, notes, nil // all of it is here
 	}
 	if len(chosen) == 0 {
 		return nil, nil, refusal("%s among the charter's imports", theListsAre(out)).hint("an amended charter can add one: imports: [{list: %s, maxRemovedPercent: 2}]", out[0])
@@ -304,6 +332,45 @@ func (m *importRun) choose(lists []*listimport.List, imports []record.ImportList
 		}
 	}
 	return chosen, notes, nil
+}
+
+// knownOf counts the entries of a list that the register has a thread of, and says of which
+// list these are, "" of the ledger's own. An OFAC list has none: it is no export of ours.
+func (m *importRun) knownOf(v *view.View, l *listimport.List) (known int, from string, err error) {
+	if m.prefix == "" {
+		return 0, "", nil
+	}
+	for _, e := range l.Entries {
+		var thread record.Thread
+		thread, from = csl.ThreadOf(l.Name, e.ID)
+		absent := (*view.AbsentError)(nil)
+		switch _, err := v.Head(thread); {
+		case err == nil:
+			known++
+		case !errors.As(err, &absent):
+			return 0, "", err
+		}
+	}
+	return known, from, nil
+}
+
+// knownWords say why entries are left out that the ledger has.
+func knownWords(list, from string, known int) string {
+	switch from {
+	case "":
+		return list + ": " + entriesAre(known, "is the order of this ledger that its own export wrote: an import neither makes nor changes it", "are orders of this ledger that its own export wrote: an import neither makes nor changes them")
+	case list:
+		return list + ": " + entriesAre(known, "is", "are") + " on this ledger already, and the charter imports the list no more: left out"
+	}
+	return list + ": " + entriesAre(known, "is", "are") + " on this ledger already, from " + from + ", which this publication does not carry: left out"
+}
+
+// entriesAre begins a sentence on entries: "1 entry is …", "2 entries are …".
+func entriesAre(n int, is, are string) string {
+	if n == 1 {
+		return "1 entry " + is
+	}
+	return fmt.Sprintf("%d entries %s", n, are)
 }
 
 // theListsAre begins a sentence on lists that are not something.
@@ -351,6 +418,24 @@ func (m *importRun) printPlan(all *importPlan) {
 			text += fmt.Sprintf("; %d left out who are natural persons, or may be (--individuals takes them)", p.Skipped)
 		}
 		m.app.logf("%s", text)
+		m.printUnseen(all.lists[i], p)
+	}
+}
+
+// printUnseen says what a run without persons leaves open: a list of which it took nothing, as of
+// each that does not tell persons from organisations, and those on the ledger whose delisting it does not see.
+func (m *importRun) printUnseen(l *listimport.List, p *listimport.Plan) {
+	switch {
+	case p.Skipped > 0 && p.Skipped == len(l.Entries):
+		text := l.Name + ": nothing of it is taken: " + entriesAre(p.Skipped, "is a natural person, or may be one", "are natural persons, or may be") + "; --individuals takes them"
+		if p.Unseen > 0 {
+			text += fmt.Sprintf("; %d of it are on the ledger, and whether they are listed still was not compared", p.Unseen)
+		}
+		m.app.logf("docket: warning: %s", text)
+	case p.Unseen == 1:
+		m.app.logf("note: %s: 1 of it on the ledger is a natural person, or may be: whether it is listed still was not compared (--individuals does)", l.Name)
+	case p.Unseen > 1:
+		m.app.logf("note: %s: %d of it on the ledger are natural persons, or may be: whether they are listed still was not compared (--individuals does)", l.Name, p.Unseen)
 	}
 }
 

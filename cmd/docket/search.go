@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,8 @@ The first column says how a hit matches, the surest first: identifier (the same)
 whole name), alias, former (a whole name that it bore), part (each word begins a word of what
 matched), similar (a name like it, by the score of docket screen). The last columns are what
 matched, and the record that it rests on. Whom docket search does not find may be known by
-another spelling still: what was compared is printed.
+another spelling still: what was compared is printed, and the exit status is 1. Countries and
+addresses are not searched: docket list designations --country tells who is where.
 
 With --json it is one object, as the server's GET /v1/register/search gives it: the forms that
 were compared, the hits, and how many of each kind, status and country there are.`,
@@ -55,7 +57,11 @@ were compared, the hits, and how many of each kind, status and country there are
 			return usageError("%w", err)
 		}
 		if q.remote {
-			return q.queryServer(c, "register/search", queryValues("q", words, "kind", f.Kind, "status", f.Status, "country", f.Country))
+			err := q.queryServer(c, "register/search", queryValues("q", words, "kind", f.Kind, "status", f.Status, "country", f.Country))
+			if err == nil && q.foundNone {
+				err = refusal("nothing for %q, says the server", words).hint("its answer says what was compared")
+			}
+			return err
 		}
 		f.Limit = q.limit
 		return q.search(words, f)
@@ -79,10 +85,14 @@ func (q *queryFlags) search(words string, f view.SearchFilter) error {
 		if err != nil {
 			return err
 		}
-		return q.printJSON(struct {
+		err = q.printJSON(struct {
 			AsOf map[string]any `json:"asOf"`
 			view.Found
 		}{map[string]any{"size": r.Size(), "root": tree.Root.String(), "at": r.at}, found})
+		if err != nil {
+			return err
+		}
+		return q.sayCompared(found, f.Kind+f.Status+f.Country != "")
 	}
 	w := q.newTable()
 	for _, h := range found.Hits {
@@ -98,18 +108,20 @@ func (q *queryFlags) search(words string, f view.SearchFilter) error {
 	}
 	if found.Total == 0 {
 		w.rows = nil // a header alone
-		q.app.logf("nothing for %q among all %s", found.Query, register.FormatEntryCount(found.Entries))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	q.sayCompared(found, f.Kind+f.Status+f.Country != "")
-	return nil
+	return q.sayCompared(found, f.Kind+f.Status+f.Country != "")
 }
 
+// shortID is what may be the beginning of a record ID, and is too short to be looked up.
+var shortID = regexp.MustCompile(`^[0-9a-fA-F]{4,7}$`)
+
 // sayCompared says what a search leaves open: what is beyond its page and its bounds, and
-// where it found nothing, what was compared.
-func (q *queryFlags) sayCompared(found view.Found, filtered bool) {
+// where it found nothing, what was compared and what was not. Nothing found is a refusal, as
+// of docket show, so that a script can tell it from something by the exit status.
+func (q *queryFlags) sayCompared(found view.Found, filtered bool) error {
 	if found.Total > len(found.Hits) {
 		q.app.logf("the first %d of %d; --limit 0 shows all", len(found.Hits), found.Total)
 	}
@@ -117,15 +129,23 @@ func (q *queryFlags) sayCompared(found view.Found, filtered bool) {
 		q.app.logf("more than were looked at bear %q: add a word to see the others", printable(word))
 	}
 	if found.Total > 0 {
-		return
+		return nil
 	}
 	q.app.logf("compared:")
 	for _, form := range found.Compared {
 		q.app.logf("  %s", printable(form.Words()))
 	}
-	if filtered {
-		q.app.logf("hint: without --kind, --status and --country there may be some")
-		return
+	country := "COUNTRY"
+	if code, err := register.Country(found.Query); err == nil {
+		country = code
 	}
-	q.app.logf("hint: another spelling, a part of the name or a number that it bears may find it; docket sync fetches what is newer")
+	q.app.logf("  countries and addresses are not searched: docket list designations --country %s lists who is there", country)
+	if shortID.MatchString(found.Query) {
+		q.app.logf("  record IDs are looked up by their first 8 digits or more: these are %d", len(found.Query))
+	}
+	none := refusal("nothing for %q among all %s", found.Query, register.FormatEntryCount(found.Entries))
+	if filtered {
+		return none.hint("without --kind, --status and --country there may be some")
+	}
+	return none.hint("another spelling, a part of the name or a number that it bears may find it; docket sync fetches what is newer")
 }

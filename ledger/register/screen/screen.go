@@ -51,11 +51,12 @@ type Score int
 // String is the score with six decimals, such as "0.700000".
 func (s Score) String() string { return fmt.Sprintf("%d.%06d", int(s)/1_000_000, int(s)%1_000_000) }
 
-// MarshalJSON writes the score as a JSON number with six decimals.
-func (s Score) MarshalJSON() ([]byte, error) { return []byte(s.String()), nil }
+// MarshalText writes the score with six decimals. It makes a string of it in JSON, since the
+// numbers of Docket's JSON are integers.
+func (s Score) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (s *Score) UnmarshalJSON(text []byte) (err error) {
+// UnmarshalText reads what MarshalText writes.
+func (s *Score) UnmarshalText(text []byte) (err error) {
 	*s, err = ParseScore(string(text))
 	return err
 }

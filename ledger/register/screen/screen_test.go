@@ -135,8 +135,12 @@ func TestParseScore(t *testing.T) {
 		}
 	}
 	text, err := json.Marshal(Score(812_300))
-	if err != nil || string(text) != "0.812300" {
+	if err != nil || string(text) != `"0.812300"` { // no number: Docket's JSON has integers alone
 		t.Errorf("JSON %s, %v", text, err)
+	}
+	var back Score
+	if err := json.Unmarshal(text, &back); err != nil || back != 812_300 {
+		t.Errorf("%s was read as %d, %v", text, back, err)
 	}
 }
 

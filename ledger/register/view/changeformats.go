@@ -23,12 +23,12 @@ type changesTable struct {
 	checkpoint string
 }
 
-// NewChangesCSV begins a table of changes (RFC 4180), a header first. A cell that a
+// NewChangesCSV begins a table of changes (RFC 4180), a [ByteOrderMark] and a header first. A cell that a
 // spreadsheet would take for a formula gets an apostrophe before it ([SpreadsheetText]).
 func NewChangesCSV(w io.Writer, source Source) ChangeWriter {
 	t := &changesTable{csv.NewWriter(w), source.Checkpoint()}
 	t.w.UseCRLF = true
-	t.w.Write([]string{"thread", "name", "before", "after", "changed", "publishedInError", "updated", "records", "checkpoint"})
+	t.w.Write([]string{ByteOrderMark + "thread", "name", "before", "after", "changed", "publishedInError", "updated", "records", "checkpoint"})
 	return t
 }
 
@@ -51,6 +51,11 @@ func (t *changesTable) Close() error {
 	t.w.Flush()
 	return t.w.Error()
 }
+
+// ByteOrderMark begins each table that is made for a spreadsheet, since some take UTF-8 for
+// something else without it, and show names in other scripts as garbage. Programs have
+// formats of their own, in JSON.
+const ByteOrderMark = "\ufeff"
 
 // SpreadsheetText is a cell that no spreadsheet takes for a formula: names are text that
 // others have signed. One that begins with one of = + - @, a tab or a line end, behind

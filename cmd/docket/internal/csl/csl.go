@@ -118,7 +118,7 @@ func (p *publication) addRow(s *scanner) error {
 	l := p.byName[name]
 	switch {
 	case l == nil:
-		l = &sourceList{list: &listimport.List{Name: name, HasTerms: true}, source: source, in: s, byID: map[string]*entry{}}
+		l = &sourceList{list: &listimport.List{Name: name, Source: source, HasTerms: true}, source: source, in: s, byID: map[string]*entry{}}
 		p.byName[name] = l
 		p.lists = append(p.lists, l)
 	case l.source != source:
@@ -263,10 +263,10 @@ func (p *publication) finish() []string {
 		notes = append(notes, fmt.Sprintf("characters that no reader sees were left out, %d of them: no record may hold such", p.hidden))
 	}
 	if p.merged > 0 {
-		notes = append(notes, fmt.Sprintf("the file has no _id: rows of one name in one source list are one entry, %d of them were joined to another", p.merged))
+		notes = append(notes, fmt.Sprintf("the file has no _id: rows of one name in one source list are one entry; rows that were joined to an earlier one: %d", p.merged))
 	}
 	if p.swapped > 0 {
-		notes = append(notes, fmt.Sprintf("%d with an end_date before the start_date: the end_date was left out", p.swapped))
+		notes = append(notes, fmt.Sprintf("rows whose end_date is before their start_date, and was left out: %d", p.swapped))
 	}
 	return notes
 }

@@ -17,8 +17,8 @@ import (
 // line; a semicolon in a name or an address, which becomes a comma; role, conditions,
 // findings, evidence, scope, LEI, networks and domains. What is restricted by the ledger's
 // own authority stands under a source of its own, "(LEDGER)", by its name, and what came
-// from OFAC's own files under "(OFAC-SDN)" and "(OFAC-CONS)": an import takes neither for
-// an entry of a list that it knows.
+// from OFAC's own files under "(OFAC-SDN)" and "(OFAC-CONS)": [ThreadOf] finds the thread
+// of each again.
 type Writer struct {
 	csv    *csv.Writer
 	ledger string
@@ -79,6 +79,31 @@ func (w *Writer) Close() error {
 	return w.csv.Error()
 }
 
+// OwnList is the list that a ledger's own designations are read as.
+const OwnList = Prefix + "ledger"
+
+// OwnSource is how the [Writer] of a ledger of that name calls the source of these.
+func OwnSource(ledger string) string { return "Designations (LEDGER) - " + oneItem(ledger) }
+
+// ThreadOf is the thread of what the [Writer] wrote, by the list and the ID that it is read
+// again with, and the list that it was imported from, "" of a ledger's own.
+func ThreadOf(list, id string) (thread record.Thread, from string) {
+	if list == OwnList {
+		return record.DesignationThread(id), ""
+	}
+	from = list
+	short := strings.TrimPrefix(list, Prefix)
+	if other, ok := strings.CutPrefix(short, otherList); ok {
+		from = other
+	} else if _, ok := sourceNames[short]; ok { // OFAC's own files
+		from = short
+	}
+	return record.ImportThread(from, id), from
+}
+
+// otherList begins the abbreviation of a list that is of no such publication.
+const otherList = "list-"
+
 // sourceOf is how a list is named here.
 func (w *Writer) sourceOf(list string) sourceName {
 	if known, ok := sourceNames[list]; ok {
@@ -87,9 +112,9 @@ func (w *Writer) sourceOf(list string) sourceName {
 	short, ours := strings.CutPrefix(list, Prefix)
 	switch {
 	case list == "":
-		return sourceName{source: "Designations (LEDGER) - " + w.ledger}
+		return sourceName{source: OwnSource(w.ledger)}
 	case !ours: // it may bear the name of a source list
-		short = "list-" + short
+		short = otherList + short
 	}
 	return sourceName{source: "List (" + strings.ToUpper(short) + ") - " + w.ledger}
 }

@@ -131,13 +131,15 @@ func targetProperties(d *view.WholeDesignation) properties {
 	return p
 }
 
-// topicOf is what FollowTheMoney calls who is restricted; nobody is any more once it is over.
+// topicOf is what FollowTheMoney calls who is restricted, or whose restriction is stayed and
+// may come back. Nobody is any more once it is over, nor before it begins: its readers act on
+// the topic and look at no date. The Sanction's status and startDate tell what is announced.
 func topicOf(d *view.WholeDesignation) string {
 	switch d.Status {
-	case view.StatusRevoked, view.StatusExpired:
-		return ""
+	case view.StatusInForce, view.StatusSuspended:
+		return "sanction"
 	}
-	return "sanction"
+	return ""
 }
 
 // userAssigned are the codes of countries that no country has.

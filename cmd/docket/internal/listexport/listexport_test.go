@@ -183,7 +183,10 @@ func readJSON(t *testing.T, text []byte) (d view.WholeDesignation) {
 
 func TestCSVCarriesEveryField(t *testing.T) {
 	all := samples(t)
-	text := write(t, listexport.NewCSV, source, all...)
+	text, marked := strings.CutPrefix(write(t, listexport.NewCSV, source, all...), view.ByteOrderMark)
+	if !marked || !strings.HasPrefix(text, "thread,target.name,status,publishedInError,target.country,") {
+		t.Errorf("the table begins %.80q", text)
+	}
 	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
 		t.Fatal(err)

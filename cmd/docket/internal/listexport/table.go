@@ -1,6 +1,7 @@
 package listexport
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/csv"
 	"encoding/json"
@@ -22,9 +23,9 @@ type table struct {
 	last []string // of each row: the day and the checkpoint
 }
 
-// NewCSV begins a table (RFC 4180), a header first, a row a designation. Its columns are
-// named as in JSON, the parts of an object with a dot between: thread, status, …, then
-// what the records say: measure, target.name, …. firstDay is the first day in force, which
+// NewCSV begins a table (RFC 4180), a [view.ByteOrderMark] and a header first, a row a
+// designation. Its columns are named as in JSON, the parts of an object with a dot between:
+// what a person looks for first, what ties it to the log last. firstDay is the first day in force, which
 // of an imported designation may be that of its admission. In a list of texts or numbers
 // a semicolon and a blank stand between two; a semicolon or a backslash in a text has a
 // backslash before it. A list of objects is JSON. A cell that a spreadsheet would take for
@@ -37,6 +38,7 @@ func NewCSV(w io.Writer, source Source) Writer {
 	for i, c := range columns {
 		header[i] = c.name
 	}
+	header[0] = view.ByteOrderMark + header[0]
 	t.csv.Write(append(header, "asOf", "checkpoint"))
 	return t
 }
@@ -68,11 +70,28 @@ var told = []string{
 
 // columns are those of the table but the last two. They come from the types, so that a field
 // that is new has its column.
-var columns = slices.Concat(
+var columns = slices.SortedStableFunc(slices.Values(slices.Concat(
 	columnsOf(reflect.TypeFor[view.Designation](), "", fieldIndex(reflect.TypeFor[view.WholeDesignation](), "Designation"), told, map[string]string{"effectiveFrom": "firstDay"}),
 	columnsOf(reflect.TypeFor[view.WholeDesignation](), "", nil, []string{"Designation", "designation"}, nil),
 	columnsOf(reflect.TypeFor[record.Designation](), "", fieldIndex(reflect.TypeFor[view.WholeDesignation](), "Current"), nil, nil),
+)), func(a, b column) int { return cmp.Compare(a.rank(), b.rank()) })
+
+// firstColumns are what a person looks for, in this order; lastColumns are for programs.
+var (
+	firstColumns = []string{
+		"thread", "target.name", "status", "publishedInError", "target.country", "target.schema", "target.alias", "formerName",
+		"program", "measure", "action", "firstDay", "effectiveUntil", "responseDue", "revoked.effectiveOn", "revoked.cause",
+	}
+	lastColumns = []string{"source.files", "evidence", "knowable", "knowableBy.size", "knowableBy.cosigned", "revoked.record", "cut", "record", "opened", "records"}
 )
+
+// rank orders columns: the first, those of neither list as they come, the last.
+func (c column) rank() int {
+	if i := slices.Index(firstColumns, c.name); i >= 0 {
+		return i - len(firstColumns)
+	}
+	return 1 + slices.Index(lastColumns, c.name)
+}
 
 // column is one column: its name, and where in the struct its value is.
 type column struct {

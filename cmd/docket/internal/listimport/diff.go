@@ -45,7 +45,11 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 	}
 	removed, inForce := 0, 0
 	for id, c := range known {
-		if d.ended(c) != "" || d.skip(c.Designation.Target) {
+		switch {
+		case d.ended(c) != "":
+			continue
+		case d.skip(c.Designation.Target):
+			d.out.Unseen++
 			continue
 		}
 		inForce++
@@ -238,7 +242,7 @@ func (d *differ) revoke(id string, c *Current) {
 func (d *differ) plan() *Plan {
 	p := d.out
 	if d.over > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: %d on the list whose last day is over already were left out", d.list.Name, d.over))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: entries whose last day is over, and which are left out: %d", d.list.Name, d.over))
 	}
 	p.Designations, p.Amendments, p.Revocations = len(d.designations), len(d.amendments), len(d.revocations)
 	for _, changes := range [][]change{d.designations, d.amendments, d.revocations} {

@@ -28,6 +28,7 @@ type Input struct {
 // List is a published list as its parser read it.
 type List struct {
 	Name    string   // as in the charter's imports: "ofac-sdn"
+	Source  string   // as its publication calls it, of one that has many; else ""
 	Files   []File   // in reading order; the first is the one that says who is listed
 	Entries []Entry  // in the first file's order, each ID once
 	Notes   []string // what people should know about the files, a sentence each
@@ -122,6 +123,7 @@ type Plan struct {
 	Designations, Amendments, Revocations int // of Items
 	Unchanged                             int // entries that the register already has so
 	Skipped                               int // persons on the list, or who may be persons, that were left out
+	Unseen                                int // such persons that the register has, whose delisting would not show
 }
 
 // Item is one planned record: all of its statement that the list decides.

@@ -16,13 +16,13 @@ type Table struct {
 	checkpoint string
 }
 
-// NewTable begins a table (RFC 4180), a header first. A cell that a spreadsheet would take
-// for a formula has an apostrophe before it.
+// NewTable begins a table (RFC 4180), a [view.ByteOrderMark] and a header first. A cell that
+// a spreadsheet would take for a formula has an apostrophe before it.
 func NewTable(w io.Writer, head Head) (*Table, error) {
 	t := &Table{csv.NewWriter(w), fmt.Sprintf("%s %d %s", head.Origin, head.Size, head.Root)}
 	t.w.UseCRLF = true
 	return t, t.w.Write([]string{
-		"row", "id", "name", "match", "score", "ofacStyleScore", "designation", "designationName", "matchedName", "matchedUse", "queried",
+		view.ByteOrderMark + "row", "id", "name", "match", "score", "ofacStyleScore", "designation", "designationName", "matchedName", "matchedUse", "queried",
 		"status", "from", "until", "publishedInError", "record", "reasons", "exception", "lapsed", "notScreened", "screenedInPart", "warnings", "checkpoint",
 	})
 }

@@ -248,7 +248,7 @@ func (d *Designations) since(thread record.Thread, index uint64) (string, error)
 	}
 	text := fmt.Sprintf("%s has a newer record: %s at index %d", thread, newest.Kind, newest.Index)
 	if len(ch.Changed) > 0 {
-		text += ", by which " + strings.Join(ch.Changed, ", ") + " differ"
+		text += ", which changed " + strings.Join(ch.Changed, ", ")
 	}
 	return text, nil
 }
@@ -366,10 +366,9 @@ func (u *uses) unused() (all []Unused) {
 // each open hit.
 type Template struct{ w *csv.Writer }
 
-// NewTemplate begins a template. It has a byte order mark, without which some spreadsheets
-// take UTF-8 for something else.
+// NewTemplate begins a template, with a [view.ByteOrderMark].
 func NewTemplate(w io.Writer) (*Template, error) {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+	if _, err := io.WriteString(w, view.ByteOrderMark); err != nil {
 		return nil, err
 	}
 	t := &Template{csv.NewWriter(w)}

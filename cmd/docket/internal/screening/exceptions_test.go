@@ -69,12 +69,12 @@ func TestLapse(t *testing.T) {
 	one := "id,name,country\nC-1,Kestrel Hosting FZ-LLC,XB\n"
 	index := w.Register.Size()
 	w.correct("2026-014", "target", `{"registrationNumber":"0048231"}`)
-	want := []string{fmt.Sprintf("designation/2026-014 has a newer record: amendment at index %d, by which target.registrationNumber differ", index)}
+	want := []string{fmt.Sprintf("designation/2026-014 has a newer record: amendment at index %d, which changed target.registrationNumber", index)}
 	if got := lapsed(one); !reflect.DeepEqual(got, want) {
 		t.Errorf("after an amendment: %q, want %q", got, want)
 	}
 	w.correct("2026-014", "program", `["CLOUD-2"]`)
-	want = []string{fmt.Sprintf("designation/2026-014 has a newer record: amendment at index %d, by which program, target.registrationNumber differ", index+1)}
+	want = []string{fmt.Sprintf("designation/2026-014 has a newer record: amendment at index %d, which changed program, target.registrationNumber", index+1)}
 	if got := lapsed(one); !reflect.DeepEqual(got, want) {
 		t.Errorf("after another: %q, want %q", got, want)
 	}
