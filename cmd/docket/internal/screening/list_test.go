@@ -259,3 +259,20 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+// Countries come in the words of whoever keeps the list. What none of them reads leaves its
+// row screened in part.
+func TestCountries(t *testing.T) {
+	for text, want := range map[string]string{
+		"Deutschland": "DE", "Österreich": "AT", "Россия": "RU", "Russian Fed.": "RU", "Irán": "IR", "England": "GB", "Holland": "NL",
+		"Allemagne": "DE", "Paesi Bassi": "NL", "日本": "JP", "GERMANY": "DE", "xk": "XK", "XDD": "", "Kosovo (fictional)": "", "Elsewhere": "",
+	} {
+		rows, err := readList("Firma;Land\nMerlin;"+text+"\n", nil)
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		if r := rows[0]; r.Country != want || r.InPart != (want == "") || r.Name != "Merlin" {
+			t.Errorf("%s: country %q, in part %t (%s), want %q", text, r.Country, r.InPart, r.Warnings, want)
+		}
+	}
+}
