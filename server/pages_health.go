@@ -89,13 +89,14 @@ func (s *Server) healthFacts() healthFacts {
 		}
 		h.Witnesses = append(h.Witnesses, f)
 	}
-	h.NotReady = s.notReadyReasons()
 	for _, d := range s.damage() {
 		if d.Words != "" {
 			h.Damage = append(h.Damage, d.Words)
 		}
 	}
-	h.Waiting = s.cfg.Config.Ledger.Backlog()
+	if s.cfg.Copy == nil { // a copy takes no records
+		h.NotReady, h.Waiting = s.notReadyReasons(), s.cfg.Ledger.Backlog()
+	}
 	return h
 }
 

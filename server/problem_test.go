@@ -38,7 +38,7 @@ func answerFor(err error) (*httptest.ResponseRecorder, string) {
 
 func TestProblemTable(t *testing.T) {
 	current := record.IDOf([]byte("the newest"))
-	full := &Server{cfg: servedConfig{Config{Room: func() error { return errors.New("the disk is full") }}, servedLedger{readLog: new(public.Ledger)}}}
+	full := &Server{cfg: servedConfig{Config: Config{Ledger: new(public.Ledger), Room: func() error { return errors.New("the disk is full") }}}}
 	for _, c := range []struct {
 		err    error
 		status int

@@ -241,7 +241,7 @@ func sources(t *testing.T) (names []string) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == ".git" || d.Name() == "docket-demo"):
+		case d.IsDir() && slices.Contains([]string{".git", "docket-demo", "node_modules"}, d.Name()):
 			return filepath.SkipDir
 		case !d.IsDir():
 			names = append(names, name)

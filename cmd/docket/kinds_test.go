@@ -86,10 +86,11 @@ func TestEveryKind(t *testing.T) {
 			checkDescribed(t, kind, env)
 			page := pages("/records/" + record.IDOf(env.Payload).String())
 			body := html.UnescapeString(page.Body.String())
-			if page.Code != http.StatusOK || !strings.Contains(body, string(kind)+" #") || !strings.Contains(body, kind.PredicateType()) {
+			words := strings.ReplaceAll(string(kind), "-", " ") + " #"
+			if page.Code != http.StatusOK || !strings.Contains(strings.ToLower(body), words) || !strings.Contains(body, kind.PredicateType()) {
 				t.Errorf("%s: its page is %d: %.300s", kind, page.Code, body)
 			}
-			if on := strings.SplitN(body, "<p class=\"lede\">On <a href=\"", 2); len(on) == 2 {
+			if on := strings.SplitN(body, "<p class=\"kicker\"><a href=\"", 2); len(on) == 2 {
 				about, _, _ := strings.Cut(on[1], "\"")
 				if page := pages(about); page.Code != http.StatusOK {
 					t.Errorf("%s: its page leads to %s, which is %d", kind, about, page.Code)
