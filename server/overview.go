@@ -44,6 +44,8 @@ type overviewFacts struct {
 	Whole        bool        // those are all
 	Late         []view.Duty // overdue, the one that is late for longest first
 	LateWhole    bool        // those are all
+
+	withheld *[]Withheld // whoever asks under another list is not told
 }
 
 // designationMarks are the members by which designations are counted.
@@ -62,7 +64,7 @@ func (o *overview) get(q *registerQuery, work register.ReadBudget) *overviewFact
 	day := q.view.LocalDate(q.asOf.At)
 	o.last.Lock()
 	facts := o.last.facts
-	if o.last.day != day {
+	if o.last.day != day || facts != nil && facts.withheld != q.withheld {
 		facts = nil
 	}
 	o.last.Unlock()
@@ -82,7 +84,7 @@ func (o *overview) get(q *registerQuery, work register.ReadBudget) *overviewFact
 }
 
 func countOverview(q *registerQuery, work register.ReadBudget) *overviewFacts {
-	f := &overviewFacts{Size: q.asOf.Size}
+	f := &overviewFacts{Size: q.asOf.Size, withheld: q.withheld}
 	var partial *view.PartialListError
 	err := q.view.WithBudget(work).Designations(view.DesignationFilter{}, q.asOf.At, func(d view.Designation) bool {
 		if d.Status != view.StatusNone {

@@ -35,6 +35,7 @@ type registerQuery struct {
 	position string // the list goes on after it
 	limit    int
 	budget   register.ReadBudget // of one question
+	withheld *[]Withheld         // as it was before the view was made
 }
 
 // parseQuery reads the parameters of a query; known are those beside at and size.
@@ -48,7 +49,7 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	if list != 0 {
 		known = append(known, "after", "limit")
 	}
-	q := &registerQuery{params: x.parseParams(known...), budget: s.cfg.QueryBudget}
+	q := &registerQuery{params: x.parseParams(known...), budget: s.cfg.QueryBudget, withheld: s.cfg.Ledger.withheld.last()}
 	items := uint64(defaultLimit)
 	if x.page {
 		q.dropEmpty(known...) // a form sends its empty fields too

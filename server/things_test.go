@@ -153,7 +153,7 @@ func TestShownText(t *testing.T) {
 		"a<b>&":          "<bdi>a&lt;b&gt;&amp;</bdi>",
 		"a\u202eb":       `<bdi>a<span class="unseen" title="a character that is not seen">U+202E</span>b</bdi>`,
 		"\u200bx\u2060":  `<bdi><span class="unseen" title="a character that is not seen">U+200B</span>x<span class="unseen" title="a character that is not seen">U+2060</span></bdi>`,
-		"می‌خواهم":       "<bdi>می‌خواهم</bdi>", // a joiner that Persian needs
+		"می\u200cخواهم":  "<bdi>می\u200cخواهم</bdi>", // a joiner that Persian needs
 		"":               "<bdi></bdi>",
 		"two\nlines\tin": "<bdi>two\nlines\tin</bdi>",
 	} {

@@ -88,6 +88,15 @@ func (w *withholding) now() []Withheld {
 	return list
 }
 
+// last is the list that the register was told of last; what was computed under another may show
+// what is withheld now.
+func (w *withholding) last() *[]Withheld {
+	if w == nil {
+		return nil
+	}
+	return w.applied.Load()
+}
+
 // within are those of the entries [start, end).
 func (w *withholding) within(start, end uint64) []Withheld {
 	list := w.now()
