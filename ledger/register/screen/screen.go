@@ -164,6 +164,6 @@ const halfway = 1_000
 
 // pointsOf are the fewest points that have a score.
 func pointsOf(score Score) int {
-	const most = 1 << 30
+	const most = 1 << 29
 	return sort.Search(2*most, func(i int) bool { return ScoreOf(i-most) >= score }) - most
 }
