@@ -161,6 +161,9 @@ func (w *walker) checkCandidatesSuffice(t *testing.T, env record.Envelope, want 
 // TestRandomWalkReplays: whatever was said, refused and dropped, a replay of the entries alone
 // gives the same register, in batches of any size.
 func TestRandomWalkReplays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	admitted := make(map[record.Kind]int)
 	for seed := range uint64(4) {
 		w := newWalker(seed)

@@ -8,6 +8,9 @@ import (
 // What keeps names from being aligned never keeps a hit away: of random names, and of real ones as they are
 // where the list is.
 func TestAtMost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	rnd := rand.New(rand.NewPCG(21, 22))
 	t.Run("random", func(t *testing.T) {
 		words := append([]string{"china", "germany", "berlin", "(uk)", "(berlin)", "(quark)", "gmbh", "c/o", "t/a", "hk", "general", "bank", "i", "2", "khm", "aabbcc", "ssh", "k"}, vocabulary...)

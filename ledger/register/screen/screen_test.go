@@ -340,6 +340,9 @@ func randomName(rnd *rand.Rand) string {
 
 // Which of two names is asked for makes no difference.
 func TestSymmetric(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for range 5_000 {
 		checkSymmetric(t, randomName(rnd), randomName(rnd))
@@ -360,6 +363,9 @@ func checkSymmetric(t *testing.T, a, b string) {
 
 // More evidence never lowers a score, and less never raises it.
 func TestMonotone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	rnd := rand.New(rand.NewPCG(5, 6))
 	points := func(q Query, s Subject) int { return Compare(q, &s).Points }
 	for range 1_000 {

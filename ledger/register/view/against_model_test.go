@@ -15,6 +15,9 @@ var modelSeeds = flag.Uint64("model.seeds", 8, "random histories that the regist
 // refuses the others for a reason of the model's class; and both answer alike what is asked
 // as of any size, at any later time.
 func TestRegisterAgainstModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	seeds, steps := *modelSeeds, 250
 	admitted, refused := make(map[record.Kind]int), make(map[record.Kind]int)
 	lines := 0

@@ -80,6 +80,9 @@ func naivelyCovers(words, text string) bool {
 // and of all others those that screening finds similar, as far as they share a key with what
 // was looked for.
 func TestSearchAgainstModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	words := []string{"kestrel", "Kestrels", "hosting", "Host", "Ltd.", "11420", "114", "O'Neil", "Кестрел", "хостинг", "雪鸮云计算", "云", "Żółć", "zolc", "한빛", "ひかり", "S.A."}
 	counted := make(map[view.How]int)
 	for seed := range uint64(3) {
