@@ -14,19 +14,11 @@ type requestsAnswer struct {
 	Skipped  []string       `json:"skipped,omitempty"`
 }
 
-var requestParameters = []string{"status", "jurisdiction", "party"}
+var requestsQuestion = listQuestion[requestsAnswer]{cursorRequests, []string{"status", "jurisdiction", "party"}, requestsOf}
 
 // disclosureRequests lists the requests to disclose.
 func (s *Server) disclosureRequests(x *request) error {
-	q, err := s.parseListQuery(x, cursorRequests, requestParameters...)
-	if err != nil {
-		return err
-	}
-	answer, err := requestsOf(q)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, answer)
+	return requestsQuestion.answerJSON(s, x)
 }
 
 func requestsOf(q *registerQuery) (requestsAnswer, error) {

@@ -93,11 +93,7 @@ type designationsPage struct {
 
 // designationsPage lists the designations.
 func (s *Server) designationsPage(x *request) error {
-	q, err := s.parseListQuery(x, cursorDesignations, designationParameters...)
-	if err != nil {
-		return err
-	}
-	answer, err := designationsOf(q)
+	q, answer, err := designationsQuestion.ask(s, x)
 	if err != nil {
 		return err
 	}
@@ -130,11 +126,7 @@ type partiesPage struct {
 
 // partiesPage lists the parties: who signs here.
 func (s *Server) partiesPage(x *request) error {
-	q, err := s.parseListQuery(x, cursorParties, "role", "status")
-	if err != nil {
-		return err
-	}
-	answer, err := partiesOf(q)
+	q, answer, err := partiesQuestion.ask(s, x)
 	if err != nil {
 		return err
 	}
@@ -156,11 +148,7 @@ type licencesPage struct {
 
 // licencesPage lists the licences: what is permitted in spite of a designation.
 func (s *Server) licencesPage(x *request) error {
-	q, err := s.parseListQuery(x, cursorLicences, licenceParameters...)
-	if err != nil {
-		return err
-	}
-	answer, err := licencesOf(q)
+	q, answer, err := licencesQuestion.ask(s, x)
 	if err != nil {
 		return err
 	}
@@ -195,11 +183,7 @@ type requestsPage struct {
 
 // requestsPage lists the requests to disclose.
 func (s *Server) requestsPage(x *request) error {
-	q, err := s.parseListQuery(x, cursorRequests, requestParameters...)
-	if err != nil {
-		return err
-	}
-	answer, err := requestsOf(q)
+	q, answer, err := requestsQuestion.ask(s, x)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,29 @@ func (s *Server) parseQuery(x *request, known ...string) (*registerQuery, error)
 	return s.parseListQuery(x, 0, known...)
 }
 
-// parseListQuery is ask for a list that is read in pages; list is 0 for what is none.
+// listQuestion is what the API and a page ask alike.
+type listQuestion[A any] struct {
+	list       byte
+	parameters []string // beside those of all lists
+	answer     func(*registerQuery) (A, error)
+}
+
+func (l listQuestion[A]) ask(s *Server, x *request) (q *registerQuery, answer A, err error) {
+	if q, err = s.parseListQuery(x, l.list, l.parameters...); err == nil {
+		answer, err = l.answer(q)
+	}
+	return q, answer, err
+}
+
+func (l listQuestion[A]) answerJSON(s *Server, x *request) error {
+	_, answer, err := l.ask(s, x)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
+}
+
+// parseListQuery is [Server.parseQuery] for a list that is read in pages; list is 0 for what is none.
 func (s *Server) parseListQuery(x *request, list byte, known ...string) (*registerQuery, error) {
 	known = append(known, "at", "size")
 	if list != 0 {
@@ -267,18 +289,10 @@ type designationsAnswer struct {
 	Skipped      []string           `json:"skipped,omitempty"`
 }
 
-var designationParameters = []string{"status", "country", "program", "list", "name"}
+var designationsQuestion = listQuestion[designationsAnswer]{cursorDesignations, []string{"status", "country", "program", "list", "name"}, designationsOf}
 
 func (s *Server) designations(x *request) error {
-	q, err := s.parseListQuery(x, cursorDesignations, designationParameters...)
-	if err != nil {
-		return err
-	}
-	answer, err := designationsOf(q)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, answer)
+	return designationsQuestion.answerJSON(s, x)
 }
 
 func designationsOf(q *registerQuery) (designationsAnswer, error) {
@@ -322,18 +336,10 @@ type licencesAnswer struct {
 	Skipped  []string       `json:"skipped,omitempty"`
 }
 
-var licenceParameters = []string{"status", "party", "designation", "jurisdiction"}
+var licencesQuestion = listQuestion[licencesAnswer]{cursorLicences, []string{"status", "party", "designation", "jurisdiction"}, licencesOf}
 
 func (s *Server) licences(x *request) error {
-	q, err := s.parseListQuery(x, cursorLicences, licenceParameters...)
-	if err != nil {
-		return err
-	}
-	answer, err := licencesOf(q)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, answer)
+	return licencesQuestion.answerJSON(s, x)
 }
 
 func licencesOf(q *registerQuery) (licencesAnswer, error) {
@@ -373,16 +379,10 @@ type partiesAnswer struct {
 	Skipped []string     `json:"skipped,omitempty"`
 }
 
+var partiesQuestion = listQuestion[partiesAnswer]{cursorParties, []string{"role", "status"}, partiesOf}
+
 func (s *Server) parties(x *request) error {
-	q, err := s.parseListQuery(x, cursorParties, "role", "status")
-	if err != nil {
-		return err
-	}
-	answer, err := partiesOf(q)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, answer)
+	return partiesQuestion.answerJSON(s, x)
 }
 
 func partiesOf(q *registerQuery) (partiesAnswer, error) {
@@ -570,25 +570,35 @@ func (s *Server) policy(x *request) error {
 	}{q.asOf, c.Charter.Policy, c.Record.Index, c, moreLinks(c.Cut, nil, recordsURL("charter"))})
 }
 
+type identifierAnswer struct {
+	AsOf asOf `json:"asOf"`
+	view.Identifier
+	Next    string   `json:"next,omitempty"`
+	Skipped []string `json:"skipped,omitempty"`
+}
+
 func (s *Server) identifier(x *request) error {
-	q, err := s.parseListQuery(x, cursorIdentifier)
+	_, answer, err := s.askIdentifier(x)
 	if err != nil {
 		return err
 	}
+	return x.answerJSON(http.StatusOK, answer)
+}
+
+// askIdentifier answers who bears the identifier that the path names, or bore it.
+func (s *Server) askIdentifier(x *request) (q *registerQuery, answer identifierAnswer, err error) {
+	if q, err = s.parseListQuery(x, cursorIdentifier); err != nil {
+		return nil, answer, err
+	}
 	scheme, value := x.Param("scheme"), x.Param("value")
 	if !slices.Contains(register.IdentifierSchemes, scheme) {
-		return newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
+		return nil, answer, newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
 	}
 	p := newListPage(q.limit, func(m view.IdentifierMatch) string { return string(m.Thread) })
 	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
-		return err
+		return nil, answer, err
 	}
 	found := q.view.NormalizeIdentifier(scheme, value)
 	found.Matches = p.items
-	return x.answerJSON(http.StatusOK, struct {
-		AsOf asOf `json:"asOf"`
-		view.Identifier
-		Next    string   `json:"next,omitempty"`
-		Skipped []string `json:"skipped,omitempty"`
-	}{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped})
+	return q, identifierAnswer{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped}, nil
 }
