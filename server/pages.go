@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -28,8 +29,11 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 //go:embed web
 var webFiles embed.FS
 
+// pageTemplates are parsed once somebody asks for a page: it takes longer than all else that
+// docket does before it reads its command line, and few commands serve pages.
+var pageTemplates = sync.OnceValue(parsePages)
+
 var (
-	pageTemplates = parsePages()
 	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
 	styleSheetTag = entityTag(styleSheet)
 	findScript    = mustRead("web/find.js")
@@ -134,7 +138,7 @@ type page interface{ Header() pageHeader }
 // over says the same for ever, so that it is kept.
 func (x *request) answerPage(status int, name string, data page) error {
 	var body bytes.Buffer
-	if err := pageTemplates[name].Execute(&body, data); err != nil {
+	if err := pageTemplates()[name].Execute(&body, data); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
 	header := data.Header()
