@@ -509,6 +509,9 @@ func TestSeenCheckpointRestoresNewest(t *testing.T) {
 // The power fails before each single write of the making of a new state and the looking
 // up: whatever is left refuses to open, or goes on looking.
 func TestCrashAtEachWriteOfANewState(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	c := newCrashTest()
 	h := newTestLog(&testKeys{log: sharedKeys().log[:1]}, crashSizes, 4, "A")
 	fork := newTestLog(&testKeys{log: sharedKeys().log[:1]}, crashSizes, 4, "B")

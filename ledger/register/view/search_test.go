@@ -301,6 +301,9 @@ func namesakes(tb testing.TB, n int) *registertest.Fixture {
 // bound goes, which is said; a rare word beside it finds who is meant, whatever the order. The
 // answer is the same each time, and a budget cuts it short without an error.
 func TestSearchIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and long: run without -short")
+	}
 	b := namesakes(t, 1_500)
 	v := latestView(t, b)
 	for _, q := range []string{"trading", "t", "company trading"} {

@@ -16,6 +16,9 @@ import (
 // publishes, it is asked again within half a minute: publication never waits longer for a
 // witness that is well.
 func TestNeededWitnessIsAskedWithinHalfAMinute(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and its goroutines are those of every round: run without -short")
+	}
 	says := func(status int, retryAfter string) http.HandlerFunc {
 		return func(rw http.ResponseWriter, _ *http.Request) {
 			if retryAfter != "" {

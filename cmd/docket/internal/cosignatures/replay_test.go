@@ -120,6 +120,9 @@ func every(interval time.Duration, f func()) (stop func()) {
 // delays no publication: not by day, not where the log's requests are few, and not
 // after a restart.
 func TestReplayedRequestsDelayNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and its goroutines are those of every round: run without -short")
+	}
 	for _, c := range []struct {
 		qpd   uint32
 		pause time.Duration // between two publications
