@@ -129,7 +129,7 @@ func (s *Server) checkpointsPage(x *request) error {
 	page := checkpointsPage{healthFacts: s.healthFacts(), NextKeys: s.nextKeys()}
 	page.pageHeader = s.plainHeader(x, "Checkpoints and witnesses")
 	page.About = "The newest checkpoint in words, who cosigned it, how the witnesses stand, and what was published before."
-	page.Data = []dataLink{{"Raw checkpoint", "/checkpoint"}, {"Witnesses (JSON)", "/v1/witnesses"}, {"Auditors (JSON)", "/v1/auditors"}, {"Readiness (JSON)", "/readyz"}}
+	page.Data = []dataLink{{"The newest checkpoint, as signed", "/checkpoint"}, {"Witnesses (JSON)", "/v1/witnesses"}, {"Auditors (JSON)", "/v1/auditors"}, {"Readiness (JSON)", "/readyz"}}
 	page.Prove = "docket sync"
 	if s.cfg.Auditors != nil {
 		words, err := s.cfg.Auditors.All(x.Request.Context())
