@@ -134,6 +134,9 @@ func memberOf(name string, value any) member {
 			if inner.Name == "holder" && v.Lookup("key") != nil {
 				one.URL = "" // whoever holds a key is a person, and no party
 			}
+			if name == "periods" {
+				one.Text = periodWords(one.Text)
+			}
 			m.Items = append(m.Items, one)
 		}
 	case []any:

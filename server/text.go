@@ -88,6 +88,17 @@ func knowableText(status string, by view.Knowable) string {
 	return fmt.Sprintf("%s, by the first %s, which witnesses had cosigned at %s", status, countOf(by.Size, "record"), by.Cosigned.UTC().Format(pageTimeFormat))
 }
 
+var isoPeriod = regexp.MustCompile(`^P(\d+)([DMY])$`)
+
+// periodWords are a period as a charter has it, in words: "180 days (P180D)".
+func periodWords(p string) string {
+	m := isoPeriod.FindStringSubmatch(p)
+	if m == nil {
+		return p
+	}
+	return fmt.Sprintf("%s (%s)", countOf(m[1], map[string]string{"D": "day", "M": "month", "Y": "year"}[m[2]]), p)
+}
+
 var civilDate = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
 
 // datedText is a sentence of ours in which no date is broken.
