@@ -64,6 +64,7 @@ func (s *Server) designationPage(x *request) error {
 		pageHeader: s.pageHeader(q, d.Name+", designation "+d.Thread.Name()), DesignationDetail: d, Effect: designationEffect(d),
 		JSON: "/v1/register" + designationURL(d.Thread.Name()), Command: "docket show " + d.Thread.Name(), Whose: d.Thread.Name(),
 	}
+	page.About = "Designation " + d.Thread.Name() + ", " + statusWords(d.Status) + " " + page.When + ". " + page.Effect
 	for _, e := range d.Events {
 		if e.Kind == record.KindRevocation {
 			page.Ended = &e

@@ -24,6 +24,7 @@ type healthFacts struct {
 	NotReady    []string      // why a record sent now would not be published
 	Damage      []string
 	Witnesses   []witnessFacts
+	Copied      bool     // it is a reader's copy, which takes no records and asks no witness
 	Quiet       int      // witnesses that do not answer, or stay behind
 	Fingerprint string   // of the policy
 	Log         []string // key names that signed
@@ -94,7 +95,7 @@ func (s *Server) healthFacts() healthFacts {
 			h.Damage = append(h.Damage, d.Words)
 		}
 	}
-	if s.cfg.Copy == nil { // a copy takes no records
+	if h.Copied = s.cfg.Copy != nil; !h.Copied {
 		h.NotReady, h.Waiting = s.notReadyReasons(), s.cfg.Ledger.Backlog()
 	}
 	return h
