@@ -60,7 +60,10 @@ func TestCheckInBrowser(t *testing.T) {
 			t.Errorf("the page does not say %q:\n%s", want, text)
 		}
 	}
-	if status := p.Text("#status"); !strings.Contains(status, "verified") {
+	if text := p.Text(".verdict"); !strings.Contains(text, "VERIFIED that it is on the ledger") || !strings.Contains(text, "NOT CHECKED whether its issuer had the right") {
+		t.Errorf("what is verified, and what is not, is not said in one breath: %q", text)
+	}
+	if status := p.Text("#status"); !strings.Contains(status, "verified that it is on the ledger; not checked") {
 		t.Errorf("the live region says %q", status)
 	}
 

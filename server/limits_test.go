@@ -751,6 +751,7 @@ func queryCosts(w *world) map[string]struct {
 		"/records/:id":                            {1, []string{"/records/" + id, "/records/" + long}},
 		"/verify.html":                            {0, []string{"/verify.html"}},
 		"/style.css":                              {0, []string{"/style.css"}},
+		"/icon.svg":                               {0, []string{"/icon.svg"}},
 		"/check.js":                               {0, []string{"/check.js"}},
 		"/find.js":                                {0, []string{"/find.js"}},
 	}

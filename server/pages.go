@@ -21,10 +21,10 @@ import (
 )
 
 // The HTML pages: html/template escapes what others have signed for the place where it
-// stands, and the policy below lets a browser load nothing but our own style sheet and our own
+// stands, and the policy below lets a browser load nothing but our own style sheet, icon and
 // script files, and ask nobody but this server, so that a hole in the first would still run no
 // script of another's.
-const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 //go:embed web
 var webFiles embed.FS
@@ -38,6 +38,8 @@ var (
 	styleSheetTag = entityTag(styleSheet)
 	findScript    = mustRead("web/find.js")
 	findScriptTag = entityTag(findScript)
+	icon          = mustRead("web/icon.svg")
+	iconTag       = entityTag(icon)
 )
 
 // pageWords are what the templates call, to say what a view has as a page says it.
@@ -57,10 +59,13 @@ var pageWords = template.FuncMap{
 	"dated":    datedText,
 	"said":     saidText,
 	"duty":     dutyWords,
+	"owing":    dutyNoun,
 	"entries":  register.FormatEntryCount,
 	"day":      func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 	"short":    func(id record.ID) string { return id.String()[:12] },
 	"plain":    statusWords,
+	"how":      howWords,
+	"states":   func(of string) []stateMeaning { return stateMeanings[of] },
 	"count":    countOf,
 	"says":     changeSays,
 	"ago":      ago,
@@ -71,28 +76,6 @@ var pageWords = template.FuncMap{
 	"recordKinds": record.Kinds,
 	"sub":         func(a, b int) int { return a - b },
 	"list":        func(s []string) string { return strings.Join(s, ", ") },
-}
-
-// statusWords is a status as it stands in a sentence: "in force", "no relationship".
-func statusWords(s any) string {
-	words := strings.ReplaceAll(fmt.Sprint(s), "-", " ")
-	for short, written := range map[string]string{"ai": "AI", "cip": "CIP"} {
-		if rest, ok := strings.CutPrefix(words, short); ok && (rest == "" || rest[0] == ' ') {
-			return written + rest
-		}
-	}
-	return words
-}
-
-// countOf is a number with its noun, "1 record" or "25 records".
-func countOf(n any, noun string) string {
-	if text := fmt.Sprint(n); text != "1" {
-		if noun, isY := strings.CutSuffix(noun, "y"); isY {
-			return text + " " + noun + "ies"
-		}
-		return text + " " + noun + "s"
-	}
-	return "1 " + noun
 }
 
 // parsePages parses each page in web with what all of them share.
@@ -124,6 +107,11 @@ func mustRead(name string) []byte {
 
 func (s *Server) style(x *request) error {
 	return x.answerEmbedded("text/css; charset=utf-8", styleSheet, styleSheetTag)
+}
+
+// iconSVG is what browsers show beside the title.
+func (s *Server) iconSVG(x *request) error {
+	return x.answerEmbedded("image/svg+xml", icon, iconTag)
 }
 
 // findJS serves the script that answers in the search box while somebody types.

@@ -61,9 +61,10 @@ func (s *Server) designationPage(x *request) error {
 		return err
 	}
 	page := designationPage{
-		pageHeader: s.pageHeader(q, d.Name), DesignationDetail: d, Effect: designationEffect(d),
+		pageHeader: s.pageHeader(q, d.Name+", designation "+d.Thread.Name()), DesignationDetail: d, Effect: designationEffect(d),
 		JSON: "/v1/register" + designationURL(d.Thread.Name()), Command: "docket show " + d.Thread.Name(), Whose: d.Thread.Name(),
 	}
+	page.About = "Designation " + d.Thread.Name() + ", " + statusWords(d.Status) + " " + page.When + ". " + page.Effect
 	for _, e := range d.Events {
 		if e.Kind == record.KindRevocation {
 			page.Ended = &e
@@ -152,6 +153,10 @@ func designationFacts(f pageHeader, d view.DesignationDetail) (facts []member) {
 	for i, n := range d.ASN {
 		asn[i] = strconv.FormatInt(n, 10)
 	}
+	findings := make([]string, len(d.Current.Findings))
+	for i, finding := range d.Current.Findings {
+		findings[i] = statusWords(finding)
+	}
 	link("Jurisdiction", jurisdictionURL, d.Country)
 	add("Is a", d.Schema+withText(", ", d.Current.Target.Role))
 	add("Also known as", aliasTexts(d.Alias)...)
@@ -163,12 +168,12 @@ func designationFacts(f pageHeader, d view.DesignationDetail) (facts []member) {
 	add("Address", addressTexts(d.Address)...)
 	add("Program", d.Program...)
 	add("List", sourceText(d.Source))
-	add("Determined", dateOrNone(d.Current.DeterminedOn))
+	add("Determined on", dateOrNone(d.Current.DeterminedOn))
 	add("In force", "from "+d.EffectiveFrom.String()+withWord(" until ", d.EffectiveUntil))
 	add("Answers due", dateOrNone(d.ResponseDue))
-	add("Findings", d.Current.Findings...)
+	add("Findings", findings...)
 	add("Federal Register", d.Current.FederalRegisterNotice)
-	add("Knowable "+f.When, string(d.Knowable)+" ("+d.KnowableBy.String()+")")
+	add("What could be known "+f.When, knowableText(string(d.Knowable), d.KnowableBy))
 	return facts
 }
 
@@ -308,7 +313,7 @@ func (s *Server) partyPage(x *request) error {
 		return err
 	}
 	page := partyPage{
-		pageHeader: s.pageHeader(q, p.LegalName), Party: p, LookAlike: lookAlikes(append([]string{p.LegalName}, p.FormerName...)...),
+		pageHeader: s.pageHeader(q, p.LegalName+", party "+p.ID), Party: p, LookAlike: lookAlikes(append([]string{p.LegalName}, p.FormerName...)...),
 		Owes: slices.Contains(p.Roles, record.RoleProvider), JSON: "/v1/register" + partyURL(p.ID), Command: "docket show " + p.ID, Whose: p.ID,
 	}
 	add := func(name, text, link string) {
@@ -331,7 +336,7 @@ func (s *Server) partyPage(x *request) error {
 	if private != nil {
 		add("Private log", private.Words(), threadURL(record.CustomerLogThread(p.ID)))
 	}
-	add("Knowable "+page.When, p.Knowable+" ("+p.KnowableBy.String()+")", "")
+	add("What could be known "+page.When, knowableText(p.Knowable, p.KnowableBy), "")
 	page.Keys, err = queryPart(q, x, "keys", cursorKeys, view.PartyKey.Position, func(v *view.View, after string, yield func(view.PartyKey) bool) error {
 		return v.Keys(p.ID, after, q.asOf.At, yield)
 	})
@@ -488,7 +493,7 @@ func aliasTexts(list []record.Alias) []string {
 			names[i] += " (" + says + ")"
 		}
 		if a.Weak {
-			names[i] += " (weak)"
+			names[i] += " (weak alias: too common to match on alone)"
 		}
 	}
 	return names

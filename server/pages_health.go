@@ -24,6 +24,7 @@ type healthFacts struct {
 	NotReady    []string      // why a record sent now would not be published
 	Damage      []string
 	Witnesses   []witnessFacts
+	Copied      bool     // it is a reader's copy, which takes no records and asks no witness
 	Quiet       int      // witnesses that do not answer, or stay behind
 	Fingerprint string   // of the policy
 	Log         []string // key names that signed
@@ -94,7 +95,7 @@ func (s *Server) healthFacts() healthFacts {
 			h.Damage = append(h.Damage, d.Words)
 		}
 	}
-	if s.cfg.Copy == nil { // a copy takes no records
+	if h.Copied = s.cfg.Copy != nil; !h.Copied {
 		h.NotReady, h.Waiting = s.notReadyReasons(), s.cfg.Ledger.Backlog()
 	}
 	return h
@@ -129,7 +130,7 @@ func (s *Server) checkpointsPage(x *request) error {
 	page := checkpointsPage{healthFacts: s.healthFacts(), NextKeys: s.nextKeys()}
 	page.pageHeader = s.plainHeader(x, "Checkpoints and witnesses")
 	page.About = "The newest checkpoint in words, who cosigned it, how the witnesses stand, and what was published before."
-	page.Data = []dataLink{{"Raw checkpoint", "/checkpoint"}, {"Witnesses (JSON)", "/v1/witnesses"}, {"Auditors (JSON)", "/v1/auditors"}, {"Readiness (JSON)", "/readyz"}}
+	page.Data = []dataLink{{"The newest checkpoint, as signed", "/checkpoint"}, {"Witnesses (JSON)", "/v1/witnesses"}, {"Auditors (JSON)", "/v1/auditors"}, {"Readiness (JSON)", "/readyz"}}
 	page.Prove = "docket sync"
 	if s.cfg.Auditors != nil {
 		words, err := s.cfg.Auditors.All(x.Request.Context())

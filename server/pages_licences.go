@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -57,7 +56,7 @@ func (s *Server) licencePage(x *request) error {
 		add("In spite of", name, designationURL(name))
 	}
 	add("Sections", strings.Join(c.Sections, "; "), "")
-	add("Permits", c.Permits, "")
+	add("Permits", statusWords(c.Permits), "")
 	add("Valid", c.From.String()+" until "+c.Until.String(), "")
 	add("Terms", c.Terms, "")
 	if c.TermsDigest != nil {
@@ -124,7 +123,7 @@ func (s *Server) disclosurePage(x *request) error {
 		add("By what", "sealed"+until(r.SealedUntil), "")
 	} else {
 		add("Whom it asks", r.Provider, partyURL(r.Provider))
-		add("By what", r.Type, "")
+		add("By what", statusWords(r.Type), "")
 	}
 	add("Whose cooperation", r.Jurisdiction, jurisdictionURL(r.Jurisdiction))
 	add("Asked", r.Asked.String(), "")
@@ -134,7 +133,7 @@ func (s *Server) disclosurePage(x *request) error {
 	}
 	add("Decided", dateOrNone(r.Decided), "")
 	if r.Days != nil {
-		add("Took", strconv.Itoa(*r.Days)+" days", "")
+		add("Took", countOf(r.Days, "day"), "")
 	}
 	return x.answerPage(http.StatusOK, "request", requestPage{f, r, requestEffect(r.Request)})
 }

@@ -464,6 +464,13 @@ func (s *Server) dutiesPage(x *request) error {
 	if err != nil {
 		return err
 	}
+	for _, f := range page.Facets {
+		for i, choice := range f.Choices {
+			if f.Name == "kind" {
+				f.Choices[i].Text = dutyNoun(view.DutyKind(choice.Text))
+			}
+		}
+	}
 	slices.SortStableFunc(all, byLateness)
 	if page.First = from == 0; page.First {
 		page.Board = newDutyBoard(all)
@@ -536,7 +543,11 @@ func changeSays(c view.Change) string {
 	case c.Before == string(view.StatusNone) && c.After != "":
 		return "new"
 	case len(c.Changed) > 0:
-		return "changed: " + strings.Join(c.Changed, ", ")
+		names := make([]string, len(c.Changed))
+		for i, name := range c.Changed {
+			names[i] = memberWords(name)
+		}
+		return "changed: " + strings.Join(names, ", ")
 	case len(c.Records) > 0:
 		return countOf(len(c.Records), "record") + " added"
 	}

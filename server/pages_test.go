@@ -41,8 +41,8 @@ func TestPages(t *testing.T) {
 		"/designations":                           {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
 		"/parties":                                {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
 		"/parties?role=authority":                 {`href="/parties/authority"`},
-		"/designations/2026-014":                  {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no-relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
-		"/parties/acme-cloud":                     {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no-relationship</a>`},
+		"/designations/2026-014":                  {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
+		"/parties/acme-cloud":                     {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no relationship</a>`},
 		"/parties/authority":                      {"designator, registrar"},
 		"/records/" + answer:                      {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
 	} {
@@ -175,7 +175,7 @@ func TestPagesSayWhereDatesAre(t *testing.T) {
 		if page := w.getPage(path, http.StatusOK); strings.Count(page, want) != 1 {
 			t.Errorf("%s does not say %q", path, want)
 		}
-		if page := w.getPage(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, "Dates are days in America/New_York, where 2027-02-28 is asked about.") {
+		if page := w.getPage(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, `Dates are days in America/New_York, where <span class="nb">2027-02-28</span> is asked about.`) {
 			t.Errorf("%s at four in the morning of 1 March, UTC, does not say that it is 28 February", path)
 		}
 	}
@@ -196,7 +196,7 @@ func TestPagesSayWhichDay(t *testing.T) {
 			if today := strings.Contains(page, "today"); today != (day == "") {
 				t.Errorf("%s as of %q says today: %v", path, day, today)
 			}
-			if day != "" && !strings.Contains(page, day+" is asked about") {
+			if day != "" && !strings.Contains(page, day+"</span> is asked about") {
 				t.Errorf("%s does not say that %s is asked about", path, day)
 			}
 			if said := strings.Contains(page, "as it will stand if nothing more is recorded by then"); said != coming {
@@ -356,7 +356,7 @@ func TestPagesStandAlone(t *testing.T) {
 	values := strings.NewReplacer("/designations/:id", "/designations/2026-014", "/parties/:id", "/parties/acme-cloud", "/records/:id", "/records/"+w.Head("designation/2026-014").String(),
 		"/licences/:id", "/licences/2027-003", "/requests/:id", "/requests/2027-001", "/*thread", "/response/2026-014/acme-cloud", ":code", "XB", ":scheme/:value", "domain/kestrel.example")
 	for _, route := range w.server.routes() {
-		if !route.page || slices.Contains([]string{"/style.css", "/check.js", "/find.js", "/verify.html"}, route.path) {
+		if !route.page || slices.Contains([]string{"/style.css", "/icon.svg", "/check.js", "/find.js", "/verify.html"}, route.path) {
 			continue
 		}
 		path := values.Replace(route.path)

@@ -199,9 +199,10 @@ func TestKnowableAt(t *testing.T) {
 			{cosigned, "active", 4, true},
 		} {
 			at := "?at=" + url.QueryEscape(c.at.Format(time.RFC3339))
-			word := fmt.Sprintf("%s (below size %.0f, cosigned ", c.knowable, c.size)
+			standing := strings.Replace(c.knowable, "none", "nothing", 1)
+			word := fmt.Sprintf("%s, by the first %.0f records, which witnesses had cosigned at ", standing, c.size)
 			if !c.proven {
-				word = c.knowable + " (by admission times"
+				word = standing + ", by the server"
 			}
 			if page := w.getPage("/parties/borealis"+at, http.StatusOK); !strings.Contains(page, word) {
 				t.Errorf("at %s: the page does not say %q:\n%s", c.at, word, page)

@@ -532,13 +532,13 @@ func (q *registerQuery) source(x *request) (view.Source, error) {
 	return q.view.SourceOf(q.asOf.At, q.asOf.Root, x.baseURL())
 }
 
-// baseURL is the address under which the client reached the server.
+// baseURL is the address under which the client reached the server, with the path under which a proxy has it.
 func (x *request) baseURL() string {
 	scheme := "http"
 	if x.Request.TLS != nil || len(x.server.proxies) > 0 && x.Request.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
-	return (&url.URL{Scheme: scheme, Host: x.Request.Host}).String()
+	return (&url.URL{Scheme: scheme, Host: x.Request.Host, Path: x.pathPrefix()}).String()
 }
 
 // dutyFilter is what the parameters choose of a party's duties, or of all.

@@ -71,7 +71,7 @@ func TestSearchPage(t *testing.T) {
 		"/search?q=64511&kind=&country=&at=2030-01-01": {`name="at" value="2030-01-01"`, "expired"},
 		"/search?q=b":                                 {"kind", `/search?kind=party&amp;q=b`},
 		"/search?q=kestrel&status=revoked":            {"No hit with these filters", `href="/search?q=kestrel">all</a>`},
-		"/search?q=Quetzal+Freight":                   {"Nothing for “<bdi>Quetzal Freight</bdi>” among 9 entries", "names similar to “quetzal freight”, in any script", "Another spelling"},
+		"/search?q=Quetzal+Freight":                   {"Nothing for “<bdi>Quetzal Freight</bdi>” among 9 records", "names similar to “quetzal freight”, in any script", "Another spelling"},
 		"/search?q=%3Cb%3Ebold":                       {"&lt;b&gt;Bold&lt;/b&gt; &amp; Sons"},
 		"/search?q=%3Cscript%3Ealert(1)%3C/script%3E": {"&lt;script&gt;"},
 		"/search?q=kestrel%E2%80%AE%00":               {`value="kestrel"`},

@@ -399,6 +399,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/how-to-verify", handle: s.howToPage, page: true},
 		{method: get, path: "/verify.html", handle: s.verifyPage, page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
+		{method: get, path: "/icon.svg", handle: s.iconSVG, page: true},
 		{method: get, path: "/check.js", handle: s.checkJS, page: true},
 		{method: get, path: "/find.js", handle: s.findJS, page: true},
 	}

@@ -75,6 +75,8 @@ type pageDocument struct {
 	Bytes     string
 	URLs      []string
 	Private   bool // the digest is a commitment: it tells nothing of the document
+	Record    bool // it is no document but a record, whose ID the digest is
+	Other     bool // it is no document either, but a key or a tree's root
 }
 
 func documentOf(st *record.Statement) *pageDocument {
@@ -82,6 +84,10 @@ func documentOf(st *record.Statement) *pageDocument {
 		return nil
 	}
 	d := &pageDocument{Digest: hex.EncodeToString(st.Subject.SHA256[:]), Name: st.Subject.Name, Of: string(st.Kind), Private: st.CommitsToDocument()}
+	if spec, err := record.SpecOf(st.Kind); err == nil && st.Document == nil {
+		d.Record = spec.Subject == record.SubjectDesignation || spec.Subject == record.SubjectEnrolment
+		d.Other = spec.Subject == record.SubjectFirstKey || spec.Subject == record.SubjectCheckpoint
+	}
 	if doc := st.Document; doc != nil {
 		d.Name, d.MediaType, d.URLs = cmp.Or(doc.Name, d.Name), doc.MediaType, doc.URL
 		if doc.Bytes != nil {
@@ -124,7 +130,14 @@ func memberOf(name string, value any) member {
 			return m
 		}
 		for _, inner := range v {
-			m.Items = append(m.Items, memberOf(inner.Name, inner.Value))
+			one := memberOf(inner.Name, inner.Value)
+			if inner.Name == "holder" && v.Lookup("key") != nil {
+				one.URL = "" // whoever holds a key is a person, and no party
+			}
+			if name == "periods" {
+				one.Text = periodWords(one.Text)
+			}
+			m.Items = append(m.Items, one)
 		}
 	case []any:
 		scalar := true

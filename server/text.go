@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"html/template"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // shownText is text that somebody signed, for a page: set apart, so that its direction changes nothing
@@ -33,6 +35,68 @@ func shownText(s string) template.HTML {
 
 func isUnseen(s string, i int, r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) && r != 0x200C && r != 0x200D || register.IsHiddenAt(s, i)
+}
+
+// plainWords are those which are not what they say without their hyphens.
+var plainWords = map[string]string{
+	"mlat": "mutual legal assistance (MLAT)", "2703d": "court order under 18 U.S.C. § 2703(d)", "not-asked": "not asked yet",
+}
+
+// statusWords is a word of the ledger as it stands in a sentence: "in force", "no relationship".
+func statusWords(s any) string {
+	text := fmt.Sprint(s)
+	if words, ok := plainWords[text]; ok {
+		return words
+	}
+	words := strings.ReplaceAll(text, "-", " ")
+	for short, written := range map[string]string{"ai": "AI", "cip": "CIP"} {
+		if rest, ok := strings.CutPrefix(words, short); ok && (rest == "" || rest[0] == ' ') {
+			return written + rest
+		}
+	}
+	return words
+}
+
+// howWords say in which way a hit matches what was looked for.
+func howWords(h view.How) string {
+	return map[view.How]string{
+		view.HowIdentifier: "the same identifier", view.HowExact: "the same name", view.HowAlias: "an alias", view.HowFormer: "a former name or identifier",
+		view.HowPart: "words that begin so", view.HowSimilar: "a similar name",
+	}[h]
+}
+
+// countOf is a number with its noun: "1 record", "25 records", "2 days". A pointer counts as what it points to.
+func countOf(n any, noun string) string {
+	text := fmt.Sprint(reflect.Indirect(reflect.ValueOf(n)))
+	if text == "1" {
+		return "1 " + noun
+	}
+	if stem, isY := strings.CutSuffix(noun, "y"); isY && !strings.ContainsAny(stem[len(stem)-1:], "aeiou") {
+		return text + " " + stem + "ies"
+	}
+	return text + " " + noun + "s"
+}
+
+// knowableText says how something stood by what could have been known on a day, and how that is known.
+func knowableText(status string, by view.Knowable) string {
+	if status = statusWords(status); status == string(view.StatusNone) {
+		status = "nothing"
+	}
+	if by.Cosigned.IsZero() {
+		return status + ", by the server's clock alone: no cosigned checkpoint of that time is kept"
+	}
+	return fmt.Sprintf("%s, by the first %s, which witnesses had cosigned at %s", status, countOf(by.Size, "record"), by.Cosigned.UTC().Format(pageTimeFormat))
+}
+
+var isoPeriod = regexp.MustCompile(`^P(\d+)([DMY])$`)
+
+// periodWords are a period as a charter has it, in words: "180 days (P180D)".
+func periodWords(p string) string {
+	m := isoPeriod.FindStringSubmatch(p)
+	if m == nil {
+		return p
+	}
+	return fmt.Sprintf("%s (%s)", countOf(m[1], map[string]string{"D": "day", "M": "month", "Y": "year"}[m[2]]), p)
 }
 
 var civilDate = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
@@ -108,8 +172,12 @@ func memberWords(name string) string {
 		}
 	}
 	switch words := b.String(); words {
-	case "Lei", "Asn":
+	case "Lei", "Asn", "Id":
 		return strings.ToUpper(words)
+	case "Sha256":
+		return "SHA-256"
+	case "Ai report":
+		return "AI report"
 	case "Cip in place":
 		return "Identification programme in place"
 	default:

@@ -51,8 +51,8 @@ func TestDesignationPageSaysWhatItMeans(t *testing.T) {
 	from, until := order.EffectiveFrom.String(), order.EffectiveUntil.String()
 	w.wantOnPage("/designations/2026-014",
 		"Today: announced . It takes effect on "+from+" . From then on, until the end of "+until+" , cloud infrastructure may be provided to it only on conditions. It means its successors, and whoever it owns to 50 % or more, too.",
-		"1 of 2 answered", "announced from "+w.today().String()+" until "+order.EffectiveFrom.AddDays(-1).String()+" ← today",
-		"in-force from "+from+" until "+until, "expired from "+order.EffectiveUntil.AddDays(1).String(),
+		"1 of 2 have answered", "announced from "+w.today().String()+" until "+order.EffectiveFrom.AddDays(-1).String()+" ← today",
+		"in force from "+from+" until "+until, "expired from "+order.EffectiveUntil.AddDays(1).String(),
 		"Domain + second.example", "Registration number − 0048213 + 0048231",
 		"“Kеstrel” has letters of Latin and Cyrillic, which look alike, е is Cyrillic U+0435", "Old Kestrel (formerly)",
 		"borealis to answer", "SHA-256", "docket show 2026-014")
@@ -82,7 +82,7 @@ func TestThreadPages(t *testing.T) {
 	w.mustSubmit(w.Sign(w.Statement("assessment/2026/ledger-check", "ledger-check", w.NewAssessment("acme-cloud")), "ledger-check/lead"))
 
 	for path, wants := range map[string][]string{
-		"/licences/2027-001":                    {"Today: active . borealis may do what 2026-014 restricts, within its terms, from " + day.String(), "Permits wind-down", "Holder borealis"},
+		"/licences/2027-001":                    {"Today: active . borealis may do what 2026-014 restricts, within its terms, from " + day.String(), "Permits wind down", "Holder borealis"},
 		"/requests/1":                           {"Today: answered . It was answered on " + day.String(), "Whom it asks acme-cloud", "Whose cooperation XB", "What the provider answered"},
 		"/threads/disclosure/1/acme-cloud":      {"Receipt for a disclosure acme-cloud on request 1"},
 		"/threads/response/2026-014/acme-cloud": {"winding-down . by " + day.String(), "Answers 2026-014"},
@@ -90,7 +90,7 @@ func TestThreadPages(t *testing.T) {
 		"/threads/ai/run-1/acme-cloud":          {"more than 10^26 operations", "stays private"},
 		"/threads/assessment/2026/ledger-check": {"Auditor ledger-check", "Audited acme-cloud", "Opinion"},
 		"/threads/charter":                      {"Charter the ledger's rules"},
-		"/jurisdictions/XB":                     {"1 of 1 answered", "None went unanswered", "Half of the answers came within 0 days", "2026-014 Kestrel Hosting"},
+		"/jurisdictions/XB":                     {"1 of 1 request answered", "None went unanswered", "Half of the answers came within 0 days", "2026-014 Kestrel Hosting"},
 		"/jurisdictions/XZ":                     {"Nobody asked for its cooperation", "Nothing."},
 		"/identifiers/domain/Kestrel.Example":   {"Domain kestrel.example", "designation/2026-014 Kestrel Hosting", "current"},
 		"/identifiers/lei/9999DOCKETDEMO000118": {"Nobody on this ledger bears it, among"},
@@ -129,7 +129,7 @@ func TestRecordPage(t *testing.T) {
 	opened := w.Head("designation/2026-014")
 	w.mustSubmit(w.Sign(w.Statement("designation/2026-014", record.Authority, &record.Suspension{EffectiveOn: w.today(), Reason: "talks"}), "authority/officer-1", "authority/officer-2"))
 	path := "/records/" + opened.String()
-	w.wantOnPage(path, "authority says: Kestrel Hosting: condition from", "A newer record stands on this thread", "Effective from", "Id c1", "Leaf hash", "the entry before", "the entry after")
+	w.wantOnPage(path, "authority says: Kestrel Hosting: condition from", "There is a newer record about the same", "Effective from", "ID c1", "Leaf hash in the tree", "the record before", "the record after")
 	page := w.getPage(path, http.StatusOK)
 	for _, want := range []string{`href="/records/` + w.Head("designation/2026-014").String(), `href="/records/` + w.Head("party/borealis").String(), `href="/records/` + w.Head("designation/2026-015").String(), `href="/designations/2026-014"`} {
 		if !strings.Contains(page, want) {
@@ -140,8 +140,8 @@ func TestRecordPage(t *testing.T) {
 	if !strings.Contains(html.UnescapeString(page), strings.TrimSpace(entry)) {
 		t.Errorf("%s does not have the bytes of its entry", path)
 	}
-	w.wantOnPage("/records/"+w.Head("designation/2026-014").String(), "earlier on this thread", "Reason talks")
-	if first := w.pageText("/records/" + w.Head("charter").String()); strings.Contains(first, "the entry before") {
+	w.wantOnPage("/records/"+w.Head("designation/2026-014").String(), "the earlier record about the same", "Reason talks")
+	if first := w.pageText("/records/" + w.Head("charter").String()); strings.Contains(first, "the record before") {
 		t.Error("the first record has one before it")
 	}
 }

@@ -78,7 +78,7 @@ func (s *Server) threadPage(x *request) error {
 		return newProblem(problemNotFound, "no record stands on such a thread")
 	}
 	if own := threadURL(thread); !strings.HasPrefix(own, "/threads/") {
-		x.Redirect(http.StatusPermanentRedirect, own)
+		x.Redirect(http.StatusPermanentRedirect, x.pathPrefix()+own)
 		return nil
 	}
 	q, err := s.parseQuery(x, "records")
@@ -177,6 +177,23 @@ func stateOf(st *record.Statement) string {
 	return ""
 }
 
+// dutyNoun is what is owed, as a heading or a cell has it.
+func dutyNoun(k view.DutyKind) string {
+	switch k {
+	case view.DutyRespond:
+		return "answer"
+	case view.DutyConclude:
+		return "conclusion"
+	case view.DutyCertify:
+		return "certification"
+	case view.DutyReseller:
+		return "reseller verification"
+	case view.DutyDisclose:
+		return "answer to a request"
+	}
+	return statusWords(k)
+}
+
 // dutyWords say what is to be done, before what it is about is named.
 func dutyWords(d view.Duty) string {
 	switch d.Kind {
@@ -188,6 +205,8 @@ func dutyWords(d view.Duty) string {
 		return "to " + string(d.Task)
 	case view.DutyDisclose:
 		return "to answer"
+	case view.DutyConclude:
+		return "to finish what its answer began"
 	}
 	return "to " + d.Kind.Words()
 }

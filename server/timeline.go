@@ -80,7 +80,7 @@ func lifeOf(q *registerQuery, d view.DesignationDetail, when string) (*lifePictu
 		if p.Words != "" {
 			p.Words += "; "
 		}
-		p.Words += string(s.Status) + " from " + s.From.String() + withWord(" until ", s.Until)
+		p.Words += statusWords(s.Status) + " from " + s.From.String() + withWord(" until ", s.Until)
 	}
 	if d.ResponseDue != nil {
 		p.Marks = append(p.Marks, lifeMark{"due", at(*d.ResponseDue), "answers due " + d.ResponseDue.String()})

@@ -76,7 +76,6 @@ func (s *scenario) screenCustomers(ctx context.Context) error {
 	}
 	hit := &open.lines[0].Hits[0]
 	s.printOutcome("screening", fmt.Sprintf("%d customers, %d hit: C-2 %s", open.totals.Rows, open.totals.Hits, open.lines[0].Name), fmt.Sprintf("%s of %s, %d points: score %s", hit.How, hit.Thread.Name(), hit.Points, hit.Score))
-	s.explain(hit)
 
 	hit.Exception = &screening.Applied{By: "compliance", On: s.dates.today, Why: "has another registration number than the order's"}
 	reviewed, err := exceptionsOf(open)
@@ -106,9 +105,7 @@ func (s *scenario) screenCustomers(ctx context.Context) error {
 	if before.totals.Excepted != 1 || after.totals.Lapsed != 1 || after.totals.Open != 1 || lapsed.Points <= hit.Points {
 		s.unexpected++
 	}
-	s.printOutcome("screened anew", "the same list and exception", "LAPSED: "+strings.Join(lapsed.Exception.Lapsed, "; "))
-	last := lapsed.Features[len(lapsed.Features)-1]
-	s.printDetail(fmt.Sprintf("%+d", last.Points), fmt.Sprintf("%s  %s; score %s", last.Name, last.Detail, lapsed.Score))
+	s.printOutcome("screened anew", "the same list and exception", fmt.Sprintf("LAPSED, since the order has changed: score %s", lapsed.Score))
 
 	s.screeningReport = after.report
 	return errors.Join(s.writeScreening(beforeFile, before.report), s.writeScreening(afterFile, after.report))
@@ -129,18 +126,6 @@ func (s *scenario) correct(ctx context.Context) error {
 	}
 	s.printStep("#9", "amendment", "2026-014: registration number corrected, and it is C-2's; nobody has to answer again")
 	return nil
-}
-
-// explain tells the points that make up a hit's score.
-func (s *scenario) explain(h *screening.Hit) {
-	sum := 0
-	for _, f := range h.Features {
-		sum += f.Points
-		s.printDetail(fmt.Sprintf("%+d", f.Points), strings.TrimSpace(f.Name+"  "+f.Detail))
-	}
-	if sum != h.Points || screen.ScoreOf(sum) != *h.Score {
-		s.unexpected++
-	}
 }
 
 // screened is a report on the customers, and what it says.

@@ -238,9 +238,6 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 	s.printLine("next: %s verify --trust %s %s", s.docket, trust, filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
 	s.printLine("      %s show --trust %s 2026-017", s.docket, trust)
 	s.printLine("      %s duties --trust %s --party acme-cloud", s.docket, trust)
-	s.printLine("      %s search --trust %s kestrel host", s.docket, trust)
-	list, reviewed := filepath.Join(s.dir, screeningDir, customersFile), filepath.Join(s.dir, screeningDir, exceptionsFile)
-	s.printLine("      %s screen --trust %s %s --exceptions %s", s.docket, trust, list, reviewed)
 	return nil
 }
 

@@ -26,7 +26,6 @@ func (s *scenario) report(ctx context.Context) error {
 	if _, err := s.submit(ctx, "customer-log-acme-cloud", commits, "acme-cloud-ci"); err != nil {
 		return err
 	}
-	s.printStep("#15", "customer log", fmt.Sprintf("acme-cloud shows the root of its private log, %d entries that now stand", len(customerEvents)))
 
 	today := s.dates.today
 	abuse := s.statement(record.AbuseThread("borealis-compute"), "borealis-compute", &record.AbuseReport{
@@ -36,7 +35,6 @@ func (s *scenario) report(ctx context.Context) error {
 	if _, err := s.submit(ctx, "abuse-report-borealis-compute", abuse, "borealis-compute-ci"); err != nil {
 		return err
 	}
-	s.printStep("#16", "abuse report", "borealis-compute: no complaint came this month, and it says so")
 
 	run := s.statement(record.AITrainingThread("run-1", "acme-cloud"), "acme-cloud", &record.AITrainingReport{KnownOn: today.AddDays(-3), Threshold: "more than 10^26 operations"})
 	if err := s.commitSubject(run, "Report on training run 1 (fictional)\n"); err != nil {
@@ -45,7 +43,7 @@ func (s *scenario) report(ctx context.Context) error {
 	if _, err := s.submit(ctx, "ai-training-report-run-1", run, "acme-cloud-ci"); err != nil {
 		return err
 	}
-	s.printStep("#17", "AI training", "acme-cloud: a customer trains a large model, known for 3 days")
+	s.printStep("#15-17", "reports", fmt.Sprintf("acme-cloud shows the root of its private customer log (%d entries), and says that a customer trains a large model; borealis-compute, that no complaint came this month", len(customerEvents)))
 	return nil
 }
 
