@@ -138,7 +138,7 @@ type howToPage struct {
 
 // howToPage tells how to check all of this without believing this server.
 func (s *Server) howToPage(x *request) error {
-	page := howToPage{pageHeader: s.plainHeader(x, "How to verify"), URL: x.baseURL() + x.pathPrefix(), Verifier: verifier.SHA256()}
+	page := howToPage{pageHeader: s.plainHeader(x, "How to verify"), URL: x.baseURL(), Verifier: verifier.SHA256()}
 	page.About = "How to check everything on this ledger without believing the server that shows it."
 	if p := s.cfg.Ledger.Published(); p != nil {
 		page.Policy = p.Policy().Fingerprint()
