@@ -32,7 +32,7 @@ type site struct {
 // people go through them.
 func TestInBrowser(t *testing.T) {
 	browsertest.Open(t) // skips all of it where there is no browser
-	s := agedSite(t)
+	s := agedWorld(t).listenOnLoopback(t)
 	for _, c := range []struct {
 		name string
 		run  func(site, *testing.T)
@@ -51,9 +51,9 @@ func TestInBrowser(t *testing.T) {
 	}
 }
 
-// agedSite is a sample ledger that is sixty days old, so that what was due by now is late: names come in all
+// agedWorld is a sample ledger that is sixty days old, so that what was due by now is late: names come in all
 // scripts, and one tries everything. It trusts proxies on this machine.
-func agedSite(t *testing.T) site {
+func agedWorld(t *testing.T) *world {
 	t.Helper()
 	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
 	if err != nil {
@@ -73,7 +73,12 @@ func agedSite(t *testing.T) site {
 	w.World = people
 	w.Now = time.Now()
 	w.fillHostile()
+	return w
+}
 
+// listenOnLoopback serves the world until the test ends.
+func (w *world) listenOnLoopback(t *testing.T) site {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -124,7 +124,11 @@ func memberOf(name string, value any) member {
 			return m
 		}
 		for _, inner := range v {
-			m.Items = append(m.Items, memberOf(inner.Name, inner.Value))
+			one := memberOf(inner.Name, inner.Value)
+			if inner.Name == "holder" && v.Lookup("key") != nil {
+				one.URL = "" // somebody who holds a key of a party, and no party
+			}
+			m.Items = append(m.Items, one)
 		}
 	case []any:
 		scalar := true
