@@ -73,12 +73,12 @@ func (s site) walk(t *testing.T) {
 // layoutShifts are what moved since the page was opened, but for what a reader moved himself.
 const layoutShifts = `new Promise(done => {
 	const moved = [];
-	const observer = new PerformanceObserver(() => {});
+	const note = entries => {
+		for (const e of entries) if (!e.hadRecentInput) moved.push(e.value + ": " + e.sources.map(s => (s.node?.outerHTML ?? "").slice(0, 80)).join(", "));
+	};
+	const observer = new PerformanceObserver(list => note(list.getEntries()));
 	observer.observe({ type: "layout-shift", buffered: true });
-	requestAnimationFrame(() => requestAnimationFrame(() => {
-		for (const e of observer.takeRecords()) if (!e.hadRecentInput) moved.push(e.value + ": " + e.sources.map(s => (s.node?.outerHTML ?? "").slice(0, 80)).join(", "));
-		done(moved);
-	}));
+	requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => { note(observer.takeRecords()); done(moved); })));
 })`
 
 // seen is an expression for what of these elements is to be seen.
