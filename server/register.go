@@ -538,7 +538,7 @@ func (x *request) baseURL() string {
 	if x.Request.TLS != nil || len(x.server.proxies) > 0 && x.Request.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
-	return (&url.URL{Scheme: scheme, Host: x.Request.Host}).String() + x.pathPrefix()
+	return (&url.URL{Scheme: scheme, Host: x.Request.Host, Path: x.pathPrefix()}).String()
 }
 
 // dutyFilter is what the parameters choose of a party's duties, or of all.
