@@ -32,7 +32,7 @@ type site struct {
 // people go through them.
 func TestInBrowser(t *testing.T) {
 	browsertest.Open(t) // skips all of it where there is no browser
-	s := agedWorld(t).listenOnLoopback(t)
+	s := hostileWorld(t).listenOnLoopback(t)
 	for _, c := range []struct {
 		name string
 		run  func(site, *testing.T)
@@ -51,9 +51,9 @@ func TestInBrowser(t *testing.T) {
 	}
 }
 
-// agedWorld is a sample ledger that is sixty days old, so that what was due by now is late: names come in all
+// hostileWorld is a sample ledger that is sixty days old, so that what was due by now is late: names come in all
 // scripts, and one tries everything. It trusts proxies on this machine.
-func agedWorld(t *testing.T) *world {
+func hostileWorld(t *testing.T) *world {
 	t.Helper()
 	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
 	if err != nil {

@@ -28,7 +28,7 @@ func (s site) goAsPublic(t *testing.T) {
 
 	s.wantAt(p, "/designations/2026-014")
 	from := s.today().AddDays(190 - 60).String()
-	s.wantText(p, "main", "Today: announced. It takes effect on "+from, "1 of 2 answered", "1 overdue", "announced from", "← today", "in-force from "+from, "No new accounts.", "Licences", "2027-003")
+	s.wantText(p, "main", "Today: announced. It takes effect on "+from, "1 of 2", "1 overdue", "announced from", "← today", from+" until", "No new accounts.", "Licences", "2027-003")
 	p.Follow(`.owed a[href="/parties/borealis"]`)
 	s.wantText(p, "main", "borealis, Inc. (fictional)", "Today: active.", "2 overdue", "overdue to answer 2026-014, Kestrel Hosting due "+s.today().AddDays(46-60).String())
 	p.Follow(`nav a[href="/duties"]`)
@@ -88,8 +88,8 @@ func (s site) goAsOfficer(t *testing.T) {
 	if !slices.Equal(parties, []string{"Party", "borealis", "acme-cloud"}) || !slices.Equal(columns[:3], []string{"Party", "2026-014", "2026-015"}) {
 		t.Errorf("the board has the rows %q and the columns %q; what is late for longest comes first", parties, columns)
 	}
-	late := "respond overdue, due " + s.today().AddDays(46-60).String()
-	if !strings.Contains(board[1][1], late) || !strings.Contains(board[1][2], late) || !strings.Contains(board[2][2], late) || !strings.Contains(board[2][1], "respond: no relationship met") {
+	late := "overdue, due " + s.today().AddDays(46-60).String()
+	if !strings.Contains(board[1][1], late) || !strings.Contains(board[1][2], late) || !strings.Contains(board[2][2], late) || !strings.Contains(board[2][1], ": no relationship met") {
 		t.Errorf("the board says\n%q", board)
 	}
 	colours := browsertest.Evaluate[[]string](p, `[".cell.overdue", ".cell.met", ".cell.open"].map(c => getComputedStyle(document.querySelector(c)).backgroundColor)`)
@@ -139,11 +139,11 @@ func (s site) goAsProvider(t *testing.T) {
 		t.Errorf("its calendar is\n%s", calendar)
 	}
 	p.Follow(`.owed a[href="/designations/2026-015"]`)
-	s.wantText(p, "main", "Lumen Resale", "0 of 2 answered", "only on conditions", "Verified identity only.", "docket show 2026-015")
+	s.wantText(p, "main", "Lumen Resale", "0 of 2", "only on conditions", "Verified identity only.", "docket show 2026-015")
 
 	s.mustSubmit(s.Respond("2026-015", "acme-cloud", &record.Response{Status: "no-relationship"}))
 	p.Do(chromedp.Reload())
-	s.wantText(p, "main", "1 of 2 answered", "1 overdue")
+	s.wantText(p, "main", "1 of 2", "1 overdue")
 	answer := s.Head("response/2026-015/acme-cloud").String()
 	p.Follow(`.owed a[href="/records/` + answer + `"]`)
 	s.wantText(p, "main", "acme-cloud says:", "no-relationship", answer)

@@ -111,6 +111,6 @@ func (s site) openPermalink(t *testing.T) {
 			t.Errorf("%s: %d bytes came first, and %d when it was opened again", c.path, first, again)
 		}
 	}
-	s.wantText(p, "main", "1 of 2 answered", "of size 8, for the moment")
+	s.wantText(p, "main", "1 of 2", "of size 8", "for the moment")
 	s.refuseText(p, "main", "today", "Licences") // which came later
 }

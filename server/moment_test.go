@@ -15,7 +15,7 @@ import (
 // Whoever chose a moment stays there, and whoever came through a proxy under its path, wherever the links of the
 // pages lead; one link leads back to the present.
 func TestLinksKeepMomentAndPrefix(t *testing.T) {
-	w := agedWorld(t)
+	w := hostileWorld(t)
 	const prefix, of = "/public/ledger", "at=2027-07-01&size=14"
 	// These are of no moment, or have two of their own.
 	timeless := regexp.MustCompile(`^/(?:(?:changes|checkpoints|schemas|api|how-to-verify|verify\.html|checkpoint|style\.css|check\.js|find\.js|openapi\.json)(?:[?#]|$)|v1/|schemas/|\?q=)`)
@@ -82,7 +82,7 @@ func TestLinksKeepMomentAndPrefix(t *testing.T) {
 // A page of a size and of a day that is over says the same for ever, so that whoever has it need not ask again: not a
 // byte of it changes as the ledger goes on. What may still change is asked for each time.
 func TestSettledPagesStayAsTheyAre(t *testing.T) {
-	w := agedWorld(t)
+	w := hostileWorld(t)
 	before := w.today().AddDays(-30).String()
 	const kept = "public, max-age=86400, immutable"
 	pages := map[string]string{}

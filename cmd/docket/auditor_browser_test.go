@@ -59,7 +59,7 @@ func goAsAuditor(t *testing.T, docket, dir, kept string) {
 		t.Errorf("a copy of one's own says UNVERIFIED:\n%s", text)
 	}
 	p.Follow(`.word a[href="/changes?from=6"]`)
-	want("main", "(size 6)", "designation/2026-014")
+	want("main", "designation/2026-014")
 	p.Follow(`nav a[href="/designations"]`)
 	listed := browsertest.Evaluate[int](p, `document.querySelectorAll("main tbody tr").length`)
 	if _, n := marks(); n == 0 || n != listed {
