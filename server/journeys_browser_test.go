@@ -72,7 +72,7 @@ func (s site) goAsPublic(t *testing.T) {
 func (s site) goAsOfficer(t *testing.T) {
 	p := s.open(1280, 900)
 	p.Open(s.url + "/")
-	s.wantText(p, `section[aria-labelledby="late"]`, "borealis: respond overdue", "acme-cloud: respond overdue", "due "+s.today().AddDays(46-60).String())
+	s.wantText(p, `section[aria-labelledby="late"]`, "borealis: ", "acme-cloud: ", "overdue", "due "+s.today().AddDays(46-60).String())
 	p.Follow(`section[aria-labelledby="late"] .more a`)
 	s.wantAt(p, "/duties")
 
