@@ -2,100 +2,149 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/browsertest"
 )
 
-// listenInBrowser serves the world on loopback and opens a browser that may ask for nothing else.
-func (w *world) listenInBrowser(t *testing.T) (p *browsertest.Page, url string) {
+func TestMain(m *testing.M) { os.Exit(browsertest.Tests{M: m}.Run()) }
+
+type css = chromedp.CSS
+
+// site is a world that is served on loopback, for browsers.
+type site struct {
+	*world
+	url string
+}
+
+// TestInBrowser is what a real browser shows of one ledger, in one browser: first what holds of every page, then how
+// people go through them.
+func TestInBrowser(t *testing.T) {
+	browsertest.Open(t) // skips all of it where there is no browser
+	s := hostileWorld(t).listenOnLoopback(t)
+	for _, c := range []struct {
+		name string
+		run  func(site, *testing.T)
+	}{
+		{"every page", site.walk},
+		{"the public", site.goAsPublic},
+		{"an officer", site.goAsOfficer},
+		{"a provider", site.goAsProvider},
+		{"without a mouse", site.goByKeyboard},
+		{"typing", site.typeAndFind},
+		{"behind a proxy", site.goBehindProxy},
+		{"a page that stays", site.openPermalink},
+		{"on paper", site.print},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(site{s.forTest(t), s.url}, t) })
+	}
+}
+
+// hostileWorld is a sample ledger that is sixty days old, so that what was due by now is late: names come in all
+// scripts, and one tries everything. It trusts proxies on this machine.
+func hostileWorld(t *testing.T) *world {
+	t.Helper()
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := settings{fs: vfs.NewMem(), key: [2]string{skey, vkey}, server: Config{Proxies: []string{"127.0.0.1"}}}
+	founded := time.Now().AddDate(0, 0, -60)
+	w := new(world)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(founded)) // a bubble begins in the year 2000
+		then := newWorld(t, set)
+		then.fillSample()
+		w.World = then.World
+	})
+	people := w.World
+	w = newWorld(t, set)
+	w.World = people
+	w.Now = time.Now()
+	w.fillHostile()
+	return w
+}
+
+// listenOnLoopback serves the world until the test ends.
+func (w *world) listenOnLoopback(t *testing.T) site {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	url = "http://" + l.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.server.Serve(ctx, l) }()
-	t.Cleanup(func() { // after the browser has gone
+	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("serving: %v", err)
 		}
 	})
-	return browsertest.Open(t, url+"/"), url
+	return site{w, "http://" + l.Addr().String()}
 }
 
-type css = chromedp.CSS
-
-// A reader finds a record, has it checked in the browser by a policy of his own, and the browser
-// remembers that policy, never the server.
-func TestCheckInBrowser(t *testing.T) {
-	w := sampleWorld(t)
-	p, url := w.listenInBrowser(t)
-	record := w.Head("designation/2026-014").String()
-	policy := w.policy.Text()
-
-	// By keyboard alone: the link, Enter; then the policy, the button.
-	p.Do(chromedp.Navigate(url+"/records/"+record), chromedp.Focus(css("a[data-verifier]")), chromedp.KeyEvent(kb.Enter))
-	p.Do(chromedp.WaitVisible(css("#results-section")))
-	if text := p.Text("#results"); !strings.Contains(text, "NOT CHECKED") || !strings.Contains(text, "you have not said whom you trust") && !strings.Contains(text, "You have not said whom you trust") {
-		t.Errorf("before a policy is chosen the page says\n%s", text)
+// fillHostile adds what the sample lacks.
+func (w *world) fillHostile() {
+	for i, name := range []string{
+		`<script>alert("1")</script>"'><img src=x onerror=alert(2)>`,
+		"شركة الاستضافة السحابية المحدودة",
+		"雲端託管有限公司（香港）",
+		"Wolkenbetreibergesellschaftsbeteiligungsverwaltung" + strings.Repeat("sgesellschaft", 12),
+	} {
+		w.mustSubmit(w.Designate(fmt.Sprintf("2027-10%d", i), w.NewDesignation(name)))
 	}
-	p.Do(chromedp.SendKeys(css("#trust-text"), policy), chromedp.WaitEnabled(css("#trust-use")))
-	if text := p.Text("#trust-preview"); !strings.Contains(text, w.policy.Fingerprint()) || !strings.Contains(text, "quorum none") {
-		t.Errorf("what would be trusted is shown as\n%s", text)
-	}
-	p.Do(chromedp.Focus(css("#trust-use")), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css(".result.verified")))
-	for _, want := range []string{"designation/2026-014", record, "issuer NOT CHECKED", "by the ledger's clock", "not proven: no witnesses in the policy", "Kestrel Hosting", "signed by authority, holder officer-1"} {
-		if text := p.Text("#results"); !strings.Contains(text, want) {
-			t.Errorf("the page does not say %q:\n%s", want, text)
+	w.mustSubmit(w.Sign(w.Statement("licence/2027-003", record.Authority, &record.Licence{
+		Type: record.LicenceGeneral, Designations: []string{"2026-014"}, From: w.today(), Until: w.today().AddDays(30), Permits: "wind-down",
+	}), "authority/officer-2"))
+	w.mustSubmit(w.Request("2027-001", w.NewRequest("acme-cloud")))
+}
+
+// open opens a tab that may ask this site alone.
+func (s site) open(width, height int64) *browsertest.Page {
+	s.t.Helper()
+	p := browsertest.Open(s.t, s.url+"/")
+	p.Do(chromedp.EmulateViewport(width, height))
+	return p
+}
+
+// wantText wants these words in an element.
+func (s site) wantText(p *browsertest.Page, selector string, wants ...string) {
+	s.t.Helper()
+	text := strings.Join(strings.Fields(p.Text(selector)), " ")
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			s.t.Errorf("%s does not say %q:\n%s", selector, want, text)
 		}
 	}
-	if text := p.Text(".verdict"); !strings.Contains(text, "VERIFIED that it is on the ledger") || !strings.Contains(text, "NOT CHECKED whether its issuer had the right") {
-		t.Errorf("what is verified, and what is not, is not said in one breath: %q", text)
-	}
-	if status := p.Text("#status"); !strings.Contains(status, "verified that it is on the ledger; not checked") {
-		t.Errorf("the live region says %q", status)
-	}
+}
 
-	// The browser remembers; the designation's page leads here too.
-	p.Do(chromedp.Navigate(url+"/designations/2026-014"), chromedp.Click(css("a[data-verifier]")), chromedp.WaitVisible(css(".result.verified")))
-	p.Do(chromedp.Click(css("#trust-forget")), chromedp.WaitVisible(css(".result.undecided")))
-	p.Do(chromedp.Reload(), chromedp.WaitVisible(css("#trust-none")))
-	if shown := browsertest.Evaluate[bool](p, `!document.getElementById("results-section").hidden`); shown {
-		t.Error("a file that was handed over is still there after a reload")
-	}
-
-	// A file of one's own, spoilt; and the pinned charter.
-	chain := w.get("/v1/records/" + record + "/receipt?chain=true").Body.Bytes()
-	dir := t.TempDir()
-	good, bad := filepath.Join(dir, "order.tlog-proof"), filepath.Join(dir, "spoilt.tlog-proof")
-	spoilt := append([]byte(nil), chain...)
-	spoilt[len("c2sp.org/tlog-proof@v1\nextra ")+40] ^= 1
-	document := filepath.Join(dir, "order.txt") // whose digest the subject is
-	for name, raw := range map[string][]byte{good: chain, bad: spoilt, document: []byte("designation/2026-014")} {
-		if err := os.WriteFile(name, raw, 0o644); err != nil {
-			t.Fatal(err)
+// refuseText wants none of these words in an element.
+func (s site) refuseText(p *browsertest.Page, selector string, others ...string) {
+	s.t.Helper()
+	text := strings.Join(strings.Fields(p.Text(selector)), " ")
+	for _, other := range others {
+		if strings.Contains(text, other) {
+			s.t.Errorf("%s says %q:\n%s", selector, other, text)
 		}
 	}
-	p.Do(chromedp.SendKeys(css("#trust-text"), w.Head("charter").String()), chromedp.WaitEnabled(css("#trust-use")), chromedp.Click(css("#trust-use")))
-	p.Do(chromedp.EmulateViewport(320, 800), chromedp.SetUploadFiles(css("#file"), []string{good, bad, document}), chromedp.WaitVisible(css(".result.verified")), chromedp.WaitVisible(css(".result.refused")))
-	if text := p.Text("#results"); !strings.Contains(text, "It is the document that the designation on designation/2026-014 is about") {
-		t.Errorf("of the document the page says\n%s", text)
-	}
-	if wide := browsertest.Evaluate[int](p, `document.documentElement.scrollWidth`); wide > 320 {
-		t.Errorf("at 320 px, which is 400 %% of 1280, the page is %d px wide", wide)
-	}
-	if text := p.Text(".result.verified"); !strings.Contains(text, "ledger "+w.Head("charter").String()+", which you pinned") || !strings.Contains(text, "docket verify --charter "+w.Head("charter").String()+" order.tlog-proof") {
-		t.Errorf("under the pinned charter the page says\n%s", text)
+}
+
+// wantAt wants the tab to be on a page of this site.
+func (s site) wantAt(p *browsertest.Page, want string) {
+	s.t.Helper()
+	if at := browsertest.Evaluate[string](p, `location.href`); at != s.url+want {
+		s.t.Errorf("the browser is at %s, want %s", strings.TrimPrefix(at, s.url), want)
 	}
 }

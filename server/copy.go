@@ -9,6 +9,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/reader"
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -33,10 +34,21 @@ type CopyState struct {
 	Failed   bool      // that it failed
 	ReadOnly bool      // marks cannot be kept
 	Token    string    // that a form of a page of ours has, and no other page's
+
+	lookup func(record.ID) (index uint64, known bool, err error)
 }
 
 // New is how many records came since its reader last looked.
 func (c CopyState) New() uint64 { return c.Covered - min(c.Seen, c.Covered) }
+
+// IsNew says, of a copy's page, whether a record came since its reader last looked.
+func (h pageHeader) IsNew(id record.ID) (bool, error) {
+	if h.Copy == nil {
+		return false, nil
+	}
+	index, known, err := h.Copy.lookup(id)
+	return known && index >= h.Copy.Seen, err
+}
 
 // log is the ledger's, or the copy's.
 func (c Config) log() readLog {
@@ -82,5 +94,6 @@ func (s *Server) copyState() *CopyState {
 		return nil
 	}
 	state := s.cfg.Copy.State()
+	state.lookup = s.cfg.Register.Lookup
 	return &state
 }

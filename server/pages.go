@@ -140,14 +140,14 @@ func (x *request) answerPage(status int, name string, data page) error {
 }
 
 var (
-	ownLink    = regexp.MustCompile(`( (?:href|action|src|data-verifier)=")(/[^"]*)"`)
-	ofAMoment  = regexp.MustCompile(`^/(?:(?:search|designations|duties|licences|requests|cooperation|parties|records|lists|jurisdictions|resellers|assessments|identifiers|things)(?:[/?#]|$)|[?#]|$)`)
+	ownLink    = regexp.MustCompile(`( (?:href|action|src|data-verifier)=")(/[^"]*)"( data-now)?`)
+	ofAMoment  = regexp.MustCompile(`^/(?:(?:search|designations|duties|licences|requests|cooperation|parties|records|lists|jurisdictions|identifiers|threads)(?:[/?#]|$)|[?#]|$)`)
 	hasAMoment = regexp.MustCompile(`[?;&](?:at|size)=`)
 )
 
 // relink makes the links of a rendered page, which all begin with a slash, lead where the reader is: behind
 // the prefix under which a proxy has this server, and to the moment that was chosen, so that no template can
-// forget either. A quote that somebody signed is escaped in text and in attributes alike; thus what is found
+// forget either; but for the link back to the present (data-now). A quote that somebody signed is escaped in text and in attributes alike; thus what is found
 // here was written in a template.
 func relink(body []byte, prefix, moment string) []byte {
 	if prefix == "" && moment == "" {
@@ -156,7 +156,7 @@ func relink(body []byte, prefix, moment string) []byte {
 	return ownLink.ReplaceAllFunc(body, func(match []byte) []byte {
 		part := ownLink.FindSubmatch(match)
 		link, fragment, hasFragment := strings.Cut(string(part[2]), "#")
-		if moment != "" && bytes.HasPrefix(part[1], []byte(" href")) && ofAMoment.MatchString(link) && !hasAMoment.MatchString(link) {
+		if moment != "" && len(part[3]) == 0 && bytes.HasPrefix(part[1], []byte(" href")) && ofAMoment.MatchString(link) && !hasAMoment.MatchString(link) {
 			if strings.Contains(link, "?") {
 				link += "&amp;" + moment
 			} else {
@@ -166,7 +166,7 @@ func relink(body []byte, prefix, moment string) []byte {
 		if hasFragment {
 			link += "#" + fragment
 		}
-		return []byte(string(part[1]) + prefix + link + `"`)
+		return []byte(string(part[1]) + prefix + link + `"` + string(part[3]))
 	})
 }
 
@@ -242,9 +242,9 @@ func (h pageHeader) Chosen() bool { return h.At != "" || h.Size != "" }
 func (h pageHeader) Section() string { return firstSegment(h.Path) }
 
 // settled says that the page will say the same for ever. Until witnesses' clocks agree that an instant is
-// over, what was knowable then may still change.
+// over, what was knowable then may still change; and a copy's page says how the copy stands.
 func (h pageHeader) settled() bool {
-	return h.At != "" && h.Size != "" && !h.Ahead && h.AsOf != nil && h.Asked.Sub(h.AsOf.At) > 10*time.Minute
+	return h.At != "" && h.Size != "" && h.Copy == nil && !h.Ahead && h.AsOf != nil && h.Asked.Sub(h.AsOf.At) > 10*time.Minute
 }
 
 // moment is the chosen moment as links in HTML have it; "" if none was.

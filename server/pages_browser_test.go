@@ -1,38 +1,18 @@
 package server
 
 import (
-	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/browsertest"
 )
 
-// hostileWorld is a sample ledger in which names come in all scripts, and one tries everything.
-func hostileWorld(t *testing.T) *world {
-	t.Helper()
-	w := sampleWorld(t)
-	for i, name := range []string{
-		`<script>alert("1")</script>"'><img src=x onerror=alert(2)>`,
-		"شركة الاستضافة السحابية المحدودة",
-		"雲端託管有限公司（香港）",
-		"Wolkenbetreibergesellschaftsbeteiligungsverwaltung" + strings.Repeat("sgesellschaft", 12),
-	} {
-		w.mustSubmit(w.Designate(fmt.Sprintf("2027-10%d", i), w.NewDesignation(name)))
-	}
-	w.mustSubmit(w.Sign(w.Statement("licence/2027-003", record.Authority, &record.Licence{
-		Type: record.LicenceGeneral, Designations: []string{"2026-014"}, From: w.today(), Until: w.today().AddDays(30), Permits: "wind-down",
-	}), "authority/officer-2"))
-	w.mustSubmit(w.Request("2027-001", w.NewRequest("acme-cloud")))
-	return w
-}
-
-// pagesToSee are the pages that a browser test looks at: one of each, and of each list one that is chosen.
+// pagesToSee are the pages that the walk looks at: one of each, and of each list one that is chosen.
 func (w *world) pagesToSee() []string {
 	return []string{
 		"/", "/?at=2031-01-01", "/search", "/search?q=kestrel", "/search?q=Quetzal", "/designations", "/designations?country=XB&status=announced",
@@ -43,45 +23,96 @@ func (w *world) pagesToSee() []string {
 	}
 }
 
-// No page scrolls sideways on a phone, says anything on the console or asks another place for something.
-func TestPagesOnAPhone(t *testing.T) {
-	w := hostileWorld(t)
-	p, url := w.listenInBrowser(t)
-	for _, width := range []int64{390, 320} { // 320 is 400 % of 1280
-		p.Do(chromedp.EmulateViewport(width, 800))
-		for _, path := range w.pagesToSee() {
-			p.Do(chromedp.Navigate(url + path))
-			if wide := browsertest.Evaluate[int](p, `document.documentElement.scrollWidth`); int64(wide) > width {
-				t.Errorf("%s is %d px wide on a screen of %d: %s", path, wide, width, browsertest.Evaluate[string](p, `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest(".scroll, pre")).slice(0, 3).map(e => e.outerHTML.slice(0, 160)).join("\n")`))
+// look is how a page is shown.
+type look struct {
+	width, height int64
+	scheme, media string
+}
+
+// see shows the page that is open so, without opening it anew.
+func (l look) see(p *browsertest.Page) {
+	p.Do(chromedp.EmulateViewport(l.width, l.height))
+	browsertest.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: l.media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}}})
+}
+
+// Of every page: nothing moves once it is there; axe finds nothing to say of it, light on a phone and dark on a desk
+// (WCAG 2.2 AA as far as a machine can judge it); at 390 px, and at the 320 that are 400 % of 1280, it scrolls downwards
+// alone and hides no state; printed, it has what it says and no controls. Beside that no page may say anything on the
+// console or ask another place for something, as always.
+func (s site) walk(t *testing.T) {
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Log("no axe-core here, by which the pages are judged: (cd server && npm ci --ignore-scripts)")
+	}
+	p := s.open(390, 844)
+	for _, path := range append(s.pagesToSee(), "/verify.html") {
+		look{390, 844, "light", ""}.see(p)
+		p.Open(s.url + path)
+		if moved := browsertest.Evaluate[[]string](p, layoutShifts); len(moved) > 0 {
+			t.Errorf("%s moves while it is shown: %q", path, moved)
+		}
+		s.wantItFits(p, path, 390)
+		if axe != nil {
+			browsertest.Evaluate[bool](p, string(axe)+"; true")
+			s.askAxe(p, path+", light", `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]`)
+			look{1280, 900, "dark", ""}.see(p)
+			s.askAxe(p, path+", dark", `{ type: "rule", values: ["color-contrast"] }`) // structure and names are what they were
+		}
+		look{320, 256, "light", ""}.see(p)
+		s.wantItFits(p, path, 320)
+		if path != "/verify.html" { // which has its own rules for paper
+			look{800, 900, "light", "print"}.see(p)
+			if left := browsertest.Evaluate[[]string](p, seen(`nav, form, button, .skip, .check, .facets`)); len(left) > 0 {
+				t.Errorf("%s, printed, has %q", path, left)
 			}
-			if hidden := browsertest.Evaluate[string](p, `[...document.querySelectorAll(".state")].filter(e => { const r = e.getBoundingClientRect(); return r.width > 0 && (r.right > innerWidth || r.left < 0) && getComputedStyle(e).display !== "none"; }).map(e => e.textContent).join(", ")`); hidden != "" {
-				t.Errorf("%s at %d px has states out of sight: %s", path, width, hidden)
-			}
+			s.wantItFits(p, path+", printed,", 800)
 		}
 	}
 }
 
-// axe finds nothing to say of any page, light or dark: WCAG 2.2 AA as far as a machine can judge it.
-func TestPagesAreAccessible(t *testing.T) {
-	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Skip("no axe-core here: (cd server && npm ci --ignore-scripts)")
+// layoutShifts are what moved since the page was opened, but for what a reader moved himself.
+const layoutShifts = `new Promise(done => {
+	const moved = [];
+	const note = entries => {
+		for (const e of entries) if (!e.hadRecentInput) moved.push(e.value + ": " + e.sources.map(s => (s.node?.outerHTML ?? "").slice(0, 80)).join(", "));
+	};
+	const observer = new PerformanceObserver(list => note(list.getEntries()));
+	observer.observe({ type: "layout-shift", buffered: true });
+	requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => { note(observer.takeRecords()); done(moved); })));
+})`
+
+// seen is an expression for what of these elements is to be seen.
+func seen(selector string) string {
+	return `[...document.querySelectorAll("` + selector + `")].filter(e => e.checkVisibility() && e.getClientRects().length > 0).map(e => e.outerHTML.slice(0, 80))`
+}
+
+// wantItFits wants a page that is no wider than its screen, and each state where it is seen.
+func (s site) wantItFits(p *browsertest.Page, path string, width int) {
+	s.t.Helper()
+	if wide := browsertest.Evaluate[int](p, `document.documentElement.scrollWidth`); wide > width {
+		s.t.Errorf("%s is %d px wide on a screen of %d: %s", path, wide, width, browsertest.Evaluate[string](p, `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest("pre") && (matchMedia("print").matches || !e.parentElement.closest(".scroll"))).slice(0, 3).map(e => e.outerHTML.slice(0, 160)).join("\n")`))
 	}
-	w := hostileWorld(t)
-	p, url := w.listenInBrowser(t)
-	for _, look := range []struct {
-		scheme string
-		width  int64
-	}{{"light", 390}, {"dark", 1280}} {
-		p.Do(chromedp.EmulateViewport(look.width, 900))
-		browsertest.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}})
-		for _, path := range w.pagesToSee() {
-			p.Do(chromedp.Navigate(url + path))
-			browsertest.Evaluate[bool](p, string(axe)+"; true")
-			found := browsertest.Evaluate[[]string](p, `axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] }).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 2).map(n => n.html.slice(0, 200) + " " + (n.any[0]?.message ?? "")).join(" | ")))`)
-			for _, fault := range found {
-				t.Errorf("%s, %s: %s", path, look.scheme, fault)
-			}
-		}
+	if hidden := browsertest.Evaluate[string](p, `[...document.querySelectorAll(".state")].filter(e => { const r = e.getBoundingClientRect(); return r.width > 0 && (r.right > innerWidth || r.left < 0) && getComputedStyle(e).display !== "none"; }).map(e => e.textContent).join(", ")`); hidden != "" {
+		s.t.Errorf("%s at %d px has states out of sight: %s", path, width, hidden)
+	}
+}
+
+// askAxe asks axe, which the page has, about the page by these rules.
+func (s site) askAxe(p *browsertest.Page, page, rules string) {
+	s.t.Helper()
+	found := browsertest.Evaluate[[]string](p, `axe.run({ runOnly: `+rules+`, resultTypes: ["violations"] }).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 2).map(n => n.html.slice(0, 200) + " " + (n.any[0]?.message ?? "")).join(" | ")))`)
+	for _, fault := range found {
+		s.t.Errorf("%s: %s", page, fault)
+	}
+}
+
+// A page on paper says what it says on the screen, folded or not, and leaves out what can only be clicked on.
+func (s site) print(t *testing.T) {
+	p := s.open(1280, 900)
+	p.Open(s.url + "/designations/2026-014")
+	p.Do(chromedp.EmulateViewport(800, 900))
+	pdf := browsertest.Run(p, chromedp.PrintToPDF())
+	if !strings.HasPrefix(string(pdf[:min(5, len(pdf))]), "%PDF-") || slices.Max(pdf) == 0 {
+		t.Errorf("printing gives %d bytes that are no PDF", len(pdf))
 	}
 }

@@ -377,6 +377,18 @@ func TestPagesStandAlone(t *testing.T) {
 	}
 }
 
+// Each page of the site is among those at which a browser looks.
+func TestWalkSeesEveryPage(t *testing.T) {
+	w := sampleWorld(t)
+	seen := append(w.pagesToSee(), "/verify.html")
+	for _, route := range w.server.routes() {
+		pattern := regexp.MustCompile("^" + regexp.MustCompile(`\\?[:*][a-z]+`).ReplaceAllString(regexp.QuoteMeta(route.path), `.+`) + `(\?.*)?$`)
+		if route.page && !strings.HasSuffix(route.path, ".js") && !strings.HasSuffix(route.path, ".css") && !strings.HasSuffix(route.path, ".svg") && !slices.ContainsFunc(seen, pattern.MatchString) {
+			t.Errorf("%s is not among pagesToSee", route.path)
+		}
+	}
+}
+
 // longLedger is a world in which a party and a designation have 130 records each, and the
 // party has answered as often.
 func longLedger(t *testing.T) *world {

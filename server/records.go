@@ -85,7 +85,7 @@ func (s *Server) answerReceipt(ctx context.Context, x *request, index uint64, st
 func (x *request) setRecordHeaders(id record.ID, index uint64) {
 	x.setIndex(index)
 	h := x.Writer.Header()
-	h["Location"] = []string{recordPath(id)}
+	h["Location"] = []string{x.pathPrefix() + recordPath(id)}
 	h["Docket-Record"] = []string{id.String()}
 	h["Docket-Index"] = []string{strconv.FormatUint(index, 10)}
 }

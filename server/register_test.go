@@ -21,12 +21,18 @@ import (
 
 // sampleWorld is a world with three designations, two providers and one answer.
 func sampleWorld(t testing.TB) *world {
-	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
+	w := newWorld(t, settings{})
+	w.fillSample()
+	return w
+}
+
+// fillSample enrols two providers and designates three, and one provider answers.
+func (w *world) fillSample() {
+	w.enrol("acme-cloud", "borealis")
 	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
 	w.mustSubmit(w.Designate("2026-015", w.NewDesignation("Lumen Resale")))
 	w.mustSubmit(w.ImportListed("36", w.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
 	w.mustSubmit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
-	return w
 }
 
 // list reads all pages of a list, one item a page, and gives one member of each item.

@@ -78,6 +78,9 @@ func (s *Server) threadPage(x *request) error {
 		return newProblem(problemNotFound, "no record stands on such a thread")
 	}
 	if own := threadURL(thread); !strings.HasPrefix(own, "/threads/") {
+		if query := x.Request.URL.RawQuery; query != "" {
+			own += "?" + query // the moment that was chosen
+		}
 		x.Redirect(http.StatusPermanentRedirect, x.pathPrefix()+own)
 		return nil
 	}

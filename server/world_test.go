@@ -146,12 +146,18 @@ func newWorld(t testing.TB, set settings) *world {
 func newEnrolledWorld(t testing.TB, set settings, providers ...string) *world {
 	t.Helper()
 	w := newWorld(t, set)
+	w.enrol(providers...)
+	return w
+}
+
+// enrol submits the charter, and enrols the authority and these providers.
+func (w *world) enrol(providers ...string) {
+	w.t.Helper()
 	w.mustSubmit(w.Charter())
 	w.mustSubmit(w.Authority())
 	for _, p := range providers {
 		w.mustSubmit(w.Provider(p))
 	}
-	return w
 }
 
 // forTest is the same world for a subtest.

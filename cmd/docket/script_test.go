@@ -22,12 +22,13 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/server/browsertest"
 )
 
 // TestMain makes this binary the docket command for the scripts, and that which runs it
 // where it must not serve.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(browsertest.Tests{M: m}, map[string]func(){
 		"docket":             func() { os.Exit(runMain()) },
 		"docket-not-serving": func() { os.Exit(notServing(os.Args[1:])) },
 	})

@@ -13,14 +13,13 @@ import (
 	"github.com/seed-53cf897a/docket/server/verifier"
 )
 
-// TestVerifierSaysTheSame: of each receipt of the demo, and of its evidence, the page in this binary says
-// in its browser what docket verify prints, line by line.
-func TestVerifierSaysTheSame(t *testing.T) {
+// TestDemoInBrowser is what a real browser shows of the demo: to an auditor, and of its files.
+func TestDemoInBrowser(t *testing.T) {
+	browsertest.Open(t) // skips all of it where there is no browser
 	dir := t.TempDir()
-	page := filepath.Join(dir, verifier.Name)
-	p := browsertest.Open(t, "file://"+page)
 	docket, err := exec.LookPath("docket") // TestMain puts it there
 	must(t, err)
+	page := filepath.Join(dir, verifier.Name)
 	run := func(args ...string) string {
 		t.Helper()
 		c := exec.Command(docket, args...)
@@ -33,6 +32,14 @@ func TestVerifierSaysTheSame(t *testing.T) {
 	}
 	run("demo", "--once", "--dir", "d")
 	run("version", "--verifier", "--out", verifier.Name)
+	t.Run("the verifier says the same", func(t *testing.T) { sayTheSame(t, run, dir, page) })
+	t.Run("an auditor", func(t *testing.T) { goAsAuditor(t, docket, dir, page) })
+}
+
+// sayTheSame: of each receipt of the demo, and of its evidence, the page in this binary says
+// in its browser what docket verify prints, line by line.
+func sayTheSame(t *testing.T, run func(args ...string) string, dir, page string) {
+	p := browsertest.Open(t, "file://"+page)
 	receipts, err := filepath.Glob(filepath.Join(dir, "d/receipts/*.tlog-proof"))
 	must(t, err)
 	evidence, err := filepath.Glob(filepath.Join(dir, "d/evidence/*.split-view"))

@@ -10,7 +10,10 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
+	"github.com/seed-53cf897a/docket/server/browsertest"
 )
+
+func TestMain(m *testing.M) { os.Exit(browsertest.Tests{M: m}.Run()) }
 
 // The page's policy allows the one script and the one style sheet that are in it, by their
 // digests, and nothing else; go test ./server/verifier -update writes them after a change.

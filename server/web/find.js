@@ -23,17 +23,24 @@ for (const form of document.querySelectorAll("form[role=search]")) {
   let timer = 0;
   let chosen = -1;
 
-  const close = () => {
-    list.hidden = true;
+  const unchoose = () => {
+    if (chosen >= 0) list.children[chosen].setAttribute("aria-selected", "false");
     chosen = -1;
-    box.setAttribute("aria-expanded", "false");
     box.removeAttribute("aria-activedescendant");
+  };
+
+  const close = () => { // and let no answer open it again
+    clearTimeout(timer);
+    asking?.abort();
+    unchoose();
+    list.hidden = true;
+    box.setAttribute("aria-expanded", "false");
   };
 
   const choose = n => {
     const options = list.children;
     if (options.length === 0) return;
-    if (chosen >= 0) options[chosen].setAttribute("aria-selected", "false");
+    unchoose();
     chosen = (n + options.length) % options.length;
     options[chosen].setAttribute("aria-selected", "true");
     options[chosen].scrollIntoView({ block: "nearest" });
@@ -71,14 +78,17 @@ for (const form of document.querySelectorAll("form[role=search]")) {
       }
       return option;
     });
+    const kept = chosen < 0 ? -1 : hits.findIndex(hit => hit.dataset.href === list.children[chosen].dataset.href);
+    unchoose();
     list.replaceChildren(...hits);
-    chosen = -1;
+    if (kept >= 0) choose(kept); // the answer came between the choice and Enter
     list.hidden = hits.length === 0;
     box.setAttribute("aria-expanded", String(hits.length > 0));
     status.textContent = page.querySelector("[data-found]")?.textContent.trim() ?? "";
   };
 
   box.addEventListener("input", () => {
+    unchoose(); // who goes on typing wants what he types
     clearTimeout(timer);
     timer = setTimeout(ask, 150);
   });
