@@ -38,6 +38,7 @@ type Life struct {
 	OpenedAt     time.Time            `json:"openedAt"`               // when the account was opened
 	Verification *Verification        `json:"verification,omitempty"` // the newest; nil before the first
 	Changes      map[string]time.Time `json:"changes,omitempty"`      // by element: when it was changed last
+	FormerNames  []string             `json:"formerNames,omitempty"`  // the earlier ones first
 	Flags        []Flag               `json:"flags,omitempty"`        // by designation and element: the newest hit, and its decision
 	Holds        []Hold               `json:"holds,omitempty"`        // that are not released
 	Closure      *Closure             `json:"closure,omitempty"`
@@ -170,6 +171,9 @@ func (l Life) change(c Chain, content *Changed, at time.Time) (Life, error) {
 			faults[i].Pointer = "/content" + faults[i].Pointer
 		}
 		return l, &record.Refusal{Class: record.Invalid, Detail: "what is known of the customer would break its rules", Faults: faults}
+	}
+	if former := l.Customer.Name; former != customer.Name && !slices.Contains(l.FormerNames, former) {
+		l.FormerNames = append(slices.Clip(l.FormerNames), former)
 	}
 	l.Customer = customer
 	changes := maps.Clone(l.Changes)
