@@ -83,8 +83,7 @@ func appendBits(b []byte, s string, from, to int) []byte {
 // pathBuffer holds a path while the trie is read from the root downwards.
 type pathBuffer [maxKeyBytes]byte
 
-// put writes n bits of from, packed as appendBits packs them, at bit position at, and clears the
-// rest of the last byte.
+// put writes n bits of from, packed as appendBits packs them, after the first at bits.
 func (p *pathBuffer) put(at int, from []byte, n int) {
 	for i := range n {
 		p.set(at+i, int(from[i/8]>>(7-i%8))&1)

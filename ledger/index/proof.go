@@ -56,9 +56,9 @@ func (p *Proof) check(n *node, queries []string, found *[]Entry) error {
 	case n.kind == omitted && len(queries) == 0:
 		return nil
 	case n.kind == omitted:
-		return errors.New("the proof leaves out what answers the query: it is the proof of another one")
+		return errors.New("the proof leaves out what answers the query: it is a proof for another one")
 	case len(queries) == 0:
-		return errors.New("the proof shows more than answers the query: it is the proof of another one")
+		return errors.New("the proof shows more than answers the query: it is a proof for another one")
 	case n.kind == leaf:
 		if asksFor(queries, n.key) {
 			*found = append(*found, n.entry())
@@ -235,8 +235,7 @@ func appendNode(b []byte, n *node, known int) []byte {
 		b = append(b, n.key...)
 		b = append(b, n.value[:]...)
 	case inner:
-		b = binary.BigEndian.AppendUint16(b, n.bits-uint16(known))
-		b = appendBits(b, n.key, known, int(n.bits))
+		b = appendPath(b, n, known)
 		for _, c := range n.children {
 			b = appendNode(b, c, int(n.bits)+1)
 		}
@@ -244,6 +243,12 @@ func appendNode(b []byte, n *node, known int) []byte {
 		b = append(b, n.hash[:]...)
 	}
 	return b
+}
+
+// appendPath writes what the parent does not tell of an inner node's path.
+func appendPath(b []byte, n *node, known int) []byte {
+	b = binary.BigEndian.AppendUint16(b, n.bits-uint16(known))
+	return appendBits(b, n.key, known, int(n.bits))
 }
 
 // ParseProof reads a proof. What it accepts, [Proof.Format] writes again to the byte.
@@ -306,7 +311,7 @@ func (r *proofReader) leaf(known int) (*node, error) {
 		return nil, err
 	case len(rest) < len(Value{}):
 		return nil, errCutOff
-	case min(commonBits(key.bytes, r.path.first(known)), known) < known:
+	case commonBits(key.bytes, r.path.first(known)) < known:
 		return nil, fmt.Errorf("key %s in a place where no key can be that has it", key)
 	}
 	e := Entry{key, Value(rest)}
@@ -315,30 +320,37 @@ func (r *proofReader) leaf(known int) (*node, error) {
 }
 
 func (r *proofReader) inner(known int) (*node, error) {
-	if len(r.rest) < 3 {
-		return nil, errCutOff
+	key, bits, err := r.innerPath(known)
+	if err != nil {
+		return nil, err
 	}
-	more := int(binary.BigEndian.Uint16(r.rest[1:]))
-	size := (more + 7) / 8
-	switch {
-	case known+more >= 8*maxKeyBytes:
-		return nil, fmt.Errorf("a path of %d bits, as no two keys have in common", known+more)
-	case len(r.rest) < 3+size:
-		return nil, errCutOff
-	case more%8 > 0 && r.rest[3+size-1]<<(more%8) != 0:
-		return nil, errors.New("bits after the end of a path are not zero")
-	}
-	bits := known + more
-	r.path.put(known, r.rest[3:], more)
-	r.rest = r.rest[3+size:]
-	key := r.path.first(bits)
 	var children [2]*node
 	for side := range children {
 		r.path.set(bits, side)
-		var err error
 		if children[side], err = r.node(bits + 1); err != nil {
 			return nil, err
 		}
 	}
 	return newInner(key, uint16(bits), children[0], children[1]), nil
+}
+
+// innerPath reads what the parent does not tell of an inner node's path.
+func (r *proofReader) innerPath(known int) (key string, bits int, err error) {
+	if len(r.rest) < 3 {
+		return "", 0, errCutOff
+	}
+	more := int(binary.BigEndian.Uint16(r.rest[1:]))
+	bits = known + more
+	end := 3 + (more+7)/8
+	switch {
+	case bits >= 8*maxKeyBytes:
+		return "", 0, fmt.Errorf("a path of %d bits, as no two keys have in common", bits)
+	case len(r.rest) < end:
+		return "", 0, errCutOff
+	case more%8 > 0 && r.rest[end-1]<<(more%8) != 0:
+		return "", 0, errors.New("bits after the end of a path are not zero")
+	}
+	r.path.put(known, r.rest[3:end], more)
+	r.rest = r.rest[end:]
+	return r.path.first(bits), bits, nil
 }
