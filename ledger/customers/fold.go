@@ -290,7 +290,7 @@ func (f *fold) state(who *identity) (s state, err error) {
 // apply is the state after an event. The life is loaded where the event needs it.
 func (f *fold) apply(was state, who *identity, e *event.Event, index uint64) (next state, err error) {
 	if e.Kind == event.KindAccess || e.Kind.OfHouse() {
-		next.life = was.life
+		next.life, next.from = was.life, was.from
 		next.Chain, err = was.Chain.Apply(e, index)
 		return next, err
 	}
@@ -303,7 +303,7 @@ func (f *fold) apply(was state, who *identity, e *event.Event, index uint64) (ne
 	if err != nil {
 		return next, err
 	}
-	return state{after.Chain, &after.Life}, nil
+	return state{after.Chain, &after.Life, was.from}, nil
 }
 
 // take notes what an event at an index changes.
@@ -314,6 +314,9 @@ func (d *draft) take(index uint64, who *identity, e *event.Event, next state, id
 		d.customers[who.ref] = t
 	}
 	t.lifeChanged = t.lifeChanged || e.Kind != event.KindAccess && !e.Kind.OfHouse()
+	if c, ok := e.Content.(*event.Access); ok && next.from.add(c.IP) {
+		d.rows = append(d.rows, vault.Rows{Ref: who.ref, Terms: []vault.Term{{Kind: vault.IP, Text: c.IP.String()}}})
+	}
 	t.state = next
 	var err error
 	if !e.Kind.OfHouse() && e.Kind != event.KindErased {
@@ -323,8 +326,6 @@ func (d *draft) take(index uint64, who *identity, e *event.Event, next state, id
 	switch content := e.Content.(type) {
 	case *event.Opened, *event.Changed:
 		d.rows = append(d.rows, vault.Rows{Ref: who.ref, Account: next.life.Customer.Account, Terms: termsOf(&next.life.Customer)})
-	case *event.Access:
-		d.rows = append(d.rows, vault.Rows{Ref: who.ref, Terms: []vault.Term{{Kind: vault.IP, Text: content.IP.String()}}})
 	case *event.Erased:
 		err = errors.Join(err, d.changes.Set(refKey(tableErasing, who.ref), nil, nil))
 	case *event.Act:

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -228,6 +230,20 @@ func (f *fold) identityOf(r eventRow) (*identity, error) {
 type state struct {
 	event.Chain
 	life *event.Life // nil while it is not loaded
+	from addresses   // of late accesses, which are found by them already
+}
+
+// addresses are the latest ones, in no order; in memory alone.
+type addresses [8]netip.Addr
+
+// add says whether an address is new, and puts it in the place of another.
+func (a *addresses) add(ip netip.Addr) bool {
+	if slices.Contains(a[:], ip) {
+		return false
+	}
+	copy(a[1:], a[:])
+	a[0] = ip
+	return true
 }
 
 // readChain reads a customer's chain; of one that is not there it is the empty one. The

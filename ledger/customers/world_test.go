@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +38,7 @@ func must[T any](v T, err error) T {
 // world is what outlives a process: the disk, the log's key, the vault's identity.
 type world struct {
 	fs        vfs.FS
+	under     string // where on it; "" is its root
 	id        *age.X25519Identity
 	signer    *proof.Signer
 	wrapStore func(ledger.Store) ledger.Store
@@ -53,6 +57,16 @@ func (w *world) onDisk(fs vfs.FS) *world {
 	c := *w
 	c.fs, c.wrapStore = fs, nil
 	return &c
+}
+
+func (w *world) path(name string) string { return w.fs.PathJoin(w.under, name) }
+
+func copyOut(from io.Reader, name string) error {
+	raw, err := io.ReadAll(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, raw, 0o600)
 }
 
 // node is one process's log.
@@ -74,14 +88,14 @@ func (w *world) open(t testing.TB) (n *node, err error) {
 	health := disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
 	small := smallOptions
 	small.Health = health
-	if n.store, err = pebblestore.Open(w.fs, "log", small); err != nil {
+	if n.store, err = pebblestore.Open(w.fs, w.path("log"), small); err != nil {
 		return n, err
 	}
-	v, err := vault.Open(w.fs, "vault.age", w.id)
+	v, err := vault.Open(w.fs, w.path("vault.age"), w.id)
 	if err != nil {
 		return n, err
 	}
-	if n.keys, err = vault.OpenStore(t.Context(), vault.StoreOptions{FS: w.fs, Dir: "keys", Health: health}, v); err != nil {
+	if n.keys, err = vault.OpenStore(t.Context(), vault.StoreOptions{FS: w.fs, Dir: w.path("keys"), Health: health}, v); err != nil {
 		return n, err
 	}
 	var s ledger.Store = n.store
@@ -89,7 +103,7 @@ func (w *world) open(t testing.TB) (n *node, err error) {
 		s = w.wrapStore(s)
 	}
 	n.Log, err = customers.Open(t.Context(), customers.Config{
-		FS: w.fs, Dir: "c", Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: origin,
+		FS: w.fs, Dir: w.path("c"), Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: origin,
 		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health,
 	})
 	return n, err
@@ -182,3 +196,5 @@ var reader = customers.Who{By: "reader-1", Role: "reader"}
 
 // day is so many days from today.
 func day(n int) record.Date { return record.DateOf(time.Now(), time.UTC).AddDays(n) }
+
+func containsText(err error, text string) bool { return strings.Contains(err.Error(), text) }
