@@ -80,6 +80,10 @@ func TestStoreAfterCrash(t *testing.T) {
 	h.ok(h.Advance(Cursor{Size: 2}, []Rows{{d.Ref, "", []Term{{Name, "Merlin Cloud"}}}}))
 	e := NewCustomer()
 	h.ok(h.Stage(2, []New{{e, "a-3"}}))
+	late := h.crash().reopen() // whose entry is there, and its rows are not
+	if n := must(late.Unstage(3)); n != 0 || must(late.Customer(e.Ref)).Handle != e.Handle {
+		t.Errorf("%d dropped whose entries are there", n)
+	}
 	g := h.crash().reopen()
 	for _, x := range []Customer{c, d, e} {
 		if got := must(g.Customer(x.Ref)); got.Handle != x.Handle {
