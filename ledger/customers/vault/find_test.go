@@ -197,6 +197,13 @@ func TestFindIsBounded(t *testing.T) {
 			}
 		}
 	}
+	// Of those with similar names, in whatever order, all that fit the other term.
+	for i := 0; i < 60; i += 3 {
+		h.ok(h.Advance(Cursor{Size: 60}, []Rows{{news[i].Ref, "", []Term{{Name, "Kestrall Hostyng"}}}}))
+	}
+	if found := must(h.Find(t.Context(), []Term{{Name, "Kestrall Hostink"}, {IP, "10.0.0.0/19"}}, 100)); len(found.Refs) != 32 || found.More {
+		t.Errorf("%d found under the prefix, more %v; want 32", len(found.Refs), found.More)
+	}
 	x := &search{ctx: t.Context(), db: h.db, steps: 10}
 	defer x.close()
 	h.ok(h.hashes(func(hash func(byte, string) [32]byte) {
