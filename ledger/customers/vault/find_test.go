@@ -48,6 +48,7 @@ func TestFind(t *testing.T) {
 			"ip:192.0.2.64/26":            AsWritten,
 			"ip:192.0.2.77/32":            AsWritten,
 			"::ffff:192.0.2.77":           AsWritten,
+			"ip:::ffff:192.0.2.0/120":     AsWritten,
 			"ip:192.0.0.0/17":             AsWritten,
 			"ip:192.0.0.0/8":              AsWritten,
 			"ip:192.0.0.0/6":              AsWritten,
@@ -88,6 +89,7 @@ func TestFind(t *testing.T) {
 			"xue":    InLatin,
 			"公司 云计算": AsWritten,
 		}},
+		{"j-1", []Term{{Name, "John Osprey"}}, map[string]How{"j osprey": AsWritten, "joh": AsWritten}},
 		{"s-1", []Term{{Name, "J. Li"}}, map[string]How{"li": AsWritten, "j li": AsWritten, "j": AsWritten}},
 	}
 	refs := make(map[Ref]int)

@@ -129,6 +129,20 @@ func TestStoreAfterCrash(t *testing.T) {
 	}
 }
 
+// The log's progress settles those whose entries it has passed, and nobody else.
+func TestAdvanceKeepsWhoIsStaged(t *testing.T) {
+	h := build(t)
+	c, d := NewCustomer(), NewCustomer()
+	h.ok(h.Stage(1, []New{{c, ""}}))
+	h.ok(h.Stage(2, []New{{d, ""}}))
+	h.ok(h.Advance(Cursor{Size: 2}, nil))
+	if n := must(h.Unstage(0)); n != 1 || must(h.Customer(c.Ref)).Handle != c.Handle {
+		t.Errorf("%d dropped, want the second alone", n)
+	}
+	_, err := h.Customer(d.Ref)
+	is(t, err, ErrNoCustomer)
+}
+
 func TestAdvanceAgainIsTheSame(t *testing.T) {
 	h := build(t)
 	c := h.admit(0, "a-1", Term{Name, "Kestrel Hosting"}, Term{IP, "192.0.2.77"})
