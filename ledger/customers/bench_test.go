@@ -53,7 +53,7 @@ func benchAccess(i, accounts int) event.Input {
 // BenchmarkAccess is log-ins by batches of 1,000 from two callers: events a second, and bytes
 // of all files an event.
 func BenchmarkAccess(b *testing.B) {
-	const accounts = 10_000
+	const accounts = 2_000
 	n, dir := benchLog(b, accounts)
 	before, cpu := bytesIn(b, dir), cpuTime(b)
 	var next atomic.Int64
