@@ -401,7 +401,11 @@ func (l *Log) Evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 		return nil, ErrUnpublished
 	}
 	ev := &Evidence{Scope: l.fold.scope, Period: p, Handle: h}
-	if err := l.proveMap(ctx, ev); err != nil {
+	tree, err := l.fold.policy.Verify(p.Checkpoint, farFuture)
+	if err != nil {
+		return nil, fmt.Errorf("the checkpoint of period %d: %w", p.Number, err)
+	}
+	if err := l.proveMap(ctx, ev, tree); err != nil {
 		return nil, err
 	}
 	v, err := l.mapAt(p)
@@ -418,7 +422,7 @@ func (l *Log) Evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 	if err != nil || !there {
 		return ev, err
 	}
-	filed, err := l.proveEvents(ctx, ev)
+	filed, err := l.proveEvents(ctx, ev, tree)
 	if err != nil {
 		return nil, err
 	}
@@ -433,26 +437,26 @@ func (l *Log) Evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 	return ev, nil
 }
 
-func (l *Log) proveMap(ctx context.Context, ev *Evidence) (err error) {
+func (l *Log) proveMap(ctx context.Context, ev *Evidence, tree *proof.Published) (err error) {
 	at := ev.Period.Size - 1
 	salt, err := l.config.Vault.Pad(at)
 	if err != nil {
 		return err
 	}
 	ev.Map = event.MapOpening(salt, ev.Period.MapRoot)
-	ev.Last, err = l.prove(ctx, ev.Period, Logged{Index: at})
+	ev.Last, err = l.prove(ctx, tree, Logged{Index: at})
 	return err
 }
 
 // proveEvents proves all events of the chain below the period's size.
-func (l *Log) proveEvents(ctx context.Context, ev *Evidence) (filed event.Filed, err error) {
+func (l *Log) proveEvents(ctx context.Context, ev *Evidence, tree *proof.Published) (filed event.Filed, err error) {
 	for before := ev.Period.Size; ; {
 		some, more, err := l.chain(ctx, ev.Handle, before, maxEvents)
 		if err != nil {
 			return filed, err
 		}
 		for _, logged := range some {
-			p, err := l.prove(ctx, ev.Period, logged)
+			p, err := l.prove(ctx, tree, logged)
 			if err != nil {
 				return filed, err
 			}
@@ -471,12 +475,8 @@ func (l *Log) proveEvents(ctx context.Context, ev *Evidence) (filed event.Filed,
 }
 
 // prove is the inclusion of a leaf in a period's tree.
-func (l *Log) prove(ctx context.Context, p Period, e Logged) (Proven, error) {
-	published, err := l.fold.policy.Verify(p.Checkpoint, farFuture)
-	if err != nil {
-		return Proven{}, fmt.Errorf("the checkpoint of period %d: %w", p.Number, err)
-	}
-	receipt, err := l.engine.ReceiptAgainst(ctx, e.Index, published)
+func (l *Log) prove(ctx context.Context, tree *proof.Published, e Logged) (Proven, error) {
+	receipt, err := l.engine.ReceiptAgainst(ctx, e.Index, tree)
 	if err != nil {
 		return Proven{}, err
 	}
