@@ -251,3 +251,21 @@ func checkEvidence(t *testing.T, w *world, ev *customers.Evidence) {
 		}
 	}
 }
+
+// The vault's key is rotated while the log is used; all customers open under the new one, and
+// after a restart.
+func TestRotate(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer func() { n.close() }()
+	h := n.add(t, opened("a-1", "Ada Reed"), opened("b-2", "Bo"))[0].Handle
+	if err := n.RotateVault(t.Context(), reader, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	n.add(t, access("a-1", 1, "192.0.2.7"))
+	n = w.reopen(t, n)
+	if s, err := n.Customer(t.Context(), reader, h); err != nil || s.Accesses != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	n.audit(t)
+}
