@@ -134,6 +134,16 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// An initial is looked up only where there is nothing else: most words that begin so have no
+// row for it.
+func TestInitials(t *testing.T) {
+	for form, want := range map[string]int{"j osprey": 1, "j r": 1, "jo osprey": 2, "雪 osprey": 2, "": 0} {
+		if got := words(form); len(got) != want {
+			t.Errorf("%q is looked up by %v, want %d words", form, got, want)
+		}
+	}
+}
+
 func TestQueriesThatAreRefused(t *testing.T) {
 	h := build(t)
 	for typed, says := range map[string]string{
