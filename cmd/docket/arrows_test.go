@@ -27,7 +27,11 @@ var allowedImports = map[string][]string{
 	"ledger":                 {"ledger/proof", "ledger/reader"},
 	"ledger/reader":          {"ledger/proof"},
 	"ledger/auditors":        {"ledger/proof", "ledger/disk"},
+	"ledger/index":           {"ledger/proof", "ledger/disk"},
 	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+	"ledger/customers":       {"ledger", "ledger/index", "ledger/customers/event", "ledger/customers/vault", "ledger/disk", "ledger/proof", "ledger/record", "ledger/record/schema"},
+	"ledger/customers/event": {"ledger/record", "ledger/record/schema"},
+	"ledger/customers/vault": {"ledger/disk", "ledger/register/screen"},
 	"ledger/pebblestore":     {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
@@ -53,7 +57,8 @@ var libraryOwners = map[string][]string{
 	"github.com/gin-gonic/gin":                        {"server"},
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
-	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/pebblestore", "ledger/storetest", "ledger/register", "witness"},
+	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
+	"filippo.io/age/":                                 {"ledger/customers"},
 }
 
 // pebbleFS is only a file system, with one that fails on purpose below it; whoever
