@@ -149,7 +149,7 @@ func (x *request) answerPage(status int, name string, data page) error {
 
 var (
 	ownLink    = regexp.MustCompile(`( (?:href|action|src|data-verifier)=")(/[^"]*)"`)
-	ofAMoment  = regexp.MustCompile(`^/(?:(?:search|designations|duties|licences|requests|cooperation|parties|records|lists|jurisdictions|resellers|assessments|identifiers|things)(?:[/?#]|$)|[?#]|$)`)
+	ofAMoment  = regexp.MustCompile(`^/(?:(?:(?:v1/register/)?(?:search|designations|duties|licences|requests|cooperation|parties|identifiers)|records|threads|lists|jurisdictions)(?:[./?#]|$)|[?#]|$)`)
 	hasAMoment = regexp.MustCompile(`[?;&](?:at|size)=`)
 )
 
@@ -272,6 +272,15 @@ type hiddenField struct{ Name, Value string }
 
 // dataLink is an address under which the same stands as data, in a format.
 type dataLink struct{ Format, URL string }
+
+// take says what of a page a reader takes along: the same as data, and the command that shows it from his own
+// copy.
+func (h *pageHeader) take(command string, data ...dataLink) { h.Data, h.Prove = data, command }
+
+// receiptLinks prove a record to whoever has its policy.
+func receiptLinks(id record.ID) []dataLink {
+	return []dataLink{{"Receipt", recordPath(id) + "/receipt"}, {"Receipt with its chain", recordPath(id) + "/receipt?chain=true"}}
+}
 
 // ledgerTitle says which ledger this is.
 type ledgerTitle struct {

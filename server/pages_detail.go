@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,19 +36,13 @@ type designationPage struct {
 	Thread    pagePart[recordLine]
 	Duties    pagePart[view.Duty]
 	Whose     string // what the page is about, which its duties need not name
-	JSON      string
-	Command   string
 }
 
-// amendment is a record that amended a designation, and what it changed.
+// amendment is a record that amended a designation, in a sentence.
 type amendment struct {
-	register.RecordRow
-	Says    string
-	Changes []view.MemberChange
+	view.Amendment
+	Says string
 }
-
-// maxAmendments is how many amendments a designation's page tells of: the newest.
-const maxAmendments = 10
 
 // designationPage shows one designation with its thread and who has to answer, each in
 // pages.
@@ -62,8 +57,13 @@ func (s *Server) designationPage(x *request) error {
 	}
 	page := designationPage{
 		pageHeader: s.pageHeader(q, d.Name), DesignationDetail: d, Effect: designationEffect(d),
-		JSON: "/v1/register" + designationURL(d.Thread.Name()), Command: "docket show " + d.Thread.Name(), Whose: d.Thread.Name(),
+		Whose: d.Thread.Name(),
 	}
+	name := url.QueryEscape(d.Thread.Name())
+	page.take("docket show "+d.Thread.Name(), append([]dataLink{
+		{"JSON", "/v1/register" + designationURL(d.Thread.Name())}, {"Duties (CSV)", "/v1/register/duties.csv?designation=" + name},
+		{"Duties (calendar)", "/v1/register/duties.ics?designation=" + name},
+	}, receiptLinks(d.Record)...)...)
 	for _, e := range d.Events {
 		if e.Kind == record.KindRevocation {
 			page.Ended = &e
@@ -74,9 +74,7 @@ func (s *Server) designationPage(x *request) error {
 		names = append(names, a.Name)
 	}
 	page.LookAlike, page.Facts = lookAlikes(names...), designationFacts(page.pageHeader, d)
-	if page.Life, err = lifeOf(q, d, page.When); err != nil {
-		return err
-	}
+	page.Life = lifeOf(q, d, page.When)
 	rows, err := recordsPart(q, x, "records", view.RecordFilter{Thread: d.Thread})
 	if err != nil {
 		return err
@@ -93,7 +91,7 @@ func (s *Server) designationPage(x *request) error {
 		}
 		page.Document, page.Withheld = documentOf(st), withheld
 	}
-	if page.Amended, err = s.amendments(q, x, d); err != nil {
+	if page.Amended, err = s.amendments(x, d); err != nil {
 		return err
 	}
 	if page.Evidence, err = s.evidence(q, x, d.Current.Evidence); err != nil {
@@ -218,32 +216,18 @@ func designationEffect(d view.DesignationDetail) string {
 	return text
 }
 
-// amendments are the newest amendments of a designation that its answer names, oldest first.
-func (s *Server) amendments(q *registerQuery, x *request, d view.DesignationDetail) (list []amendment, err error) {
-	v := q.view.WithBudget(s.cfg.QueryBudget)
-	for _, r := range slices.Backward(d.History) {
-		if r.Kind != record.KindAmendment {
-			continue
-		}
-		if len(list) == maxAmendments {
-			break
-		}
-		a := amendment{RecordRow: r}
-		st, withheld, err := s.statementOf(x, r.Index)
+// amendments are those that its answer tells of, each in a sentence.
+func (s *Server) amendments(x *request, d view.DesignationDetail) (list []amendment, err error) {
+	for _, a := range d.Amendments {
+		st, says, err := s.statementOf(x, a.Index)
 		if err != nil {
 			return nil, err
 		}
-		if a.Says = withheld; st != nil {
-			a.Says = view.Summary(st)
+		if st != nil {
+			says = view.Summary(st)
 		}
-		if a.Changes, err = v.AmendmentChanges(r); errors.Is(err, register.ErrOverBudget) {
-			break // its records, in pages, tell the others
-		} else if err != nil {
-			return nil, err
-		}
-		list = append(list, a)
+		list = append(list, amendment{a, says})
 	}
-	slices.Reverse(list)
 	return list, nil
 }
 
@@ -294,7 +278,6 @@ type partyPage struct {
 	Owes          bool // it is a provider: it has duties, and a calendar of them
 	Late, Open    int  // of the duties shown
 	Whose         string
-	JSON, Command string
 }
 
 // partyPage shows one party with its keys, its records and its calendar, each in pages.
@@ -309,8 +292,15 @@ func (s *Server) partyPage(x *request) error {
 	}
 	page := partyPage{
 		pageHeader: s.pageHeader(q, p.LegalName), Party: p, LookAlike: lookAlikes(append([]string{p.LegalName}, p.FormerName...)...),
-		Owes: slices.Contains(p.Roles, record.RoleProvider), JSON: "/v1/register" + partyURL(p.ID), Command: "docket show " + p.ID, Whose: p.ID,
+		Owes: slices.Contains(p.Roles, record.RoleProvider), Whose: p.ID,
 	}
+	links := []dataLink{{"JSON", "/v1/register" + partyURL(p.ID)}, {"Keys (JSON)", "/v1/register" + partyURL(p.ID) + "/keys"}}
+	if page.Owes {
+		owner := url.QueryEscape(p.ID)
+		links = append(links, dataLink{"Duties (JSON)", "/v1/register/duties/" + url.PathEscape(p.ID)},
+			dataLink{"Duties (CSV)", "/v1/register/duties.csv?party=" + owner}, dataLink{"Duties (calendar)", "/v1/register/duties.ics?party=" + owner})
+	}
+	page.take("docket show "+p.ID, append(links, receiptLinks(p.Record)...)...)
 	add := func(name, text, link string) {
 		if text != "" {
 			page.Facts = append(page.Facts, member{Name: name, Text: text, URL: link})
@@ -403,6 +393,7 @@ func (s *Server) recordPage(x *request) error {
 		return err
 	}
 	page := recordPage{pageHeader: s.pageHeader(q, kindWords(r.Kind)+" #"+strconv.FormatUint(index, 10)), RecordRow: r, AboutPage: threadURL(r.Thread.About())}
+	page.take("docket show "+r.ID.String(), append([]dataLink{{"JSON", recordPath(r.ID)}}, receiptLinks(r.ID)...)...)
 	if err := page.neighbours(q); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -30,6 +31,10 @@ func (s *Server) jurisdictionPage(x *request) error {
 		return newProblem(problemNotFound, "no jurisdiction has the code %q: two letters, as ISO 3166-1 has them", clipText(x.Param("code")))
 	}
 	page := jurisdictionPage{pageHeader: s.pageHeader(q, "Jurisdiction "+code), Code: code}
+	page.take("docket list designations --country "+code,
+		dataLink{"Designations (JSON)", "/v1/register/designations?country=" + code}, dataLink{"Designations (CSV)", "/v1/register/designations.csv?country=" + code},
+		dataLink{"Requests (JSON)", "/v1/register/requests?jurisdiction=" + code}, dataLink{"Requests (CSV)", "/v1/register/requests.csv?jurisdiction=" + code},
+		dataLink{"Cooperation (JSON)", "/v1/register/cooperation?jurisdiction=" + code})
 	budget := s.cfg.QueryBudget
 	list, err := q.view.WithBudget(budget).Cooperation(code, q.asOf.At)
 	switch {
@@ -70,7 +75,6 @@ type identifierPage struct {
 	pageHeader
 	view.Identifier
 	Scheme string // for people
-	JSON   string
 	Next   string
 }
 
@@ -82,8 +86,10 @@ func (s *Server) identifierPage(x *request) error {
 	}
 	scheme, value := x.Param("scheme"), x.Param("value")
 	words := map[string]string{register.SchemeLEI: "LEI", register.SchemeASN: "ASN", register.SchemeDomain: "Domain", register.SchemeName: "Name", register.SchemeRegistration: "Registration number"}[scheme]
-	return x.answerPage(http.StatusOK, "identifier", identifierPage{
+	page := identifierPage{
 		pageHeader: s.pageHeader(q, words+" "+clipText(value)), Identifier: answer.Identifier, Scheme: words,
-		JSON: "/v1/register" + identifierURL(scheme, value), Next: q.pageURL(x.Request.URL.EscapedPath(), "after", answer.Next),
-	})
+		Next: q.pageURL(x.Request.URL.EscapedPath(), "after", answer.Next),
+	}
+	page.take("docket search "+shellQuote(scheme+":"+value), dataLink{"JSON", "/v1/register" + identifierURL(scheme, value)}, dataLink{"CSV", "/v1/register/identifiers.csv?scheme=" + scheme + "&value=" + url.QueryEscape(value)})
+	return x.answerPage(http.StatusOK, "identifier", page)
 }

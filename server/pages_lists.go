@@ -20,7 +20,8 @@ import (
 // listHeader is the header of a page that lists what an address under /v1 answers.
 func (s *Server) listHeader(q *registerQuery, title, data, command string) pageHeader {
 	f := s.pageHeader(q, title)
-	f.Data, f.Prove = []dataLink{{"JSON", withQuery(data, q.without("after"))}}, command
+	given := q.without("after")
+	f.take(command, dataLink{"JSON", withQuery(data, given)}, dataLink{"CSV", withQuery(data+".csv", given)})
 	return f
 }
 
@@ -255,16 +256,19 @@ func (s *Server) recordsPage(x *request) error {
 	}
 	page := recordsPage{pageHeader: s.listHeader(q, "Records", "/v1/records", "docket list records"), Kind: q.text("kind")}
 	page.About = "Everything that was recorded, in its order."
-	page.Data[0].URL = withQuery("/v1/records", q.without("after", "below", "at", "size"))
+	for i := range page.Data {
+		path, _, _ := strings.Cut(page.Data[i].URL, "?")
+		page.Data[i].URL = withQuery(path, q.without("after", "below"))
+	}
 	if page.Oldest = q.has("kind") || q.has("thread") || q.has("issuer"); page.Oldest {
-		rows, next, err := recordsOf(q)
+		answer, err := recordsOf(q)
 		if err != nil {
 			return err
 		}
-		if page.Records, err = s.sayings(x, rows); err != nil {
+		if page.Records, err = s.sayings(x, answer.Records); err != nil {
 			return err
 		}
-		page.Older = q.pageURL(q.path, "after", next)
+		page.Older = q.pageURL(q.path, "after", answer.Next)
 		return x.answerPage(http.StatusOK, "records", page)
 	}
 	below := min(q.number("below", q.asOf.Size), q.asOf.Size)
@@ -331,7 +335,7 @@ func (s *Server) changesPage(x *request) error {
 	}
 	page.About = "What changed on the ledger between two days or sizes."
 	given := c.without("after")
-	page.Data = append(page.Data, dataLink{"CSV", withQuery("/v1/register/changes.csv", given)}, dataLink{"Atom", withQuery("/v1/register/changes.atom", given)})
+	page.Data = append(page.Data, dataLink{"Atom", withQuery("/v1/register/changes.atom", given)})
 	given.Set("from", strconv.FormatUint(answer.From.Size, 10)) // a size stays what it is
 	given.Set("to", strconv.FormatUint(answer.AsOf.Size, 10))
 	page.Same = withQuery(c.path, given)

@@ -461,13 +461,9 @@ type dutiesAnswer struct {
 	Skipped []string    `json:"skipped,omitempty"`
 }
 
-func (s *Server) listDuties(x *request) error {
-	q, err := s.parseListQuery(x, cursorDuties, dutyParameters...)
-	if err != nil {
-		return err
-	}
-	return s.answerDuties(x, q, q.text("party"))
-}
+var dutiesQuestion = listQuestion[dutiesAnswer]{cursorDuties, dutyParameters, func(q *registerQuery) (dutiesAnswer, error) { return dutiesOf(q, q.text("party")) }}
+
+func (s *Server) listDuties(x *request) error { return dutiesQuestion.answerJSON(s, x) }
 
 // listPartyDuties are one party's: its calendar.
 func (s *Server) listPartyDuties(x *request) error {
@@ -475,19 +471,23 @@ func (s *Server) listPartyDuties(x *request) error {
 	if err != nil {
 		return err
 	}
-	return s.answerDuties(x, q, x.Param("id"))
+	answer, err := dutiesOf(q, x.Param("id"))
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
 }
 
-func (s *Server) answerDuties(x *request, q *registerQuery, party string) error {
+func dutiesOf(q *registerQuery, party string) (dutiesAnswer, error) {
 	filter := q.dutyFilter(party)
 	if err := q.firstFault(); err != nil {
-		return err
+		return dutiesAnswer{}, err
 	}
 	p := newListPage(q.limit, view.Duty.Position)
 	if err := p.finish(q, "after", q.view.Duties(filter, q.asOf.At, p.add)); err != nil {
-		return err
+		return dutiesAnswer{}, err
 	}
-	return x.answerJSON(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped})
+	return dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped}, nil
 }
 
 // calendar is one page of duties as iCalendar. A client asks for no next page, and takes what
@@ -594,11 +594,19 @@ func (s *Server) askIdentifier(x *request) (q *registerQuery, answer identifierA
 	if !slices.Contains(register.IdentifierSchemes, scheme) {
 		return nil, answer, newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
 	}
+	answer, err = identifierOf(q, scheme, value)
+	return q, answer, err
+}
+
+func identifierOf(q *registerQuery, scheme, value string) (answer identifierAnswer, err error) {
+	if err := q.firstFault(); err != nil {
+		return answer, err
+	}
 	p := newListPage(q.limit, func(m view.IdentifierMatch) string { return string(m.Thread) })
 	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
-		return nil, answer, err
+		return answer, err
 	}
 	found := q.view.NormalizeIdentifier(scheme, value)
 	found.Matches = p.items
-	return q, identifierAnswer{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped}, nil
+	return identifierAnswer{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped}, nil
 }

@@ -333,7 +333,11 @@ type route struct {
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	ask := s.queryLimiter.limit
-	return []route{
+	var tables []route
+	for _, t := range listTables {
+		tables = append(tables, route{method: get, path: t.path, handle: ask(func(x *request) error { return t.answer(s, x) })})
+	}
+	return append(tables, []route{
 		{method: get, path: "/checkpoint", handle: s.checkpoint},
 		{method: get, path: "/tile/*path", handle: s.tile, doc: []string{"/tile/{level}/{index}", "/tile/entries/{index}"}},
 
@@ -401,7 +405,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/style.css", handle: s.style, page: true},
 		{method: get, path: "/check.js", handle: s.checkJS, page: true},
 		{method: get, path: "/find.js", handle: s.findJS, page: true},
-	}
+	}...)
 }
 
 // newRouter is strict where gin is kind: one path, one resource. It neither
