@@ -21,12 +21,16 @@ func (s *Server) disclosureRequests(x *request) error {
 	return requestsQuestion.answerJSON(s, x)
 }
 
-func requestsOf(q *registerQuery) (requestsAnswer, error) {
-	filter := view.RequestFilter{
+func requestFilter(q *registerQuery) (view.RequestFilter, error) {
+	return view.RequestFilter{
 		Status: oneOf(q.params, "status", view.RequestStatuses), Jurisdiction: q.country("jurisdiction"), Provider: q.text("party"),
 		After: q.position,
-	}
-	if err := q.firstFault(); err != nil {
+	}, q.firstFault()
+}
+
+func requestsOf(q *registerQuery) (requestsAnswer, error) {
+	filter, err := requestFilter(q)
+	if err != nil {
 		return requestsAnswer{}, err
 	}
 	p := newListPage(q.limit, func(r view.Request) string { return string(r.Thread) })

@@ -295,13 +295,17 @@ func (s *Server) designations(x *request) error {
 	return designationsQuestion.answerJSON(s, x)
 }
 
-func designationsOf(q *registerQuery) (designationsAnswer, error) {
-	filter := view.DesignationFilter{
+func designationFilter(q *registerQuery) (view.DesignationFilter, error) {
+	return view.DesignationFilter{
 		Status:  oneOf(q.params, "status", view.Statuses),
 		Country: q.country("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
 		After: q.position,
-	}
-	if err := q.firstFault(); err != nil {
+	}, q.firstFault()
+}
+
+func designationsOf(q *registerQuery) (designationsAnswer, error) {
+	filter, err := designationFilter(q)
+	if err != nil {
 		return designationsAnswer{}, err
 	}
 	p := newListPage(q.limit, func(d view.Designation) string { return string(d.Thread) })
@@ -342,12 +346,16 @@ func (s *Server) licences(x *request) error {
 	return licencesQuestion.answerJSON(s, x)
 }
 
-func licencesOf(q *registerQuery) (licencesAnswer, error) {
-	filter := view.LicenceFilter{
+func licenceFilter(q *registerQuery) (view.LicenceFilter, error) {
+	return view.LicenceFilter{
 		Status: oneOf(q.params, "status", view.LicenceStatuses), Holder: q.text("party"), Designation: q.text("designation"),
 		Jurisdiction: q.country("jurisdiction"), After: q.position,
-	}
-	if err := q.firstFault(); err != nil {
+	}, q.firstFault()
+}
+
+func licencesOf(q *registerQuery) (licencesAnswer, error) {
+	filter, err := licenceFilter(q)
+	if err != nil {
 		return licencesAnswer{}, err
 	}
 	p := newListPage(q.limit, func(l view.Licence) string { return string(l.Thread) })
