@@ -14,7 +14,7 @@ import (
 
 // A keptList has a few words on each item of a whole list, as of one size and day: for the numbers above the list,
 // and to find what a reader chooses without reading all else. A list that the work of one page reads is read with the
-// request. A longer one is read beside the requests ([Server.keepLists]), again where the ledger has grown, and its
+// request. A longer one is read beside the requests ([keptList.run]), again where the ledger has grown, and its
 // pages are of the size of the newest reading, and say so.
 //
 // mu guards what is below it, and is held for no longer than it takes to look.
@@ -26,6 +26,7 @@ type keptList[T, I any] struct {
 	mu     sync.Mutex
 	newest []*kept[T, I] // as they were read, the last first
 	wanted *moment       // to be read beside the requests
+	begun  bool          // it was read beside the requests
 	long   bool          // the present list is more than a request may read
 }
 
@@ -155,20 +156,27 @@ func (l *keptList[T, I]) readAt(v *view.View, m moment, goOn func() bool) (*kept
 	return k, nil
 }
 
-// step reads what is wanted, and the present where the ledger has grown or the day is another.
-func (l *keptList[T, I]) step(ctx context.Context, s *Server, now moment) error {
+// step reads what is wanted, and the present where it is too long for a request and the ledger has grown, or the day
+// is another. The first step reads the present of any.
+func (l *keptList[T, I]) step(ctx context.Context, s *Server) error {
+	now, err := s.presentMoment()
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
-	wanted, long := l.wanted, l.long
-	l.wanted = nil
-	l.mu.Unlock()
 	var todo []moment
-	if long && !l.has(now) {
+	if l.long || !l.begun {
 		todo = append(todo, now)
 	}
-	if wanted != nil && !wanted.present && !l.has(*wanted) {
-		todo = append(todo, *wanted)
+	if l.wanted != nil && !l.wanted.present {
+		todo = append(todo, *l.wanted)
 	}
+	l.wanted, l.begun = nil, true
+	l.mu.Unlock()
 	for _, m := range todo {
+		if l.has(m) {
+			continue
+		}
 		v, err := view.At(s.cfg.Register, m.size)
 		if err != nil {
 			return err
@@ -202,16 +210,16 @@ func (s *Server) presentMoment() (moment, error) {
 	return moment{size: v.Size(), day: v.LocalDate(now), at: now, present: true, withheld: withheld}, nil
 }
 
-// keepEvery is how often at most it is looked whether the ledger has grown; a reading that takes longer is followed by
-// a pause nine times as long, so that a tenth of a core does it.
+// keepEvery is how often it is looked whether the ledger has grown. A reading that takes longer is followed by a pause
+// nine times as long, so that a tenth of a core does it.
 const keepEvery = 2 * time.Second
 
-// keepLists reads the lists that are too long for a request until ctx ends.
-func (s *Server) keepLists(ctx context.Context) {
+// run reads the list, as far as it is too long for a request, until ctx ends.
+func (l *keptList[T, I]) run(ctx context.Context, s *Server) {
 	for {
 		begun := time.Now()
-		if err := s.keepListsOnce(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("the lists are not counted for pages", "err", err)
+		if err := l.step(ctx, s); err != nil && ctx.Err() == nil {
+			s.log.Warn("a list is not counted for pages", "err", err)
 		}
 		pause := time.NewTimer(max(keepEvery, 9*time.Since(begun)))
 		select {
@@ -221,17 +229,6 @@ func (s *Server) keepLists(ctx context.Context) {
 		case <-pause.C:
 		}
 	}
-}
-
-// keepListsOnce reads what is wanted now.
-func (s *Server) keepListsOnce(ctx context.Context) error {
-	now, err := s.presentMoment()
-	for _, step := range []func(context.Context, *Server, moment) error{s.designationList.step, s.dutyList.step, s.licenceList.step, s.requestList.step} {
-		if err == nil {
-			err = step(ctx, s, now)
-		}
-	}
-	return err
 }
 
 // follow makes the question one as of the size of what is kept.

@@ -29,7 +29,6 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 var webFiles embed.FS
 
 var (
-	pageTemplates = parsePages()
 	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
 	styleSheetTag = entityTag(styleSheet)
 	findScript    = mustRead("web/find.js")
@@ -46,12 +45,10 @@ var pageWords = template.FuncMap{
 	"warnings": joinWords[string],
 	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 	"thing":    thingURL,
-	"shown":    shownText,
 	"thread":   threadURL,
 	"words":    memberWords,
 	"kind":     kindWords,
 	"dated":    datedText,
-	"said":     saidText,
 	"duty":     dutyWords,
 	"entries":  register.FormatEntryCount,
 	"day":      func(t time.Time) string { return t.UTC().Format("2006-01-02") },
@@ -91,10 +88,10 @@ func countOf(n any, noun string) string {
 	return "1 " + noun
 }
 
-// parsePages parses each page in web with what all of them share.
-func parsePages() map[string]*template.Template {
+// parsePages parses each page in web with what all of them share, to show as much as a cut lets.
+func parsePages(cut int) map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
+	shared := template.Must(template.New("").Funcs(pageWords).Funcs(cutWords(cut)).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
 	files, err := webFiles.ReadDir("web")
 	if err != nil {
 		panic(err) // embedded by this very file
@@ -133,9 +130,9 @@ type page interface{ Header() pageHeader }
 // answerPage renders a page whole before it sends anything. One that names a size and an instant that is
 // over says the same for ever, so that it is kept.
 func (x *request) answerPage(status int, name string, data page) error {
-	var body bytes.Buffer
-	if err := pageTemplates[name].Execute(&body, data); err != nil {
-		return fmt.Errorf("rendering the page %s: %w", name, err)
+	body, err := renderPage(name, data)
+	if err != nil {
+		return err
 	}
 	header := data.Header()
 	h := x.Writer.Header()
@@ -144,7 +141,7 @@ func (x *request) answerPage(status int, name string, data page) error {
 	if h.Set("Cache-Control", cacheRevalidate); status == http.StatusOK && header.settled() {
 		h.Set("Cache-Control", "public, max-age=86400, immutable")
 	}
-	return x.answerBytes(status, "text/html; charset=utf-8", relink(body.Bytes(), x.pathPrefix(), header.moment()))
+	return x.answerBytes(status, "text/html; charset=utf-8", relink(body, x.pathPrefix(), header.moment()))
 }
 
 var (

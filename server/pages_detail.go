@@ -99,7 +99,7 @@ func (s *Server) designationPage(x *request) error {
 	}
 	err = q.view.WithBudget(s.cfg.QueryBudget).Licences(view.LicenceFilter{Designation: d.Thread.Name()}, q.asOf.At, func(l view.Licence) bool {
 		page.Licences = append(page.Licences, l)
-		return len(page.Licences) < view.MaxListItems
+		return len(page.Licences) < partLimit
 	})
 	if err := partOfList(err); err != nil {
 		return err
@@ -366,17 +366,14 @@ type recordPage struct {
 	Signers               []register.KeyHolder
 	Members               []member
 	Document              *pageDocument
-	Statement             string // as it was signed, with white space; "" where that is too long for a page
-	Entry                 string // the exact line; "" where that is too long for a page
+	Statement             string // as it was signed, with white space
+	Entry                 string // the exact line
 	EntryBytes            int
 	Leaf                  string     // its leaf hash in the tree, base64
 	Withheld              string     // why nothing of it is shown; "" if it is
 	Before, Next          *record.ID // by index
 	Earlier, Newest       *record.ID // on the thread; nil where it is the first, or the newest
 }
-
-// maxPageText is how many bytes of one text a page shows.
-const maxPageText = 12 << 10
 
 // recordPage shows one record as it was signed.
 func (s *Server) recordPage(x *request) error {
@@ -419,13 +416,9 @@ func (s *Server) recordPage(x *request) error {
 	if err := json.Indent(&statement, entry.Envelope.Payload, "", "  "); err != nil {
 		return fmt.Errorf("the payload of entry %d: %w", index, err)
 	}
-	if statement.Len() <= maxPageText {
-		page.Statement = statement.String()
-	}
+	page.Statement = statement.String()
 	page.EntryBytes, page.Leaf = len(line), proof.LeafHash(line).String()
-	if len(line) <= maxPageText {
-		page.Entry = string(line)
-	}
+	page.Entry = string(line)
 	for _, sig := range entry.Envelope.Signatures {
 		h, _, err := s.cfg.Register.KeyHolder(sig.KeyID)
 		if err != nil {

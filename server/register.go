@@ -198,6 +198,9 @@ type pagePart[T any] struct {
 	Skipped []string
 }
 
+// partLimit is how many items of one of its lists a page about one thing shows: it may have four such lists.
+const partLimit = maxSayings
+
 // queryPart reads such a list from where ?name= says on. Each takes the budget of a
 // query.
 func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *view.View, after string, yield func(T) bool) error) (pagePart[T], error) {
@@ -205,7 +208,7 @@ func queryPart[T any](q *registerQuery, x *request, name string, list byte, plac
 	if err := q.firstFault(); err != nil {
 		return pagePart[T]{}, err
 	}
-	p := newListPage(view.MaxListItems, place)
+	p := newListPage(partLimit, place)
 	if err := p.finish(q, name, ask(q.view.WithBudget(x.server.cfg.QueryBudget), from.position, p.add)); err != nil {
 		return pagePart[T]{}, err
 	}

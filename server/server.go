@@ -298,7 +298,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer keeping.Wait()
 	keep, stopKeeping := context.WithCancel(ctx)
 	defer stopKeeping()
-	keeping.Go(func() { s.keepLists(keep) })
+	for _, run := range []func(context.Context, *Server){s.designationList.run, s.dutyList.run, s.licenceList.run, s.requestList.run} {
+		keeping.Go(func() { run(keep, s) })
+	}
 	return front.Config{
 		Handler:         s.Handler(),
 		Refuse:          s.refuseUnrouted(),

@@ -3,10 +3,12 @@ package server
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -14,21 +16,31 @@ import (
 
 // shownText is text that somebody signed, for a page: set apart, so that its direction changes nothing
 // around it, with every character that a reader would not see written as its code point.
-func shownText(s string) template.HTML {
+func shownText(s string) template.HTML { return clippedText(s, math.MaxInt) }
+
+// clippedText is shownText of as much of a text as has so many bytes as HTML; an ellipsis says that there is more.
+func clippedText(s string, most int) template.HTML {
 	var b strings.Builder
 	b.WriteString("<bdi>")
-	plain := 0
 	for i, r := range s {
-		if !isUnseen(s, i, r) {
-			continue
+		n := b.Len()
+		if isUnseen(s, i, r) {
+			fmt.Fprintf(&b, `<span class="unseen" title="a character that is not seen">U+%04X</span>`, r)
+		} else {
+			b.WriteString(template.HTMLEscapeString(s[i : i+runeLen(s[i:])]))
 		}
-		b.WriteString(template.HTMLEscapeString(s[plain:i]))
-		fmt.Fprintf(&b, `<span class="unseen" title="a character that is not seen">U+%04X</span>`, r)
-		plain = i + len(string(r))
+		if b.Len() > most {
+			return template.HTML(b.String()[:n] + "…</bdi>")
+		}
 	}
-	b.WriteString(template.HTMLEscapeString(s[min(plain, len(s)):]))
 	b.WriteString("</bdi>")
 	return template.HTML(b.String())
+}
+
+// runeLen is how many bytes the first character has, one that is none too.
+func runeLen(s string) int {
+	_, n := utf8.DecodeRuneInString(s)
+	return n
 }
 
 func isUnseen(s string, i int, r rune) bool {
@@ -43,8 +55,10 @@ func datedText(s string) template.HTML {
 }
 
 // saidText is what a record says, in which no date is broken either.
-func saidText(s string) template.HTML {
-	return template.HTML(civilDate.ReplaceAllString(string(shownText(s)), `<span class="date">$0</span>`))
+func saidText(s string) template.HTML { return datedHTML(shownText(s)) }
+
+func datedHTML(s template.HTML) template.HTML {
+	return template.HTML(civilDate.ReplaceAllString(string(s), `<span class="date">$0</span>`))
 }
 
 // kindWords is a kind as a person reads it: "CIP certification".

@@ -271,7 +271,7 @@ func threadDuties(q *registerQuery, thread record.Thread) (list []view.Duty, err
 			return true
 		}
 		list = append(list, d)
-		return len(list) < view.MaxListItems
+		return len(list) < partLimit
 	})
 	return list, partOfList(err)
 }
