@@ -144,17 +144,10 @@ func newRequestList() keptList[view.Request, []view.Cooperation] {
 
 // designationMembers are the parameters by which designations are chosen and counted.
 var designationMembers = []listMember[designationMark]{
-	{"status", func(d designationMark) []string { return []string{string(d.Status)} }},
-	{"country", func(d designationMark) []string { return nonEmpty(d.Country) }},
-	{"program", func(d designationMark) []string { return d.Program }},
-	{"list", func(d designationMark) []string { return nonEmpty(d.List) }},
-}
-
-func nonEmpty(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
+	{name: "status", one: func(d designationMark) string { return string(d.Status) }},
+	{name: "country", one: func(d designationMark) string { return d.Country }},
+	{name: "program", many: func(d designationMark) []string { return d.Program }},
+	{name: "list", one: func(d designationMark) string { return d.List }},
 }
 
 type statusCount struct {

@@ -275,14 +275,15 @@ type partyPage struct {
 	Keys          pagePart[view.PartyKey]
 	Thread, Filed pagePart[recordLine]
 	Duties        pagePart[view.Duty]
+	MoreDuties    bool // than these, the latest
 	Owes          bool // it is a provider: it has duties, and a calendar of them
-	Late, Open    int  // of the duties shown
+	Late, Open    int  // of all its duties
 	Whose         string
 }
 
 // partyPage shows one party with its keys, its records and its calendar, each in pages.
 func (s *Server) partyPage(x *request) error {
-	q, err := s.parseQuery(x, "keys", "records", "filed", "duties")
+	q, err := s.parseQuery(x, "keys", "records", "filed")
 	if err != nil {
 		return err
 	}
@@ -344,16 +345,8 @@ func (s *Server) partyPage(x *request) error {
 	if !page.Owes {
 		return x.answerPage(http.StatusOK, "party", page)
 	}
-	if page.Duties, err = dutiesPart(q, x, view.DutyFilter{Party: p.ID}); err != nil {
+	if err := s.dutiesOfParty(q, &page); err != nil {
 		return err
-	}
-	for _, d := range page.Duties.Items {
-		switch d.State.Shown(q.asOf.Ahead) {
-		case view.DutyOverdue:
-			page.Late++
-		case view.DutyOpen:
-			page.Open++
-		}
 	}
 	return x.answerPage(http.StatusOK, "party", page)
 }

@@ -150,6 +150,32 @@ func (s *Server) dutiesPage(x *request) error {
 	return x.answerPage(http.StatusOK, "duties", page)
 }
 
+// dutiesOfParty fills a party's page with what it owes, the latest first.
+func (s *Server) dutiesOfParty(q *registerQuery, page *partyPage) error {
+	list, err := s.dutyList.get(s, q)
+	if err == nil && (!list.Whole || list.size != q.asOf.Size) {
+		var own *kept[dutyMark, dutyIndex]
+		if own, err = s.dutiesOfOne(q, view.DutyFilter{Party: page.ID}); err == nil && (own.Whole || !list.Whole) {
+			list = own
+		}
+	}
+	if err != nil {
+		return err
+	}
+	places := list.Index.of[page.ID]
+	for _, place := range places {
+		switch list.Items[place].State().Shown(page.Ahead) {
+		case view.DutyOverdue:
+			page.Late++
+		case view.DutyOpen:
+			page.Open++
+		}
+	}
+	page.MoreDuties = len(places) > partLimit || !list.Whole
+	page.Duties.Items, err = q.dutiesAt(list, places[:min(len(places), partLimit)])
+	return err
+}
+
 // dutiesOfOne reads the duties of one party or by one designation, as far as the work of a page goes.
 func (s *Server) dutiesOfOne(q *registerQuery, f view.DutyFilter) (*kept[dutyMark, dutyIndex], error) {
 	m, err := q.moment()

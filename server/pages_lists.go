@@ -46,31 +46,17 @@ func (c *listChoices) choose(q *registerQuery, name string, counts map[string]in
 // count counts by these members what is kept of a list, of what the question chooses by the others; it is shown with
 // what the question chooses by all. chosen are the places of these.
 func count[T, I any](c *listChoices, q *registerQuery, members []listMember[T], k *kept[T, I]) (chosen []int32) {
-	by := make([]map[string]int, len(members))
-	asked := make([]string, len(members))
+	k.counting.Do(func() { k.counts, _ = countBy(k.Items, members, make([]string, len(members))) })
+	by, asked := k.counts, make([]string, len(members))
 	for i, m := range members {
-		by[i], asked[i] = make(map[string]int), q.text(m.name)
+		asked[i] = q.text(m.name)
 	}
-	values := make([][]string, len(members))
-	for place, item := range k.Items {
-		misses, missed := 0, 0
-		for i, m := range members {
-			if values[i] = m.of(item); asked[i] != "" && !slices.Contains(values[i], asked[i]) {
-				misses, missed = misses+1, i
-			}
-		}
-		if misses > 1 {
-			continue
-		}
-		if misses == 0 {
-			chosen = append(chosen, int32(place))
-		}
-		for i := range members {
-			if misses == 0 || missed == i {
-				for _, value := range values[i] {
-					by[i][value]++
-				}
-			}
+	if slices.ContainsFunc(asked, func(s string) bool { return s != "" }) {
+		by, chosen = countBy(k.Items, members, asked)
+	} else {
+		chosen = make([]int32, len(k.Items))
+		for i := range chosen {
+			chosen[i] = int32(i)
 		}
 	}
 	c.Total = len(chosen)
@@ -83,10 +69,56 @@ func count[T, I any](c *listChoices, q *registerQuery, members []listMember[T], 
 	return chosen
 }
 
+// countBy counts by each member those that have what is asked of the others, and finds those that have all of it.
+func countBy[T any](items []T, members []listMember[T], asked []string) (by []map[string]int, chosen []int32) {
+	by = make([]map[string]int, len(members))
+	for i := range members {
+		by[i] = make(map[string]int)
+	}
+	for place, item := range items {
+		misses, missed := 0, 0
+		for i, m := range members {
+			if asked[i] != "" && !m.has(item, asked[i]) {
+				misses, missed = misses+1, i
+			}
+		}
+		if misses > 1 {
+			continue
+		}
+		if misses == 0 {
+			chosen = append(chosen, int32(place))
+		}
+		for i, m := range members {
+			if misses == 0 || missed == i {
+				m.each(item, func(value string) { by[i][value]++ })
+			}
+		}
+	}
+	return by, chosen
+}
+
 // listMember is a parameter by which a list is chosen, and what of an item is compared with it.
 type listMember[T any] struct {
 	name string
-	of   func(T) []string
+	one  func(T) string   // "" where it has none
+	many func(T) []string // of one that has several
+}
+
+func (m listMember[T]) each(item T, visit func(value string)) {
+	if m.many != nil {
+		for _, value := range m.many(item) {
+			visit(value)
+		}
+	} else if value := m.one(item); value != "" {
+		visit(value)
+	}
+}
+
+func (m listMember[T]) has(item T, value string) bool {
+	if m.many != nil {
+		return slices.Contains(m.many(item), value)
+	}
+	return m.one(item) == value
 }
 
 // pageOf are the items of one page of a list that is kept by thread: those at the chosen places after the question's
@@ -255,8 +287,8 @@ func (s *Server) licencesPage(x *request) error {
 }
 
 var licenceMembers = []listMember[licenceMark]{
-	{"status", func(l licenceMark) []string { return []string{l.Status} }},
-	{"party", func(l licenceMark) []string { return nonEmpty(l.Party) }},
+	{name: "status", one: func(l licenceMark) string { return l.Status }},
+	{name: "party", one: func(l licenceMark) string { return l.Party }},
 }
 
 type requestsPage struct {
@@ -303,9 +335,9 @@ func (s *Server) requestsPage(x *request) error {
 }
 
 var requestMembers = []listMember[view.Request]{
-	{"status", func(r view.Request) []string { return []string{string(r.Status)} }},
-	{"jurisdiction", func(r view.Request) []string { return []string{r.Jurisdiction} }},
-	{"party", func(r view.Request) []string { return nonEmpty(r.Provider) }},
+	{name: "status", one: func(r view.Request) string { return string(r.Status) }},
+	{name: "jurisdiction", one: func(r view.Request) string { return r.Jurisdiction }},
+	{name: "party", one: func(r view.Request) string { return r.Provider }},
 }
 
 type cooperationPage struct {
