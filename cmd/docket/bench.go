@@ -56,8 +56,11 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 					return
 				}
 				beside := ""
+				if r.Bytes > 0 {
+					beside = fmt.Sprintf("p99 %s, cpu %s, the first %s; %d bytes, %d rows; ", formatFigure(r.P99), formatFigure(r.CPU), formatFigure(r.First), r.Bytes, r.Rows)
+				}
 				if r.Limit > 0 {
-					beside = fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, formatFigure(r.Limit))
+					beside += fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, formatFigure(r.Limit))
 				}
 				a.printf("%-46s %12s %-10s  %s\n", r.Name, formatFigure(r.Value), r.Unit, beside)
 			}
