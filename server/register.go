@@ -80,7 +80,9 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	from := cursor{}
 	if list != 0 {
 		from = q.cursor("after", list)
-		q.position, q.limit = from.position, q.params.limit(items)
+		if q.position, q.limit = from.position, q.params.limit(items); x.page {
+			q.limit = min(q.limit, pageLimit)
+		}
 	}
 	published := s.publishedSize()
 	q.asOf.Size = published

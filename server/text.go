@@ -22,26 +22,34 @@ func shownText(s string) template.HTML { return clippedText(s, math.MaxInt) }
 func clippedText(s string, most int) template.HTML {
 	var b strings.Builder
 	b.WriteString("<bdi>")
+	plain, size := 0, 0 // where what is not written yet begins, and how much there is with it
 	for i, r := range s {
-		n := b.Len()
-		if isUnseen(s, i, r) {
-			fmt.Fprintf(&b, `<span class="unseen" title="a character that is not seen">U+%04X</span>`, r)
-		} else {
-			b.WriteString(template.HTMLEscapeString(s[i : i+runeLen(s[i:])]))
+		unseen := isUnseen(s, i, r)
+		switch {
+		case unseen:
+			size += len(unseenMark) + 8
+		case r < utf8.RuneSelf && strings.ContainsRune("<>&'\"\x00", r):
+			size += len("&#34;")
+		default:
+			size += utf8.RuneLen(r)
 		}
-		if b.Len() > most {
-			return template.HTML(b.String()[:n] + "…</bdi>")
+		if size > most {
+			b.WriteString(template.HTMLEscapeString(s[plain:i]))
+			b.WriteString("…</bdi>")
+			return template.HTML(b.String())
+		}
+		if unseen {
+			b.WriteString(template.HTMLEscapeString(s[plain:i]))
+			fmt.Fprintf(&b, unseenMark, r)
+			plain = i + len(string(r))
 		}
 	}
+	b.WriteString(template.HTMLEscapeString(s[min(plain, len(s)):]))
 	b.WriteString("</bdi>")
 	return template.HTML(b.String())
 }
 
-// runeLen is how many bytes the first character has, one that is none too.
-func runeLen(s string) int {
-	_, n := utf8.DecodeRuneInString(s)
-	return n
-}
+const unseenMark = `<span class="unseen" title="a character that is not seen">U+%04X</span>`
 
 func isUnseen(s string, i int, r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) && r != 0x200C && r != 0x200D || register.IsHiddenAt(s, i)
