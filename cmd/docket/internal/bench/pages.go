@@ -122,8 +122,8 @@ func (r *run) awaitCounts(ctx context.Context, p pageReader) error {
 			r.row("pages: the lists are counted after", time.Since(begun).Seconds(), "s")
 			return nil
 		}
-		if time.Since(begun) > 5*time.Minute {
-			return errors.New("the duties are not counted within five minutes")
+		if time.Since(begun) > 30*time.Minute {
+			return errors.New("the duties are not counted within half an hour")
 		}
 		if err := pause(ctx, time.Second); err != nil {
 			return err
