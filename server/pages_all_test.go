@@ -49,7 +49,7 @@ func (w *world) eachPage(visit func(path string)) {
 // direction of others, and most of what is not seen, the schema refuses.
 var hostile = map[string]string{
 	"look-alike": "Кеstrel Ηоsting", "emoji": "Kestrel 👩🏽🚀🇺🇳",
-	"tags": `</title><script>alert("1")</script>"'><img src=x onerror=alert(2)>{{.}}<!--`, "joined": "می‌خواهم کِسترل",
+	"tags": `</title><script>alert("1")</script>"'><img src=x onerror=alert(2)>{{.}}<!--`, "joined": "می\u200cخواهم کِسترل",
 	"stacked": "q" + strings.Repeat("\u0301", 20) + "estrel",
 }
 
