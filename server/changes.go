@@ -143,7 +143,7 @@ func (s *Server) changes(x *request) error {
 
 // changesCSV is GET /v1/register/changes.csv. The next page is named in a Link header.
 func (s *Server) changesCSV(x *request) error {
-	return s.answerChanges(x, "text/csv; charset=utf-8; header=present", func(w io.Writer, source view.Source, _ view.FeedLinks) view.ChangeWriter {
+	return s.answerChanges(x, typeTable, func(w io.Writer, source view.Source, _ view.FeedLinks) view.ChangeWriter {
 		return view.NewChangesCSV(w, source)
 	})
 }
@@ -167,10 +167,7 @@ func (s *Server) answerChanges(x *request, media string, format func(io.Writer, 
 		return err
 	}
 	links := view.FeedLinks{Self: source.URL + x.Request.URL.RequestURI()}
-	if next := c.pageURL(x.Request.URL.EscapedPath(), "after", answer.Next); next != "" {
-		links.Next = source.URL + next
-		x.Writer.Header().Set("Link", "<"+links.Next+`>; rel="next"`)
-	}
+	links.Next = x.linkNext(source, c.pageURL(x.Request.URL.EscapedPath(), "after", answer.Next))
 	var text bytes.Buffer
 	w := format(&text, source, links)
 	for _, ch := range answer.Changes {
@@ -181,6 +178,5 @@ func (s *Server) answerChanges(x *request, media string, format func(io.Writer, 
 	if err := w.Close(); err != nil {
 		return err
 	}
-	x.Writer.Header().Set("Cache-Control", cacheRevalidate)
 	return x.answerBytes(http.StatusOK, media, text.Bytes())
 }

@@ -21,12 +21,16 @@ func (s *Server) disclosureRequests(x *request) error {
 	return requestsQuestion.answerJSON(s, x)
 }
 
-func requestsOf(q *registerQuery) (requestsAnswer, error) {
-	filter := view.RequestFilter{
+func requestFilter(q *registerQuery) (view.RequestFilter, error) {
+	return view.RequestFilter{
 		Status: oneOf(q.params, "status", view.RequestStatuses), Jurisdiction: q.country("jurisdiction"), Provider: q.text("party"),
 		After: q.position,
-	}
-	if err := q.firstFault(); err != nil {
+	}, q.firstFault()
+}
+
+func requestsOf(q *registerQuery) (requestsAnswer, error) {
+	filter, err := requestFilter(q)
+	if err != nil {
 		return requestsAnswer{}, err
 	}
 	p := newListPage(q.limit, func(r view.Request) string { return string(r.Thread) })
@@ -54,23 +58,23 @@ func (s *Server) disclosureRequest(x *request) error {
 	}, recordsURL(r.Thread))})
 }
 
-// cooperation counts the requests by jurisdiction. It answers about all or none: where
-// that takes more work than one question may, one jurisdiction's may still be counted here.
-func (s *Server) cooperation(x *request) error {
-	q, err := s.parseQuery(x, "jurisdiction")
-	if err != nil {
-		return err
-	}
+type cooperationAnswer struct {
+	AsOf        asOf               `json:"asOf"`
+	Cooperation []view.Cooperation `json:"cooperation"`
+}
+
+var cooperationQuestion = listQuestion[cooperationAnswer]{0, []string{"jurisdiction"}, cooperationOf}
+
+// cooperation counts the requests by jurisdiction.
+func (s *Server) cooperation(x *request) error { return cooperationQuestion.answerJSON(s, x) }
+
+// cooperationOf answers about all or none: where that takes more work than one question may, one
+// jurisdiction's may still be counted.
+func cooperationOf(q *registerQuery) (cooperationAnswer, error) {
 	jurisdiction := q.country("jurisdiction")
 	if err := q.firstFault(); err != nil {
-		return err
+		return cooperationAnswer{}, err
 	}
 	list, err := q.view.Cooperation(jurisdiction, q.asOf.At)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, struct {
-		AsOf        asOf               `json:"asOf"`
-		Cooperation []view.Cooperation `json:"cooperation"`
-	}{q.asOf, list})
+	return cooperationAnswer{q.asOf, list}, err
 }

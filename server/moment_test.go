@@ -18,7 +18,7 @@ func TestLinksKeepMomentAndPrefix(t *testing.T) {
 	w := hostileWorld(t)
 	const prefix, of = "/public/ledger", "at=2027-07-01&size=14"
 	// These are of no moment, or have two of their own.
-	timeless := regexp.MustCompile(`^/(?:(?:changes|checkpoints|schemas|api|how-to-verify|verify\.html|checkpoint|style\.css|check\.js|find\.js|openapi\.json)(?:[?#]|$)|v1/|schemas/|\?q=)`)
+	timeless := regexp.MustCompile(`^/(?:(?:changes|checkpoints|schemas|api|how-to-verify|verify\.html|checkpoint|style\.css|check\.js|find\.js|openapi\.json)(?:[?#]|$)|v1/(?:entries|records|witnesses|auditors|checkpoints|register/changes)|schemas/|\?q=)`)
 	link := regexp.MustCompile(`<(a|form|link|script)\b[^>]* (?:href|action|src)="([^"]*)"([^>]*)>`)
 	queue, seen, back := []string{"/?" + of, "/threads/designation/2026-014?" + of}, map[string]bool{}, 0
 	for n := 0; n < len(queue) && n < 120; n++ {

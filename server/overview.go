@@ -3,9 +3,11 @@ package server
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
-	"sync"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -13,165 +15,139 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-// overview is what is counted over the whole register, for the home page and the choices above the lists.
-// Counting reads all designations and all duties, so that of the present it is done at most once in
-// overviewTTL, and ends early where there are too many. Of a moment that a reader chose it is done for him, with the
-// work of one question. mu guards what is below it; a request that finds it locked takes what was counted last.
-type overview struct {
-	mu      sync.Mutex
-	counted time.Time
+// What pages keep of the lists, each as few words as the numbers above it need.
 
-	last struct {
-		sync.Mutex // held for no longer than it takes to look
-		day        record.Date
-		facts      *overviewFacts
-	}
-}
-
-const overviewTTL = 10 * time.Second
-
-// overviewBudgetFactor is how many budgets of a question each of the two counts may take: with the defaults
-// 50,000 designations, in half a second of one core.
-const overviewBudgetFactor = 10
-
-// maxLate bounds the duties that an overview holds.
-const maxLate = 1000
-
-// overviewFacts are what an overview counted.
-type overviewFacts struct {
-	Size         uint64
-	Designations []designationMarks
-	Whole        bool        // those are all
-	Late         []view.Duty // overdue, the one that is late for longest first
-	LateWhole    bool        // those are all
-
-	withheld *[]Withheld // whoever asks under another list is not told
-}
-
-// designationMarks are the members by which designations are counted.
-type designationMarks struct {
+// designationMark has the members by which designations are counted and chosen.
+type designationMark struct {
+	Thread  record.Thread
 	Status  view.Status
 	Country string
 	Program []string
 	List    string
 }
 
-// get returns what is counted as of the moment of a question; nil where nothing could be.
-func (o *overview) get(q *registerQuery, work register.ReadBudget) *overviewFacts {
-	if q.has("at") || q.has("size") || q.has("after") {
-		return countOverview(q, work)
-	}
-	day := q.view.LocalDate(q.asOf.At)
-	o.last.Lock()
-	facts := o.last.facts
-	if o.last.day != day || facts != nil && facts.withheld != q.withheld {
-		facts = nil
-	}
-	o.last.Unlock()
-	if facts != nil && facts.Size == q.asOf.Size || !o.mu.TryLock() {
-		return facts // others count: what they counted last
-	}
-	defer o.mu.Unlock()
-	if facts != nil && time.Since(o.counted) < overviewTTL {
-		return facts
-	}
-	facts = countOverview(q, register.ReadBudget{Rows: overviewBudgetFactor * work.Rows, Bytes: overviewBudgetFactor * work.Bytes})
-	o.counted = time.Now()
-	o.last.Lock()
-	o.last.day, o.last.facts = day, facts
-	o.last.Unlock()
-	return facts
+// byStatus are the numbers of designations: those in force first, then in the order of a designation's life.
+type byStatus []statusCount
+
+func newDesignationList() keptList[designationMark, byStatus] {
+	return keptList[designationMark, byStatus]{most: 100_000, index: countByStatus, read: func(v *view.View, at time.Time, yield func(designationMark) bool) error {
+		return markDesignations(v, view.DesignationFilter{}, at, yield)
+	}}
 }
 
-func countOverview(q *registerQuery, work register.ReadBudget) *overviewFacts {
-	f := &overviewFacts{Size: q.asOf.Size, withheld: q.withheld}
-	var partial *view.PartialListError
-	err := q.view.WithBudget(work).Designations(view.DesignationFilter{}, q.asOf.At, func(d view.Designation) bool {
-		if d.Status != view.StatusNone {
-			facts := designationMarks{Status: d.Status, Country: d.Country, Program: d.Program}
-			if d.Source != nil {
-				facts.List = d.Source.List
+func markDesignations(v *view.View, f view.DesignationFilter, at time.Time, yield func(designationMark) bool) error {
+	return v.Designations(f, at, func(d view.Designation) bool {
+		m := designationMark{Thread: d.Thread, Status: d.Status, Country: d.Country, Program: d.Program}
+		if d.Source != nil {
+			m.List = d.Source.List
+		}
+		return yield(m)
+	})
+}
+
+// dutyMark is one duty: 48 bytes, since there are as many as designations times providers. Its texts are shared.
+type dutyMark struct {
+	Thread      record.Thread // by which it is owed, as its position has it
+	Party       string
+	place       int32 // among those of the party by the thread
+	kind, state uint8 // in view.DutyKinds and view.DutyStates
+	due         int32 // days since a day long ago; for ever where there is none
+}
+
+func (m dutyMark) Kind() view.DutyKind   { return view.DutyKinds[m.kind] }
+func (m dutyMark) State() view.DutyState { return view.DutyStates[m.state] }
+
+// position is that of the duty in the list of all.
+func (m dutyMark) position() string {
+	return string(m.Thread) + " " + m.Party + " " + strconv.Itoa(int(m.place))
+}
+
+// dutyIndex finds duties, which are sorted by lateness.
+type dutyIndex struct {
+	of    map[string][]int32 // by party and by thread
+	count map[[2]uint8]int   // by kind and state
+}
+
+func newDutyList() keptList[dutyMark, dutyIndex] {
+	return keptList[dutyMark, dutyIndex]{most: 1 << 20, index: indexDuties, read: markDuties(view.DutyFilter{})}
+}
+
+// markDuties reads the marks of those that a filter chooses.
+func markDuties(f view.DutyFilter) func(*view.View, time.Time, func(dutyMark) bool) error {
+	longAgo := record.Date{Year: 1900, Month: 1, Day: 1}
+	return func(v *view.View, at time.Time, yield func(dutyMark) bool) error {
+		shared := make(map[string]string)
+		share := func(s string) string {
+			if _, known := shared[s]; !known {
+				s = strings.Clone(s)
+				shared[s] = s
 			}
-			f.Designations = append(f.Designations, facts)
+			return shared[s]
 		}
-		return true
-	})
-	if err != nil && !errors.As(err, &partial) {
-		return nil // the list itself says what is wrong
+		return v.Duties(f, at, func(d view.Duty) bool {
+			part := strings.Split(d.Position(), " ")
+			place, err := strconv.ParseInt(part[len(part)-1], 10, 32)
+			if len(part) != 3 || err != nil {
+				panic("server: the position of a duty is not as the view makes it: " + d.Position())
+			}
+			m := dutyMark{
+				Thread: record.Thread(share(part[0])), Party: share(part[1]), place: int32(place), due: math.MaxInt32,
+				kind: uint8(slices.Index(view.DutyKinds, d.Kind)), state: uint8(slices.Index(view.DutyStates, d.State)),
+			}
+			if d.Due != nil {
+				m.due = int32(d.Due.DaysSince(longAgo))
+			}
+			return yield(m)
+		})
 	}
-	f.Whole = err == nil
-	full := false
-	err = q.view.WithBudget(work).Duties(view.DutyFilter{State: view.DutyOverdue}, q.asOf.At, func(d view.Duty) bool {
-		f.Late = append(f.Late, d)
-		full = len(f.Late) == maxLate
-		return !full
-	})
-	if err != nil && !errors.As(err, &partial) {
-		return nil
-	}
-	f.LateWhole = err == nil && !full
-	slices.SortStableFunc(f.Late, byLateness)
-	return f
 }
 
-// byLateness sorts what is late first, then what is due soonest; what is done comes last.
-func byLateness(a, b view.Duty) int {
-	rank := func(d view.Duty) int {
-		return slices.Index([]view.DutyState{view.DutyOverdue, view.DutyOpen, view.DutyPaused, view.DutyLate, view.DutyMet, view.DutyLapsed}, d.State)
+// lateness is the order of duties' states: what is late first, what is done last.
+var lateness = []view.DutyState{view.DutyOverdue, view.DutyOpen, view.DutyPaused, view.DutyLate, view.DutyMet, view.DutyLapsed}
+
+// indexDuties sorts what is late first, then what is due soonest.
+func indexDuties(marks []dutyMark) dutyIndex {
+	rank := make([]int, len(view.DutyStates))
+	for i, s := range view.DutyStates {
+		rank[i] = slices.Index(lateness, s)
 	}
-	due := func(d view.Duty) record.Date {
-		if d.Due == nil {
-			return record.Date{Year: 9999, Month: 12, Day: 31}
-		}
-		return *d.Due
+	slices.SortStableFunc(marks, func(a, b dutyMark) int { return cmp.Or(rank[a.state]-rank[b.state], cmp.Compare(a.due, b.due)) })
+	x := dutyIndex{make(map[string][]int32), make(map[[2]uint8]int)}
+	for i, m := range marks {
+		x.of[m.Party] = append(x.of[m.Party], int32(i))
+		x.of[string(m.Thread)] = append(x.of[string(m.Thread)], int32(i))
+		x.count[[2]uint8{m.kind, m.state}]++
 	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), due(a).Compare(due(b)))
+	return x
+}
+
+type licenceMark struct {
+	Thread        record.Thread
+	Status, Party string
+}
+
+func newLicenceList() keptList[licenceMark, struct{}] {
+	return keptList[licenceMark, struct{}]{most: 100_000, index: func([]licenceMark) struct{} { return struct{}{} }, read: func(v *view.View, at time.Time, yield func(licenceMark) bool) error {
+		return v.Licences(view.LicenceFilter{}, at, func(l view.Licence) bool { return yield(licenceMark{l.Thread, string(l.Status), l.Current.Holder}) })
+	}}
+}
+
+// Requests are kept with what they are counted by, and how each jurisdiction let them be answered.
+func newRequestList() keptList[view.Request, []view.Cooperation] {
+	return keptList[view.Request, []view.Cooperation]{most: 50_000, index: view.CountCooperation, read: func(v *view.View, at time.Time, yield func(view.Request) bool) error {
+		return v.Requests(view.RequestFilter{}, at, func(r view.Request) bool {
+			r.Records, r.Recipient = nil, "" // the page of each has them
+			return yield(r)
+		})
+	}}
 }
 
 // designationMembers are the parameters by which designations are chosen and counted.
-var designationMembers = []struct {
-	name string
-	of   func(designationMarks) []string
-}{
-	{"status", func(d designationMarks) []string { return []string{string(d.Status)} }},
-	{"country", func(d designationMarks) []string { return nonEmpty(d.Country) }},
-	{"program", func(d designationMarks) []string { return d.Program }},
-	{"list", func(d designationMarks) []string { return nonEmpty(d.List) }},
-}
-
-func nonEmpty(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
-}
-
-// countDesignations counts, by each member, those that the question chooses by the others, and those that it
-// chooses by all.
-func (f *overviewFacts) countDesignations(q *registerQuery) (by map[string]map[string]int, total int) {
-	by = make(map[string]map[string]int)
-	for _, m := range designationMembers {
-		by[m.name] = make(map[string]int)
-	}
-	for _, d := range f.Designations {
-		misses, missed := 0, ""
-		for _, m := range designationMembers {
-			if q.has(m.name) && !slices.Contains(m.of(d), q.text(m.name)) {
-				misses, missed = misses+1, m.name
-			}
-		}
-		if misses == 0 {
-			total++
-		}
-		for _, m := range designationMembers {
-			if misses == 0 || misses == 1 && missed == m.name {
-				for _, value := range m.of(d) {
-					by[m.name][value]++
-				}
-			}
-		}
-	}
-	return by, total
+var designationMembers = []listMember[designationMark]{
+	{name: "status", one: func(d designationMark) string { return string(d.Status) }},
+	{name: "country", one: func(d designationMark) string { return d.Country }},
+	{name: "program", many: func(d designationMark) []string { return d.Program }},
+	{name: "list", one: func(d designationMark) string { return d.List }},
 }
 
 type statusCount struct {
@@ -179,18 +155,14 @@ type statusCount struct {
 	Status view.Status
 }
 
-// byStatus are the numbers of designations: those in force first, then in the order of a designation's life.
-func (f *overviewFacts) byStatus() (counts []statusCount) {
-	if f == nil || !f.Whole {
-		return nil
-	}
+func countByStatus(marks []designationMark) (counts byStatus) {
 	by := make(map[view.Status]int)
-	for _, d := range f.Designations {
+	for _, d := range marks {
 		by[d.Status]++
 	}
 	order := append([]view.Status{view.StatusInForce}, slices.DeleteFunc(slices.Clone(view.Statuses), func(s view.Status) bool { return s == view.StatusInForce })...)
 	for _, status := range order {
-		if n := by[status]; n > 0 || status == view.StatusInForce && len(f.Designations) > 0 {
+		if n := by[status]; status != view.StatusNone && n > 0 || status == view.StatusInForce && len(marks) > by[view.StatusNone] {
 			counts = append(counts, statusCount{n, status})
 		}
 	}
@@ -202,8 +174,10 @@ type homePage struct {
 	Counts  []statusCount
 	Newest  []view.Designation
 	Last    []recordLine
-	Overdue []view.Duty // the first of them
-	Facts   *overviewFacts
+	Counted bool         // all designations
+	Overdue []view.Duty  // the first of them
+	Late    int          // how many there are
+	AllLate bool         // as many at least, where not all duties were read
 	Health  *healthFacts // nil on a page of another moment
 }
 
@@ -219,16 +193,40 @@ func (s *Server) homePage(x *request) error {
 	if err != nil {
 		return err
 	}
-	page := homePage{pageHeader: s.pageHeader(q, "Home"), Facts: s.overview.get(q, s.cfg.QueryBudget)}
+	designations, err := s.designationList.get(s, q)
+	if err == nil {
+		err = q.follow(s, x, designations.size)
+	}
+	if err != nil {
+		return err
+	}
+	duties, err := s.dutyList.get(s, q)
+	if err != nil {
+		return err
+	}
+	page := homePage{pageHeader: s.pageHeader(q, "Home"), Counted: designations.Whole, AllLate: duties.Whole}
 	page.About = "A public, append-only ledger of restrictions on cloud infrastructure: whom an authority restricts, and what providers, signed, did about it."
-	page.Data = []dataLink{{"Designations (JSON)", "/v1/register/designations"}, {"Changes (Atom)", "/v1/register/changes.atom"}, {"Due dates (calendar)", "/v1/register/duties.ics"}}
-	page.Prove = "docket sync"
+	page.take("docket sync", dataLink{"Designations (JSON)", "/v1/register/designations"}, dataLink{"Designations (CSV)", "/v1/register/designations.csv"},
+		dataLink{"Changes (Atom)", "/v1/register/changes.atom"}, dataLink{"Due dates (calendar)", "/v1/register/duties.ics"})
 	if page.Ledger.Name != "" && page.Ledger.ID != "" {
 		page.Title = page.Ledger.Name
 	}
-	page.Counts = page.Facts.byStatus()
-	if page.Facts != nil {
-		page.Overdue = page.Facts.Late[:min(homeItems, len(page.Facts.Late))]
+	if page.Counted {
+		page.Counts = designations.Index
+	}
+	first := []int32{} // they are sorted: what is late comes first
+	for place := range min(homeItems, len(duties.Items)) {
+		if duties.Items[place].State() == view.DutyOverdue {
+			first = append(first, int32(place))
+		}
+	}
+	for what, n := range duties.Index.count {
+		if view.DutyStates[what[1]] == view.DutyOverdue {
+			page.Late += n
+		}
+	}
+	if page.Overdue, err = q.dutiesAt(duties, first); err != nil {
+		return err
 	}
 	if err := s.fillNews(q, x, &page); err != nil {
 		return err

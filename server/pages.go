@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	"html/template"
 	"maps"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -28,10 +26,6 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 
 //go:embed web
 var webFiles embed.FS
-
-// pageTemplates are parsed once somebody asks for a page: it takes longer than all else that
-// docket does before it reads its command line, and few commands serve pages.
-var pageTemplates = sync.OnceValue(parsePages)
 
 var (
 	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
@@ -52,12 +46,10 @@ var pageWords = template.FuncMap{
 	"warnings": joinWords[string],
 	"check":    func(id record.ID, what string) checkLink { return checkLink{id, what} },
 	"thing":    thingURL,
-	"shown":    shownText,
 	"thread":   threadURL,
 	"words":    memberWords,
 	"kind":     kindWords,
 	"dated":    datedText,
-	"said":     saidText,
 	"duty":     dutyWords,
 	"owing":    dutyNoun,
 	"entries":  register.FormatEntryCount,
@@ -78,10 +70,10 @@ var pageWords = template.FuncMap{
 	"list":        func(s []string) string { return strings.Join(s, ", ") },
 }
 
-// parsePages parses each page in web with what all of them share.
-func parsePages() map[string]*template.Template {
+// parsePages parses each page in web with what all of them share, to show as much as a cut lets.
+func parsePages(cut int) map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
+	shared := template.Must(template.New("").Funcs(pageWords).Funcs(cutWords(cut)).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
 	files, err := webFiles.ReadDir("web")
 	if err != nil {
 		panic(err) // embedded by this very file
@@ -125,9 +117,9 @@ type page interface{ Header() pageHeader }
 // answerPage renders a page whole before it sends anything. One that names a size and an instant that is
 // over says the same for ever, so that it is kept.
 func (x *request) answerPage(status int, name string, data page) error {
-	var body bytes.Buffer
-	if err := pageTemplates()[name].Execute(&body, data); err != nil {
-		return fmt.Errorf("rendering the page %s: %w", name, err)
+	body, err := renderPage(name, data)
+	if err != nil {
+		return err
 	}
 	header := data.Header()
 	h := x.Writer.Header()
@@ -136,12 +128,12 @@ func (x *request) answerPage(status int, name string, data page) error {
 	if h.Set("Cache-Control", cacheRevalidate); status == http.StatusOK && header.settled() {
 		h.Set("Cache-Control", "public, max-age=86400, immutable")
 	}
-	return x.answerBytes(status, "text/html; charset=utf-8", relink(body.Bytes(), x.pathPrefix(), header.moment()))
+	return x.answerBytes(status, "text/html; charset=utf-8", relink(body, x.pathPrefix(), header.moment()))
 }
 
 var (
 	ownLink    = regexp.MustCompile(`( (?:href|action|src|data-verifier)=")(/[^"]*)"( data-now)?`)
-	ofAMoment  = regexp.MustCompile(`^/(?:(?:search|designations|duties|licences|requests|cooperation|parties|records|lists|jurisdictions|identifiers|threads)(?:[/?#]|$)|[?#]|$)`)
+	ofAMoment  = regexp.MustCompile(`^/(?:(?:(?:v1/register/)?(?:search|designations|duties|licences|requests|cooperation|parties|identifiers)|records|threads|lists|jurisdictions)(?:[./?#]|$)|[?#]|$)`)
 	hasAMoment = regexp.MustCompile(`[?;&](?:at|size)=`)
 )
 
@@ -264,6 +256,15 @@ type hiddenField struct{ Name, Value string }
 
 // dataLink is an address under which the same stands as data, in a format.
 type dataLink struct{ Format, URL string }
+
+// take says what of a page a reader takes along: the same as data, and the command that shows it from his own
+// copy.
+func (h *pageHeader) take(command string, data ...dataLink) { h.Data, h.Prove = data, command }
+
+// receiptLinks prove a record to whoever has its policy.
+func receiptLinks(id record.ID) []dataLink {
+	return []dataLink{{"Receipt", recordPath(id) + "/receipt"}, {"Receipt with its chain", recordPath(id) + "/receipt?chain=true"}}
+}
 
 // ledgerTitle says which ledger this is.
 type ledgerTitle struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,19 +36,13 @@ type designationPage struct {
 	Thread    pagePart[recordLine]
 	Duties    pagePart[view.Duty]
 	Whose     string // what the page is about, which its duties need not name
-	JSON      string
-	Command   string
 }
 
-// amendment is a record that amended a designation, and what it changed.
+// amendment is a record that amended a designation, in a sentence.
 type amendment struct {
-	register.RecordRow
-	Says    string
-	Changes []view.MemberChange
+	view.Amendment
+	Says string
 }
-
-// maxAmendments is how many amendments a designation's page tells of: the newest.
-const maxAmendments = 10
 
 // designationPage shows one designation with its thread and who has to answer, each in
 // pages.
@@ -62,8 +57,13 @@ func (s *Server) designationPage(x *request) error {
 	}
 	page := designationPage{
 		pageHeader: s.pageHeader(q, d.Name+", designation "+d.Thread.Name()), DesignationDetail: d, Effect: designationEffect(d),
-		JSON: "/v1/register" + designationURL(d.Thread.Name()), Command: "docket show " + d.Thread.Name(), Whose: d.Thread.Name(),
+		Whose: d.Thread.Name(),
 	}
+	name := url.QueryEscape(d.Thread.Name())
+	page.take("docket show "+d.Thread.Name(), append([]dataLink{
+		{"JSON", "/v1/register" + designationURL(d.Thread.Name())}, {"Duties (CSV)", "/v1/register/duties.csv?designation=" + name},
+		{"Duties (calendar)", "/v1/register/duties.ics?designation=" + name},
+	}, receiptLinks(d.Record)...)...)
 	page.About = "Designation " + d.Thread.Name() + ", " + statusWords(d.Status) + " " + page.When + ". " + page.Effect
 	for _, e := range d.Events {
 		if e.Kind == record.KindRevocation {
@@ -75,9 +75,7 @@ func (s *Server) designationPage(x *request) error {
 		names = append(names, a.Name)
 	}
 	page.LookAlike, page.Facts = lookAlikes(names...), designationFacts(page.pageHeader, d)
-	if page.Life, err = lifeOf(q, d, page.When); err != nil {
-		return err
-	}
+	page.Life = lifeOf(q, d, page.When)
 	rows, err := recordsPart(q, x, "records", view.RecordFilter{Thread: d.Thread})
 	if err != nil {
 		return err
@@ -94,7 +92,7 @@ func (s *Server) designationPage(x *request) error {
 		}
 		page.Document, page.Withheld = documentOf(st), withheld
 	}
-	if page.Amended, err = s.amendments(q, x, d); err != nil {
+	if page.Amended, err = s.amendments(x, d); err != nil {
 		return err
 	}
 	if page.Evidence, err = s.evidence(q, x, d.Current.Evidence); err != nil {
@@ -102,7 +100,7 @@ func (s *Server) designationPage(x *request) error {
 	}
 	err = q.view.WithBudget(s.cfg.QueryBudget).Licences(view.LicenceFilter{Designation: d.Thread.Name()}, q.asOf.At, func(l view.Licence) bool {
 		page.Licences = append(page.Licences, l)
-		return len(page.Licences) < view.MaxListItems
+		return len(page.Licences) < partLimit
 	})
 	if err := partOfList(err); err != nil {
 		return err
@@ -223,32 +221,18 @@ func designationEffect(d view.DesignationDetail) string {
 	return text
 }
 
-// amendments are the newest amendments of a designation that its answer names, oldest first.
-func (s *Server) amendments(q *registerQuery, x *request, d view.DesignationDetail) (list []amendment, err error) {
-	v := q.view.WithBudget(s.cfg.QueryBudget)
-	for _, r := range slices.Backward(d.History) {
-		if r.Kind != record.KindAmendment {
-			continue
-		}
-		if len(list) == maxAmendments {
-			break
-		}
-		a := amendment{RecordRow: r}
-		st, withheld, err := s.statementOf(x, r.Index)
+// amendments are those that its answer tells of, each in a sentence.
+func (s *Server) amendments(x *request, d view.DesignationDetail) (list []amendment, err error) {
+	for _, a := range d.Amendments {
+		st, says, err := s.statementOf(x, a.Index)
 		if err != nil {
 			return nil, err
 		}
-		if a.Says = withheld; st != nil {
-			a.Says = view.Summary(st)
+		if st != nil {
+			says = view.Summary(st)
 		}
-		if a.Changes, err = v.AmendmentChanges(r); errors.Is(err, register.ErrOverBudget) {
-			break // its records, in pages, tell the others
-		} else if err != nil {
-			return nil, err
-		}
-		list = append(list, a)
+		list = append(list, amendment{a, says})
 	}
-	slices.Reverse(list)
 	return list, nil
 }
 
@@ -296,15 +280,15 @@ type partyPage struct {
 	Keys          pagePart[view.PartyKey]
 	Thread, Filed pagePart[recordLine]
 	Duties        pagePart[view.Duty]
+	MoreDuties    bool // than these, the latest
 	Owes          bool // it is a provider: it has duties, and a calendar of them
-	Late, Open    int  // of the duties shown
+	Late, Open    int  // of all its duties
 	Whose         string
-	JSON, Command string
 }
 
 // partyPage shows one party with its keys, its records and its calendar, each in pages.
 func (s *Server) partyPage(x *request) error {
-	q, err := s.parseQuery(x, "keys", "records", "filed", "duties")
+	q, err := s.parseQuery(x, "keys", "records", "filed")
 	if err != nil {
 		return err
 	}
@@ -314,8 +298,15 @@ func (s *Server) partyPage(x *request) error {
 	}
 	page := partyPage{
 		pageHeader: s.pageHeader(q, p.LegalName+", party "+p.ID), Party: p, LookAlike: lookAlikes(append([]string{p.LegalName}, p.FormerName...)...),
-		Owes: slices.Contains(p.Roles, record.RoleProvider), JSON: "/v1/register" + partyURL(p.ID), Command: "docket show " + p.ID, Whose: p.ID,
+		Owes: slices.Contains(p.Roles, record.RoleProvider), Whose: p.ID,
 	}
+	links := []dataLink{{"JSON", "/v1/register" + partyURL(p.ID)}, {"Keys (JSON)", "/v1/register" + partyURL(p.ID) + "/keys"}}
+	if page.Owes {
+		owner := url.QueryEscape(p.ID)
+		links = append(links, dataLink{"Duties (JSON)", "/v1/register/duties/" + url.PathEscape(p.ID)},
+			dataLink{"Duties (CSV)", "/v1/register/duties.csv?party=" + owner}, dataLink{"Duties (calendar)", "/v1/register/duties.ics?party=" + owner})
+	}
+	page.take("docket show "+p.ID, append(links, receiptLinks(p.Record)...)...)
 	add := func(name, text, link string) {
 		if text != "" {
 			page.Facts = append(page.Facts, member{Name: name, Text: text, URL: link})
@@ -359,16 +350,8 @@ func (s *Server) partyPage(x *request) error {
 	if !page.Owes {
 		return x.answerPage(http.StatusOK, "party", page)
 	}
-	if page.Duties, err = dutiesPart(q, x, view.DutyFilter{Party: p.ID}); err != nil {
+	if err := s.dutiesOfParty(q, &page); err != nil {
 		return err
-	}
-	for _, d := range page.Duties.Items {
-		switch d.State.Shown(q.asOf.Ahead) {
-		case view.DutyOverdue:
-			page.Late++
-		case view.DutyOpen:
-			page.Open++
-		}
 	}
 	return x.answerPage(http.StatusOK, "party", page)
 }
@@ -381,17 +364,14 @@ type recordPage struct {
 	Signers               []register.KeyHolder
 	Members               []member
 	Document              *pageDocument
-	Statement             string // as it was signed, with white space; "" where that is too long for a page
-	Entry                 string // the exact line; "" where that is too long for a page
+	Statement             string // as it was signed, with white space
+	Entry                 string // the exact line
 	EntryBytes            int
 	Leaf                  string     // its leaf hash in the tree, base64
 	Withheld              string     // why nothing of it is shown; "" if it is
 	Before, Next          *record.ID // by index
 	Earlier, Newest       *record.ID // on the thread; nil where it is the first, or the newest
 }
-
-// maxPageText is how many bytes of one text a page shows.
-const maxPageText = 12 << 10
 
 // recordPage shows one record as it was signed.
 func (s *Server) recordPage(x *request) error {
@@ -408,6 +388,7 @@ func (s *Server) recordPage(x *request) error {
 		return err
 	}
 	page := recordPage{pageHeader: s.pageHeader(q, kindWords(r.Kind)+" #"+strconv.FormatUint(index, 10)), RecordRow: r, AboutPage: threadURL(r.Thread.About())}
+	page.take("docket show "+r.ID.String(), append([]dataLink{{"JSON", recordPath(r.ID)}}, receiptLinks(r.ID)...)...)
 	if err := page.neighbours(q); err != nil {
 		return err
 	}
@@ -433,13 +414,9 @@ func (s *Server) recordPage(x *request) error {
 	if err := json.Indent(&statement, entry.Envelope.Payload, "", "  "); err != nil {
 		return fmt.Errorf("the payload of entry %d: %w", index, err)
 	}
-	if statement.Len() <= maxPageText {
-		page.Statement = statement.String()
-	}
+	page.Statement = statement.String()
 	page.EntryBytes, page.Leaf = len(line), proof.LeafHash(line).String()
-	if len(line) <= maxPageText {
-		page.Entry = string(line)
-	}
+	page.Entry = string(line)
 	for _, sig := range entry.Envelope.Signatures {
 		h, _, err := s.cfg.Register.KeyHolder(sig.KeyID)
 		if err != nil {

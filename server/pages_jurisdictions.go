@@ -1,8 +1,8 @@
 package server
 
 import (
-	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -29,40 +29,57 @@ func (s *Server) jurisdictionPage(x *request) error {
 	if err != nil {
 		return newProblem(problemNotFound, "no jurisdiction has the code %q: two letters, as ISO 3166-1 has them", clipText(x.Param("code")))
 	}
+	designations, err := s.designationList.get(s, q)
+	if err == nil {
+		err = q.follow(s, x, designations.size)
+	}
+	if err != nil {
+		return err
+	}
+	requests, err := s.requestList.get(s, q)
+	if err != nil {
+		return err
+	}
 	page := jurisdictionPage{pageHeader: s.pageHeader(q, "Jurisdiction "+code), Code: code}
-	budget := s.cfg.QueryBudget
-	list, err := q.view.WithBudget(budget).Cooperation(code, q.asOf.At)
-	switch {
-	case errors.Is(err, register.ErrOverBudget):
-		page.TooMuch = true
-	case err != nil:
+	page.take("docket list designations --country "+code,
+		dataLink{"Designations (JSON)", "/v1/register/designations?country=" + code}, dataLink{"Designations (CSV)", "/v1/register/designations.csv?country=" + code},
+		dataLink{"Requests (JSON)", "/v1/register/requests?jurisdiction=" + code}, dataLink{"Requests (CSV)", "/v1/register/requests.csv?jurisdiction=" + code},
+		dataLink{"Cooperation (JSON)", "/v1/register/cooperation?jurisdiction=" + code})
+	var cooperation []view.Cooperation
+	if cooperation, page.TooMuch, err = s.cooperationIn(q, requests, code); err != nil {
 		return err
-	case len(list) > 0:
-		page.Cooperation = &list[0]
 	}
-	cut := false
-	err = q.view.WithBudget(budget).Designations(view.DesignationFilter{Country: code}, q.asOf.At, func(d view.Designation) bool {
-		if cut = len(page.Designations) == view.MaxListItems; !cut {
-			page.Designations = append(page.Designations, d)
+	if len(cooperation) > 0 {
+		page.Cooperation = &cooperation[0]
+	}
+	more := !designations.Whole
+	for _, m := range designations.Items {
+		if m.Country != code {
+			continue
 		}
-		return !cut
-	})
-	if err := partOfList(err); err != nil {
-		return err
+		if more = more || len(page.Designations) == pageLimit; len(page.Designations) == pageLimit {
+			break
+		}
+		d, err := q.view.DesignationSummary(m.Thread, q.asOf.At)
+		if err != nil {
+			return err
+		}
+		page.Designations = append(page.Designations, d)
 	}
-	if cut || err != nil {
+	if more {
 		page.MoreListed = "/designations?country=" + code
 	}
-	err = q.view.WithBudget(budget).Requests(view.RequestFilter{Jurisdiction: code}, q.asOf.At, func(r view.Request) bool {
-		if page.MoreAsked = len(page.Requests) == view.MaxListItems; !page.MoreAsked {
-			page.Requests = append(page.Requests, r)
+	page.MoreAsked = !requests.Whole
+	for _, r := range requests.Items {
+		if r.Jurisdiction != code {
+			continue
 		}
-		return !page.MoreAsked
-	})
-	if err := partOfList(err); err != nil {
-		return err
+		if len(page.Requests) == pageLimit {
+			page.MoreAsked = true
+			break
+		}
+		page.Requests = append(page.Requests, r)
 	}
-	page.MoreAsked = page.MoreAsked || err != nil
 	return x.answerPage(http.StatusOK, "jurisdiction", page)
 }
 
@@ -70,7 +87,6 @@ type identifierPage struct {
 	pageHeader
 	view.Identifier
 	Scheme string // for people
-	JSON   string
 	Next   string
 }
 
@@ -82,8 +98,10 @@ func (s *Server) identifierPage(x *request) error {
 	}
 	scheme, value := x.Param("scheme"), x.Param("value")
 	words := map[string]string{register.SchemeLEI: "LEI", register.SchemeASN: "ASN", register.SchemeDomain: "Domain", register.SchemeName: "Name", register.SchemeRegistration: "Registration number"}[scheme]
-	return x.answerPage(http.StatusOK, "identifier", identifierPage{
+	page := identifierPage{
 		pageHeader: s.pageHeader(q, words+" "+clipText(value)), Identifier: answer.Identifier, Scheme: words,
-		JSON: "/v1/register" + identifierURL(scheme, value), Next: q.pageURL(x.Request.URL.EscapedPath(), "after", answer.Next),
-	})
+		Next: q.pageURL(x.Request.URL.EscapedPath(), "after", answer.Next),
+	}
+	page.take("docket search "+shellQuote(scheme+":"+value), dataLink{"JSON", "/v1/register" + identifierURL(scheme, value)}, dataLink{"CSV", "/v1/register/identifiers.csv?scheme=" + scheme + "&value=" + url.QueryEscape(value)})
+	return x.answerPage(http.StatusOK, "identifier", page)
 }

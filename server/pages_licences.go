@@ -33,7 +33,7 @@ func (s *Server) licencePage(x *request) error {
 		return err
 	}
 	c := l.Current
-	f.JSON = "/v1/register/licences/" + url.PathEscape(thread.Name())
+	f.Data[0] = dataLink{"JSON", "/v1/register/licences/" + url.PathEscape(thread.Name())}
 	// The newest record may be the one that revoked it: the licence is of the first.
 	if index, known, err := s.cfg.Register.Lookup(l.Records[0]); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *Server) disclosurePage(x *request) error {
 	if err != nil {
 		return err
 	}
-	f.JSON = "/v1/register/requests/" + url.PathEscape(thread.Request())
+	f.Data[0] = dataLink{"JSON", "/v1/register/requests/" + url.PathEscape(thread.Request())}
 	if r.Sealed {
 		f.Document = nil // the digest tells nothing either; what could tell later is left to the record
 	}

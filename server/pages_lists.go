@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -20,7 +21,8 @@ import (
 // listHeader is the header of a page that lists what an address under /v1 answers.
 func (s *Server) listHeader(q *registerQuery, title, data, command string) pageHeader {
 	f := s.pageHeader(q, title)
-	f.Data, f.Prove = []dataLink{{"JSON", withQuery(data, q.without("after"))}}, command
+	given := q.without("after")
+	f.take(command, dataLink{"JSON", withQuery(data, given)}, dataLink{"CSV", withQuery(data+".csv", given)})
 	return f
 }
 
@@ -41,42 +43,108 @@ func (c *listChoices) choose(q *registerQuery, name string, counts map[string]in
 	}
 }
 
-// countList counts by these members what a list yields, as far as the work of one question goes.
-func countList[T any](c *listChoices, q *registerQuery, members []listMember[T], list func(yield func(T) bool) error) error {
-	by := make(map[string]map[string]int)
-	for _, m := range members {
-		by[m.name] = make(map[string]int)
+// count counts by these members what is kept of a list, of what the question chooses by the others; it is shown with
+// what the question chooses by all. chosen are the places of these.
+func count[T, I any](c *listChoices, q *registerQuery, members []listMember[T], k *kept[T, I]) (chosen []int32) {
+	k.counting.Do(func() { k.counts, _ = countBy(k.Items, members, make([]string, len(members))) })
+	by, asked := k.counts, make([]string, len(members))
+	for i, m := range members {
+		asked[i] = q.text(m.name)
 	}
-	err := list(func(item T) bool {
-		misses, missed := 0, ""
-		for _, m := range members {
-			if q.has(m.name) && m.of(item) != q.text(m.name) {
-				misses, missed = misses+1, m.name
+	if slices.ContainsFunc(asked, func(s string) bool { return s != "" }) {
+		by, chosen = countBy(k.Items, members, asked)
+	} else {
+		chosen = make([]int32, len(k.Items))
+		for i := range chosen {
+			chosen[i] = int32(i)
+		}
+	}
+	c.Total = len(chosen)
+	if !k.Whole {
+		c.Some = notAll
+	}
+	for i, m := range members {
+		c.choose(q, m.name, by[i])
+	}
+	return chosen
+}
+
+// countBy counts by each member those that have what is asked of the others, and finds those that have all of it.
+func countBy[T any](items []T, members []listMember[T], asked []string) (by []map[string]int, chosen []int32) {
+	by = make([]map[string]int, len(members))
+	for i := range members {
+		by[i] = make(map[string]int)
+	}
+	for place, item := range items {
+		misses, missed := 0, 0
+		for i, m := range members {
+			if asked[i] != "" && !m.has(item, asked[i]) {
+				misses, missed = misses+1, i
 			}
+		}
+		if misses > 1 {
+			continue
 		}
 		if misses == 0 {
-			c.Total++
+			chosen = append(chosen, int32(place))
 		}
-		for _, m := range members {
-			if value := m.of(item); value != "" && (misses == 0 || misses == 1 && missed == m.name) {
-				by[m.name][value]++
+		for i, m := range members {
+			if misses == 0 || missed == i {
+				m.each(item, func(value string) { by[i][value]++ })
 			}
 		}
-		return true
-	})
-	if partial := (*view.PartialListError)(nil); errors.As(err, &partial) {
-		c.Some, err = notAll, nil
 	}
-	for _, m := range members {
-		c.choose(q, m.name, by[m.name])
-	}
-	return err
+	return by, chosen
 }
 
 // listMember is a parameter by which a list is chosen, and what of an item is compared with it.
 type listMember[T any] struct {
 	name string
-	of   func(T) string
+	one  func(T) string   // "" where it has none
+	many func(T) []string // of one that has several
+}
+
+func (m listMember[T]) each(item T, visit func(value string)) {
+	if m.many != nil {
+		for _, value := range m.many(item) {
+			visit(value)
+		}
+	} else if value := m.one(item); value != "" {
+		visit(value)
+	}
+}
+
+func (m listMember[T]) has(item T, value string) bool {
+	if m.many != nil {
+		return slices.Contains(m.many(item), value)
+	}
+	return m.one(item) == value
+}
+
+// pageOf are the items of one page of a list that is kept by thread: those at the chosen places after the question's
+// position.
+func pageOf[T, I, R any](q *registerQuery, list byte, k *kept[T, I], chosen []int32, thread func(T) record.Thread, read func(T) (R, error)) (items []R, next string, err error) {
+	from, _ := slices.BinarySearchFunc(chosen, q.position, func(place int32, after string) int {
+		if string(thread(k.Items[place])) > after {
+			return 1
+		}
+		return -1
+	})
+	for _, place := range chosen[from:] {
+		t := thread(k.Items[place])
+		if len(items) == q.limit {
+			return items, q.nextCursor(list, q.position), nil
+		}
+		item, err := read(k.Items[place])
+		if errors.Is(err, register.ErrOverBudget) && len(items) > 0 {
+			return items, q.nextCursor(list, q.position), nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		items, q.position = append(items, item), string(t)
+	}
+	return items, "", nil
 }
 
 type designationsPage struct {
@@ -93,27 +161,60 @@ type designationsPage struct {
 
 // designationsPage lists the designations.
 func (s *Server) designationsPage(x *request) error {
-	q, answer, err := designationsQuestion.ask(s, x)
+	q, err := s.parseListQuery(x, designationsQuestion.list, designationsQuestion.parameters...)
+	if err != nil {
+		return err
+	}
+	filter, err := designationFilter(q)
+	if err != nil {
+		return err
+	}
+	var list *kept[designationMark, byStatus]
+	if q.has("name") {
+		list, err = s.designationsNamed(q, filter.Name)
+	} else {
+		list, err = s.designationList.get(s, q)
+	}
+	if err == nil {
+		err = q.follow(s, x, list.size)
+	}
 	if err != nil {
 		return err
 	}
 	page := designationsPage{
 		pageHeader: s.listHeader(q, "Designations", "/v1/register/designations", "docket list designations"),
 		Name:       q.text("name"), Statuses: view.Statuses, Status: q.text("status"), Country: q.text("country"),
-		Designations: answer.Designations, Skipped: answer.Skipped, Next: q.pageURL(q.path, "after", answer.Next),
 	}
 	page.About = "Whom the authority restricts, by status, country, program and list."
-	if facts := s.overview.get(q, s.cfg.QueryBudget); facts != nil && !q.has("name") {
-		by, total := facts.countDesignations(q)
-		for _, m := range designationMembers {
-			page.choose(q, m.name, by[m.name])
-		}
-		page.Total = total
-		if !facts.Whole {
-			page.Some = notAll
-		}
+	chosen, next := count(&page.listChoices, q, designationMembers, list), ""
+	if list.Whole {
+		page.Designations, next, err = pageOf(q, cursorDesignations, list, chosen, func(m designationMark) record.Thread { return m.Thread },
+			func(m designationMark) (view.Designation, error) {
+				return q.view.DesignationSummary(m.Thread, q.asOf.At)
+			})
+	} else {
+		q.view = q.view.WithBudget(s.pageBudget())
+		var answer designationsAnswer
+		answer, err = designationsOf(q)
+		page.Designations, page.Skipped, next = answer.Designations, answer.Skipped, answer.Next
 	}
+	if err != nil {
+		return err
+	}
+	page.Next = q.pageURL(q.path, "after", next)
 	return x.answerPage(http.StatusOK, "designations", page)
+}
+
+// designationsNamed reads those that bear a name or bore it, as far as the work of a page goes.
+func (s *Server) designationsNamed(q *registerQuery, name string) (*kept[designationMark, byStatus], error) {
+	m, err := q.moment()
+	if err != nil {
+		return nil, err
+	}
+	named := keptList[designationMark, byStatus]{most: s.designationList.most, index: countByStatus, read: func(v *view.View, at time.Time, yield func(designationMark) bool) error {
+		return markDesignations(v, view.DesignationFilter{Name: name}, at, yield)
+	}}
+	return named.readAt(q.view.WithBudget(s.pageBudget()), m, func() bool { return true })
 }
 
 type partiesPage struct {
@@ -148,29 +249,46 @@ type licencesPage struct {
 
 // licencesPage lists the licences: what is permitted in spite of a designation.
 func (s *Server) licencesPage(x *request) error {
-	q, answer, err := licencesQuestion.ask(s, x)
+	q, err := s.parseListQuery(x, licencesQuestion.list, licencesQuestion.parameters...)
 	if err != nil {
 		return err
 	}
-	page := licencesPage{
-		pageHeader: s.listHeader(q, "Licences", "/v1/register/licences", "docket list licences"),
-		Licences:   answer.Licences, Skipped: answer.Skipped, Next: q.pageURL(q.path, "after", answer.Next),
+	if _, err := licenceFilter(q); err != nil {
+		return err
 	}
+	list, err := s.licenceList.get(s, q)
+	if err == nil {
+		err = q.follow(s, x, list.size)
+	}
+	if err != nil {
+		return err
+	}
+	page := licencesPage{pageHeader: s.listHeader(q, "Licences", "/v1/register/licences", "docket list licences")}
 	page.About = "What the authority permits in spite of a restriction, to whom and until when."
-	if q.has("designation") || q.has("jurisdiction") {
-		return x.answerPage(http.StatusOK, "licences", page)
+	next, byMarks := "", !q.has("designation") && !q.has("jurisdiction")
+	if list.Whole && byMarks {
+		chosen := count(&page.listChoices, q, licenceMembers, list)
+		page.Licences, next, err = pageOf(q, cursorLicences, list, chosen, func(m licenceMark) record.Thread { return m.Thread },
+			func(m licenceMark) (view.Licence, error) { return q.view.Licence(m.Thread, q.asOf.At) })
+	} else {
+		q.view = q.view.WithBudget(s.pageBudget())
+		var answer licencesAnswer
+		answer, err = licencesOf(q)
+		page.Licences, page.Skipped, next = answer.Licences, answer.Skipped, answer.Next
+		if byMarks {
+			count(&page.listChoices, q, licenceMembers, list)
+		}
 	}
-	members := []listMember[view.Licence]{
-		{"status", func(l view.Licence) string { return string(l.Status) }},
-		{"party", func(l view.Licence) string { return l.Current.Holder }},
-	}
-	err = countList(&page.listChoices, q, members, func(yield func(view.Licence) bool) error {
-		return q.view.WithBudget(s.cfg.QueryBudget).Licences(view.LicenceFilter{}, q.asOf.At, yield)
-	})
 	if err != nil {
 		return err
 	}
+	page.Next = q.pageURL(q.path, "after", next)
 	return x.answerPage(http.StatusOK, "licences", page)
+}
+
+var licenceMembers = []listMember[licenceMark]{
+	{name: "status", one: func(l licenceMark) string { return l.Status }},
+	{name: "party", one: func(l licenceMark) string { return l.Party }},
 }
 
 type requestsPage struct {
@@ -183,27 +301,43 @@ type requestsPage struct {
 
 // requestsPage lists the requests to disclose.
 func (s *Server) requestsPage(x *request) error {
-	q, answer, err := requestsQuestion.ask(s, x)
+	q, err := s.parseListQuery(x, requestsQuestion.list, requestsQuestion.parameters...)
 	if err != nil {
 		return err
 	}
-	page := requestsPage{
-		pageHeader: s.listHeader(q, "Requests to disclose", "/v1/register/requests", "docket list requests"),
-		Requests:   answer.Requests, Skipped: answer.Skipped, Next: q.pageURL(q.path, "after", answer.Next),
+	if _, err := requestFilter(q); err != nil {
+		return err
 	}
+	list, err := s.requestList.get(s, q)
+	if err == nil {
+		err = q.follow(s, x, list.size)
+	}
+	if err != nil {
+		return err
+	}
+	page := requestsPage{pageHeader: s.listHeader(q, "Requests to disclose", "/v1/register/requests", "docket list requests")}
 	page.About = "What the authority asked providers to disclose, for which jurisdiction's cooperation, and what came of it."
-	members := []listMember[view.Request]{
-		{"status", func(r view.Request) string { return string(r.Status) }},
-		{"jurisdiction", func(r view.Request) string { return r.Jurisdiction }},
-		{"party", func(r view.Request) string { return r.Provider }},
+	chosen, next := count(&page.listChoices, q, requestMembers, list), ""
+	if list.Whole {
+		page.Requests, next, err = pageOf(q, cursorRequests, list, chosen, func(r view.Request) record.Thread { return r.Thread },
+			func(r view.Request) (view.Request, error) { return r, nil })
+	} else {
+		q.view = q.view.WithBudget(s.pageBudget())
+		var answer requestsAnswer
+		answer, err = requestsOf(q)
+		page.Requests, page.Skipped, next = answer.Requests, answer.Skipped, answer.Next
 	}
-	err = countList(&page.listChoices, q, members, func(yield func(view.Request) bool) error {
-		return q.view.WithBudget(s.cfg.QueryBudget).Requests(view.RequestFilter{}, q.asOf.At, yield)
-	})
 	if err != nil {
 		return err
 	}
+	page.Next = q.pageURL(q.path, "after", next)
 	return x.answerPage(http.StatusOK, "requests", page)
+}
+
+var requestMembers = []listMember[view.Request]{
+	{name: "status", one: func(r view.Request) string { return string(r.Status) }},
+	{name: "jurisdiction", one: func(r view.Request) string { return r.Jurisdiction }},
+	{name: "party", one: func(r view.Request) string { return r.Provider }},
 }
 
 type cooperationPage struct {
@@ -222,17 +356,31 @@ func (s *Server) cooperationPage(x *request) error {
 	if err := q.firstFault(); err != nil {
 		return err
 	}
-	page := cooperationPage{pageHeader: s.listHeader(q, "Cooperation", "/v1/register/cooperation", "docket list cooperation")}
-	page.About = "How each jurisdiction answered the requests to disclose, as anybody can count."
-	page.Cooperation, err = q.view.Cooperation(jurisdiction, q.asOf.At)
-	if errors.Is(err, register.ErrOverBudget) && jurisdiction == "" {
-		page.TooMuch, err = true, nil
+	list, err := s.requestList.get(s, q)
+	if err == nil {
+		err = q.follow(s, x, list.size)
 	}
 	if err != nil {
 		return err
 	}
+	page := cooperationPage{pageHeader: s.listHeader(q, "Cooperation", "/v1/register/cooperation", "docket list cooperation")}
+	page.About = "How each jurisdiction answered the requests to disclose, as anybody can count."
+	if page.Cooperation, page.TooMuch, err = s.cooperationIn(q, list, jurisdiction); err != nil {
+		return err
+	}
 	slices.SortStableFunc(page.Cooperation, func(a, b view.Cooperation) int { return cmp.Compare(b.Unanswered, a.Unanswered) })
 	return x.answerPage(http.StatusOK, "cooperation", page)
+}
+
+// cooperationIn counts the requests of one jurisdiction, or of all, unless they are more than a page may count.
+func (s *Server) cooperationIn(q *registerQuery, list *kept[view.Request, []view.Cooperation], code string) (of []view.Cooperation, tooMuch bool, err error) {
+	if list.Whole {
+		return slices.DeleteFunc(slices.Clone(list.Index), func(c view.Cooperation) bool { return code != "" && c.Jurisdiction != code }), false, nil
+	}
+	if of, err = q.view.WithBudget(s.pageBudget()).Cooperation(code, q.asOf.At); errors.Is(err, register.ErrOverBudget) {
+		return nil, true, nil
+	}
+	return of, false, err
 }
 
 type recordsPage struct {
@@ -255,16 +403,19 @@ func (s *Server) recordsPage(x *request) error {
 	}
 	page := recordsPage{pageHeader: s.listHeader(q, "Records", "/v1/records", "docket list records"), Kind: q.text("kind")}
 	page.About = "Everything that was recorded, in its order."
-	page.Data[0].URL = withQuery("/v1/records", q.without("after", "below", "at", "size"))
+	for i := range page.Data {
+		path, _, _ := strings.Cut(page.Data[i].URL, "?")
+		page.Data[i].URL = withQuery(path, q.without("after", "below"))
+	}
 	if page.Oldest = q.has("kind") || q.has("thread") || q.has("issuer"); page.Oldest {
-		rows, next, err := recordsOf(q)
+		answer, err := recordsOf(q)
 		if err != nil {
 			return err
 		}
-		if page.Records, err = s.sayings(x, rows); err != nil {
+		if page.Records, err = s.sayings(x, answer.Records); err != nil {
 			return err
 		}
-		page.Older = q.pageURL(q.path, "after", next)
+		page.Older = q.pageURL(q.path, "after", answer.Next)
 		return x.answerPage(http.StatusOK, "records", page)
 	}
 	below := min(q.number("below", q.asOf.Size), q.asOf.Size)
@@ -331,7 +482,7 @@ func (s *Server) changesPage(x *request) error {
 	}
 	page.About = "What changed on the ledger between two days or sizes."
 	given := c.without("after")
-	page.Data = append(page.Data, dataLink{"CSV", withQuery("/v1/register/changes.csv", given)}, dataLink{"Atom", withQuery("/v1/register/changes.atom", given)})
+	page.Data = append(page.Data, dataLink{"Atom", withQuery("/v1/register/changes.atom", given)})
 	given.Set("from", strconv.FormatUint(answer.From.Size, 10)) // a size stays what it is
 	given.Set("to", strconv.FormatUint(answer.AsOf.Size, 10))
 	page.Same = withQuery(c.path, given)
@@ -339,147 +490,6 @@ func (s *Server) changesPage(x *request) error {
 		page.Prove = "docket diff " + cmp.Or(page.From, page.ThenDay) + " " + cmp.Or(page.To, page.EndDay)
 	}
 	return x.answerPage(http.StatusOK, "changes", page)
-}
-
-// dutyBoard is who has to answer what: parties by designations.
-type dutyBoard struct {
-	Columns []boardColumn
-	Rows    []boardRow
-	Left    int // designations that are not shown: those with the least to do
-}
-
-type boardColumn struct {
-	Name, Target string
-	Error        bool
-}
-
-type boardRow struct {
-	Party string
-	Cells [][]view.Duty // by column
-	Late  int
-}
-
-// Bounds of a board: a page holds no more.
-const (
-	boardColumns = 6
-	boardRows    = 30
-	boardDuties  = 2000
-)
-
-// newDutyBoard takes duties that are sorted by lateness: so are its rows and its columns.
-func newDutyBoard(duties []view.Duty) (b dutyBoard) {
-	columns, rows, left := make(map[record.Thread]int), make(map[string]int), make(map[record.Thread]bool)
-	for _, d := range duties {
-		if d.Designation == "" {
-			continue
-		}
-		column, ok := columns[d.Designation]
-		if !ok {
-			if len(b.Columns) == boardColumns {
-				left[d.Designation] = true
-				continue
-			}
-			column = len(b.Columns)
-			columns[d.Designation] = column
-			b.Columns = append(b.Columns, boardColumn{d.Designation.Name(), d.Target, d.Error})
-		}
-		row, ok := rows[d.Party]
-		if !ok {
-			if len(b.Rows) == boardRows {
-				continue
-			}
-			row = len(b.Rows)
-			rows[d.Party] = row
-			b.Rows = append(b.Rows, boardRow{Party: d.Party})
-		}
-		for len(b.Rows[row].Cells) <= column {
-			b.Rows[row].Cells = append(b.Rows[row].Cells, nil)
-		}
-		b.Rows[row].Cells[column] = append(b.Rows[row].Cells[column], d)
-	}
-	for i := range b.Rows {
-		for len(b.Rows[i].Cells) < len(b.Columns) {
-			b.Rows[i].Cells = append(b.Rows[i].Cells, nil)
-		}
-	}
-	b.Left = len(left)
-	return b
-}
-
-type dutiesPage struct {
-	pageHeader
-	listChoices
-	Board    dutyBoard
-	Duties   pagePart[view.Duty]
-	Party    string
-	Calendar string
-	First    bool // page of the list, which has the board
-}
-
-var dutyParameters = []string{"party", "designation", "kind", "state"}
-
-// dutiesPage is the board of duties, and the list of them, what is late first.
-func (s *Server) dutiesPage(x *request) error {
-	q, err := s.parseListQuery(x, cursorBoard, dutyParameters...)
-	if err != nil {
-		return err
-	}
-	page := dutiesPage{pageHeader: s.listHeader(q, "Duties", "/v1/register/duties", "docket duties"), Party: q.text("party")}
-	page.About = "Who has to answer what, by when, and who is late."
-	page.Calendar = withQuery("/v1/register/duties.ics", q.without("after"))
-	page.Data = append(page.Data, dataLink{"Calendar", page.Calendar})
-	if page.Party != "" {
-		page.Prove += " --party " + page.Party
-	}
-	filter := q.dutyFilter(page.Party)
-	filter.Kind, filter.State, filter.After = "", "", "" // counted, and chosen below
-	from := 0
-	if q.position != "" {
-		if from, err = strconv.Atoi(q.position); err != nil || from < 0 {
-			q.addCursorFault("after")
-		}
-	}
-	if err := q.firstFault(); err != nil {
-		return err
-	}
-	var all []view.Duty
-	members := []listMember[view.Duty]{
-		{"state", func(d view.Duty) string { return string(d.State.Shown(page.Ahead)) }},
-		{"kind", func(d view.Duty) string { return string(d.Kind) }},
-	}
-	err = countList(&page.listChoices, q, members, func(yield func(view.Duty) bool) error {
-		full := false
-		err := q.view.Duties(filter, q.asOf.At, func(d view.Duty) bool {
-			if (!q.has("kind") || string(d.Kind) == q.text("kind")) && (!q.has("state") || members[0].of(d) == q.text("state")) {
-				all = append(all, d)
-			}
-			full = len(all) == boardDuties
-			return yield(d) && !full
-		})
-		if err == nil && full {
-			err = &view.PartialListError{}
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, f := range page.Facets {
-		for i, choice := range f.Choices {
-			if f.Name == "kind" {
-				f.Choices[i].Text = dutyNoun(view.DutyKind(choice.Text))
-			}
-		}
-	}
-	slices.SortStableFunc(all, byLateness)
-	if page.First = from == 0; page.First {
-		page.Board = newDutyBoard(all)
-	}
-	page.Duties.Items = all[min(from, len(all)):min(from+q.limit, len(all))]
-	if from+q.limit < len(all) {
-		page.Duties.Next = q.pageURL(q.path, "after", q.nextCursor(cursorBoard, strconv.Itoa(from+q.limit)))
-	}
-	return x.answerPage(http.StatusOK, "duties", page)
 }
 
 type sourcesPage struct {
@@ -493,9 +503,13 @@ type sourcesPage struct {
 type sourceLine struct {
 	List          string
 	N, Restricted int
-	Programs      []string
+	Programs      []string // the first of them
+	MorePrograms  int
 	URL           string
 }
+
+// maxPrograms is how many programs of a list are named.
+const maxPrograms = 100
 
 // sourcesPage says from which published lists designations were imported.
 func (s *Server) sourcesPage(x *request) error {
@@ -503,36 +517,41 @@ func (s *Server) sourcesPage(x *request) error {
 	if err != nil {
 		return err
 	}
+	list, err := s.designationList.get(s, q)
+	if err == nil {
+		err = q.follow(s, x, list.size)
+	}
+	if err != nil {
+		return err
+	}
 	page := sourcesPage{pageHeader: s.listHeader(q, "Lists and imports", "/v1/register/designations", "docket list designations")}
 	page.About = "From which published lists designations were imported, and how many of each stand here."
-	facts := s.overview.get(q, s.cfg.QueryBudget)
-	if facts == nil || !facts.Whole {
+	if !list.Whole {
 		page.Some = notAll
 	}
-	if facts != nil {
-		by, programs := make(map[string]*sourceLine), make(map[string]map[string]bool)
-		for _, d := range facts.Designations {
-			if d.List == "" {
-				page.Own++
-				continue
-			}
-			line := by[d.List]
-			if line == nil {
-				line = &sourceLine{List: d.List, URL: "/designations?list=" + url.QueryEscape(d.List)}
-				by[d.List], programs[d.List] = line, make(map[string]bool)
-			}
-			line.N++
-			if d.Status == view.StatusInForce {
-				line.Restricted++
-			}
-			for _, program := range d.Program {
-				programs[d.List][program] = true
-			}
+	by, programs := make(map[string]*sourceLine), make(map[string]map[string]bool)
+	for _, d := range list.Items {
+		if d.List == "" {
+			page.Own++
+			continue
 		}
-		for _, list := range slices.Sorted(maps.Keys(by)) {
-			by[list].Programs = slices.Sorted(maps.Keys(programs[list]))
-			page.Sources = append(page.Sources, *by[list])
+		line := by[d.List]
+		if line == nil {
+			line = &sourceLine{List: d.List, URL: "/designations?list=" + url.QueryEscape(d.List)}
+			by[d.List], programs[d.List] = line, make(map[string]bool)
 		}
+		line.N++
+		if d.Status == view.StatusInForce {
+			line.Restricted++
+		}
+		for _, program := range d.Program {
+			programs[d.List][program] = true
+		}
+	}
+	for _, list := range slices.Sorted(maps.Keys(by)) {
+		all := slices.Sorted(maps.Keys(programs[list]))
+		by[list].Programs, by[list].MorePrograms = all[:min(len(all), maxPrograms)], max(0, len(all)-maxPrograms)
+		page.Sources = append(page.Sources, *by[list])
 	}
 	return x.answerPage(http.StatusOK, "lists", page)
 }

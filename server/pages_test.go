@@ -483,13 +483,16 @@ func TestPagesLinkToTheRest(t *testing.T) {
 		seen := map[string]bool{}
 		todo, pages := []string{path}, 0
 		for len(todo) > 0 {
-			if pages++; pages > 20 {
+			if pages++; pages > 40 {
 				t.Fatalf("%s goes on for ever", path)
 			}
 			text := w.getPage(todo[0], http.StatusOK)
 			todo = todo[1:]
 			for _, link := range nextLink.FindAllStringSubmatch(text, -1) {
 				next := html.UnescapeString(link[1])
+				if strings.Count(next, "=") > 1 {
+					continue // a part of one list beside each part of another
+				}
 				if !slices.Contains(todo, next) && !seen[next] {
 					todo, seen[next] = append(todo, next), true
 				}
@@ -509,7 +512,7 @@ func TestPagesLinkToTheRest(t *testing.T) {
 		}
 	}
 	w.wantProblem(w.get("/v1/register/duties?after=AAAA"), problemParameter)
-	if text := w.getPage("/parties/acme-cloud?duties=AAAA", http.StatusBadRequest); !strings.Contains(text, "not a cursor") {
+	if text := w.getPage("/parties/acme-cloud?records=AAAA", http.StatusBadRequest); !strings.Contains(text, "not a cursor") {
 		t.Errorf("a wrong cursor of a page: %s", text)
 	}
 }

@@ -140,21 +140,14 @@ type recordsAnswer struct {
 	Next    string               `json:"next,omitempty"`
 }
 
-// records is GET /v1/records, oldest first.
-func (s *Server) records(x *request) error {
-	q, err := s.parseListQuery(x, cursorRecords, "kind", "thread", "issuer")
-	if err != nil {
-		return err
-	}
-	items, next, err := recordsOf(q)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, recordsAnswer{AsOf: q.asOf, Records: items, Next: next})
-}
+var recordsQuestion = listQuestion[recordsAnswer]{cursorRecords, []string{"kind", "thread", "issuer"}, recordsOf}
 
-// recordsOf are the records that a question chooses, with the cursor of the next page.
-func recordsOf(q *registerQuery) (items []register.RecordRow, next string, err error) {
+// records is GET /v1/records, oldest first.
+func (s *Server) records(x *request) error { return recordsQuestion.answerJSON(s, x) }
+
+// recordsOf are the records that a question chooses.
+func recordsOf(q *registerQuery) (a recordsAnswer, err error) {
+	a.AsOf = q.asOf
 	filter := view.RecordFilter{
 		Kind:   oneOf(q.params, "kind", record.Kinds()),
 		Thread: record.Thread(q.text("thread")),
@@ -166,17 +159,18 @@ func recordsOf(q *registerQuery) (items []register.RecordRow, next string, err e
 		}
 	}
 	if err := q.firstFault(); err != nil {
-		return nil, "", err
+		return a, err
 	}
 	p := newListPage(q.limit, recordPosition)
 	if err := p.finish(q, "after", q.view.Records(filter, p.add)); err != nil {
-		return nil, "", err
+		return a, err
 	}
 	if p.after != "" {
 		// Not as of this size: what comes meanwhile stands at the end.
-		next = cursor{list: cursorRecords, position: p.after}.String()
+		a.Next = cursor{list: cursorRecords, position: p.after}.String()
 	}
-	return p.items, next, nil
+	a.Records = p.items
+	return a, nil
 }
 
 func recordPosition(r register.RecordRow) string { return strconv.FormatUint(r.Index, 10) }

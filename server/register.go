@@ -80,7 +80,9 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	from := cursor{}
 	if list != 0 {
 		from = q.cursor("after", list)
-		q.position, q.limit = from.position, q.params.limit(items)
+		if q.position, q.limit = from.position, q.params.limit(items); x.page {
+			q.limit = min(q.limit, pageLimit)
+		}
 	}
 	published := s.publishedSize()
 	q.asOf.Size = published
@@ -198,6 +200,9 @@ type pagePart[T any] struct {
 	Skipped []string
 }
 
+// partLimit is how many items of one of its lists a page about one thing shows: it may have four such lists.
+const partLimit = maxSayings
+
 // queryPart reads such a list from where ?name= says on. Each takes the budget of a
 // query.
 func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *view.View, after string, yield func(T) bool) error) (pagePart[T], error) {
@@ -205,7 +210,7 @@ func queryPart[T any](q *registerQuery, x *request, name string, list byte, plac
 	if err := q.firstFault(); err != nil {
 		return pagePart[T]{}, err
 	}
-	p := newListPage(view.MaxListItems, place)
+	p := newListPage(partLimit, place)
 	if err := p.finish(q, name, ask(q.view.WithBudget(x.server.cfg.QueryBudget), from.position, p.add)); err != nil {
 		return pagePart[T]{}, err
 	}
@@ -295,13 +300,17 @@ func (s *Server) designations(x *request) error {
 	return designationsQuestion.answerJSON(s, x)
 }
 
-func designationsOf(q *registerQuery) (designationsAnswer, error) {
-	filter := view.DesignationFilter{
+func designationFilter(q *registerQuery) (view.DesignationFilter, error) {
+	return view.DesignationFilter{
 		Status:  oneOf(q.params, "status", view.Statuses),
 		Country: q.country("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
 		After: q.position,
-	}
-	if err := q.firstFault(); err != nil {
+	}, q.firstFault()
+}
+
+func designationsOf(q *registerQuery) (designationsAnswer, error) {
+	filter, err := designationFilter(q)
+	if err != nil {
 		return designationsAnswer{}, err
 	}
 	p := newListPage(q.limit, func(d view.Designation) string { return string(d.Thread) })
@@ -342,12 +351,16 @@ func (s *Server) licences(x *request) error {
 	return licencesQuestion.answerJSON(s, x)
 }
 
-func licencesOf(q *registerQuery) (licencesAnswer, error) {
-	filter := view.LicenceFilter{
+func licenceFilter(q *registerQuery) (view.LicenceFilter, error) {
+	return view.LicenceFilter{
 		Status: oneOf(q.params, "status", view.LicenceStatuses), Holder: q.text("party"), Designation: q.text("designation"),
 		Jurisdiction: q.country("jurisdiction"), After: q.position,
-	}
-	if err := q.firstFault(); err != nil {
+	}, q.firstFault()
+}
+
+func licencesOf(q *registerQuery) (licencesAnswer, error) {
+	filter, err := licenceFilter(q)
+	if err != nil {
 		return licencesAnswer{}, err
 	}
 	p := newListPage(q.limit, func(l view.Licence) string { return string(l.Thread) })
@@ -461,13 +474,9 @@ type dutiesAnswer struct {
 	Skipped []string    `json:"skipped,omitempty"`
 }
 
-func (s *Server) listDuties(x *request) error {
-	q, err := s.parseListQuery(x, cursorDuties, dutyParameters...)
-	if err != nil {
-		return err
-	}
-	return s.answerDuties(x, q, q.text("party"))
-}
+var dutiesQuestion = listQuestion[dutiesAnswer]{cursorDuties, dutyParameters, func(q *registerQuery) (dutiesAnswer, error) { return dutiesOf(q, q.text("party")) }}
+
+func (s *Server) listDuties(x *request) error { return dutiesQuestion.answerJSON(s, x) }
 
 // listPartyDuties are one party's: its calendar.
 func (s *Server) listPartyDuties(x *request) error {
@@ -475,19 +484,23 @@ func (s *Server) listPartyDuties(x *request) error {
 	if err != nil {
 		return err
 	}
-	return s.answerDuties(x, q, x.Param("id"))
+	answer, err := dutiesOf(q, x.Param("id"))
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
 }
 
-func (s *Server) answerDuties(x *request, q *registerQuery, party string) error {
+func dutiesOf(q *registerQuery, party string) (dutiesAnswer, error) {
 	filter := q.dutyFilter(party)
 	if err := q.firstFault(); err != nil {
-		return err
+		return dutiesAnswer{}, err
 	}
 	p := newListPage(q.limit, view.Duty.Position)
 	if err := p.finish(q, "after", q.view.Duties(filter, q.asOf.At, p.add)); err != nil {
-		return err
+		return dutiesAnswer{}, err
 	}
-	return x.answerJSON(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped})
+	return dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped}, nil
 }
 
 // calendar is one page of duties as iCalendar. A client asks for no next page, and takes what
@@ -594,11 +607,19 @@ func (s *Server) askIdentifier(x *request) (q *registerQuery, answer identifierA
 	if !slices.Contains(register.IdentifierSchemes, scheme) {
 		return nil, answer, newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
 	}
+	answer, err = identifierOf(q, scheme, value)
+	return q, answer, err
+}
+
+func identifierOf(q *registerQuery, scheme, value string) (answer identifierAnswer, err error) {
+	if err := q.firstFault(); err != nil {
+		return answer, err
+	}
 	p := newListPage(q.limit, func(m view.IdentifierMatch) string { return string(m.Thread) })
 	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
-		return nil, answer, err
+		return answer, err
 	}
 	found := q.view.NormalizeIdentifier(scheme, value)
 	found.Matches = p.items
-	return q, identifierAnswer{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped}, nil
+	return identifierAnswer{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped}, nil
 }

@@ -21,20 +21,12 @@ type searchAnswer struct {
 // searchParameters are those beside the ones that all lists have.
 var searchParameters = []string{"q", "kind", "status", "country"}
 
-func (s *Server) search(x *request) error {
-	q, err := s.parseListQuery(x, cursorSearch, searchParameters...)
-	if err != nil {
-		return err
-	}
-	found, next, err := searchFor(q)
-	if err != nil {
-		return err
-	}
-	return x.answerJSON(http.StatusOK, searchAnswer{q.asOf, found, next})
-}
+var searchQuestion = listQuestion[searchAnswer]{cursorSearch, searchParameters, searchFor}
 
-// searchFor answers the question, with the cursor of the next page.
-func searchFor(q *registerQuery) (found view.Found, next string, err error) {
+func (s *Server) search(x *request) error { return searchQuestion.answerJSON(s, x) }
+
+func searchFor(q *registerQuery) (a searchAnswer, err error) {
+	a.AsOf = q.asOf
 	filter := view.SearchFilter{
 		Kind: q.oneOf("kind", view.SearchKinds...), Status: q.oneOf("status", view.SearchStatuses()...), Country: q.country("country"),
 		Limit: q.limit,
@@ -45,20 +37,17 @@ func searchFor(q *registerQuery) (found view.Found, next string, err error) {
 		}
 	}
 	if err := q.firstFault(); err != nil {
-		return view.Found{}, "", err
+		return a, err
 	}
-	found, err = q.view.Search(q.text("q"), filter, q.asOf.At)
+	a.Found, err = q.view.Search(q.text("q"), filter, q.asOf.At)
 	if errors.Is(err, view.ErrEmptyQuery) || errors.Is(err, view.ErrLongQuery) {
 		q.addFault("q", "cannot be searched for: %v", err)
-		return view.Found{}, "", q.firstFault()
+		err = q.firstFault()
 	}
-	if err != nil {
-		return view.Found{}, "", err
+	if err == nil && a.Found.Next > 0 {
+		a.Next = q.nextCursor(cursorSearch, strconv.Itoa(a.Found.Next))
 	}
-	if found.Next > 0 {
-		next = q.nextCursor(cursorSearch, strconv.Itoa(found.Next))
-	}
-	return found, next, nil
+	return a, err
 }
 
 type searchPage struct {
@@ -106,11 +95,12 @@ func (s *Server) searchPage(x *request) error {
 	}
 	page.Searched, page.Title = text, "Search: "+text
 	page.Prove += " " + shellQuote(text)
-	found, next, err := searchFor(q)
+	answer, err := searchFor(q)
 	if err != nil {
 		return err
 	}
-	page.Answered, page.Found, page.Onward = true, found, q.pageURL(x.FullPath(), "after", next)
+	found := answer.Found
+	page.Answered, page.Found, page.Onward = true, found, q.pageURL(x.FullPath(), "after", answer.Next)
 	for _, f := range []struct {
 		name   string
 		counts map[string]int

@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 	"github.com/seed-53cf897a/docket/server/front"
 )
 
@@ -49,8 +51,13 @@ type Server struct {
 	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
 	bundles       *bundleCache
-	overview      overview
-	refusals      *refusalNotes // nil: none is signed
+
+	designationList keptList[designationMark, byStatus]
+	dutyList        keptList[dutyMark, dutyIndex]
+	licenceList     keptList[licenceMark, struct{}]
+	requestList     keptList[view.Request, []view.Cooperation]
+
+	refusals *refusalNotes // nil: none is signed
 
 	requestLog, faultLog *lineLimiter
 	proxies              []netip.Prefix
@@ -82,6 +89,8 @@ func New(cfg Config) (*Server, error) {
 		bundleLimiter: newConcurrencyLimiter("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		answerMemory:  newAnswerMemory(cfg.AnswerMemory),
 		bundles:       newBundleCache(cfg.BundleCache),
+
+		designationList: newDesignationList(), dutyList: newDutyList(), licenceList: newLicenceList(), requestList: newRequestList(),
 
 		requestLog: newLineLimiter(), faultLog: newLineLimiter(),
 
@@ -285,6 +294,13 @@ func (r Rate) withDefault(d Rate) Rate {
 // Serve closes l and the listener of the metrics. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { s.stopping.Store(true); close(s.stopped) })()
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	keep, stopKeeping := context.WithCancel(ctx)
+	defer stopKeeping()
+	for _, run := range []func(context.Context, *Server){s.designationList.run, s.dutyList.run, s.licenceList.run, s.requestList.run} {
+		keeping.Go(func() { run(keep, s) })
+	}
 	return front.Config{
 		Handler:         s.Handler(),
 		Refuse:          s.refuseUnrouted(),
@@ -333,7 +349,11 @@ type route struct {
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	ask := s.queryLimiter.limit
-	return []route{
+	var tables []route
+	for _, t := range listTables {
+		tables = append(tables, route{method: get, path: t.path, handle: ask(func(x *request) error { return t.answer(s, x) })})
+	}
+	return append(tables, []route{
 		{method: get, path: "/checkpoint", handle: s.checkpoint},
 		{method: get, path: "/tile/*path", handle: s.tile, doc: []string{"/tile/{level}/{index}", "/tile/entries/{index}"}},
 
@@ -402,7 +422,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/icon.svg", handle: s.iconSVG, page: true},
 		{method: get, path: "/check.js", handle: s.checkJS, page: true},
 		{method: get, path: "/find.js", handle: s.findJS, page: true},
-	}
+	}...)
 }
 
 // newRouter is strict where gin is kind: one path, one resource. It neither

@@ -3,11 +3,13 @@ package server
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -16,22 +18,40 @@ import (
 
 // shownText is text that somebody signed, for a page: set apart, so that its direction changes nothing
 // around it, with every character that a reader would not see written as its code point.
-func shownText(s string) template.HTML {
+func shownText(s string) template.HTML { return clippedText(s, math.MaxInt) }
+
+// clippedText is shownText of as much of a text as has so many bytes as HTML; an ellipsis says that there is more.
+func clippedText(s string, most int) template.HTML {
 	var b strings.Builder
 	b.WriteString("<bdi>")
-	plain := 0
+	plain, size := 0, 0 // where what is not written yet begins, and how much there is with it
 	for i, r := range s {
-		if !isUnseen(s, i, r) {
-			continue
+		unseen := isUnseen(s, i, r)
+		switch {
+		case unseen:
+			size += len(unseenMark) + 8
+		case r < utf8.RuneSelf && strings.ContainsRune("<>&'\"\x00", r):
+			size += len("&#34;")
+		default:
+			size += utf8.RuneLen(r)
 		}
-		b.WriteString(template.HTMLEscapeString(s[plain:i]))
-		fmt.Fprintf(&b, `<span class="unseen" title="a character that is not seen">U+%04X</span>`, r)
-		plain = i + len(string(r))
+		if size > most {
+			b.WriteString(template.HTMLEscapeString(s[plain:i]))
+			b.WriteString("…</bdi>")
+			return template.HTML(b.String())
+		}
+		if unseen {
+			b.WriteString(template.HTMLEscapeString(s[plain:i]))
+			fmt.Fprintf(&b, unseenMark, r)
+			plain = i + len(string(r))
+		}
 	}
 	b.WriteString(template.HTMLEscapeString(s[min(plain, len(s)):]))
 	b.WriteString("</bdi>")
 	return template.HTML(b.String())
 }
+
+const unseenMark = `<span class="unseen" title="a character that is not seen">U+%04X</span>`
 
 func isUnseen(s string, i int, r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) && r != 0x200C && r != 0x200D || register.IsHiddenAt(s, i)
@@ -107,8 +127,10 @@ func datedText(s string) template.HTML {
 }
 
 // saidText is what a record says, in which no date is broken either.
-func saidText(s string) template.HTML {
-	return template.HTML(civilDate.ReplaceAllString(string(shownText(s)), `<span class="date">$0</span>`))
+func saidText(s string) template.HTML { return datedHTML(shownText(s)) }
+
+func datedHTML(s template.HTML) template.HTML {
+	return template.HTML(civilDate.ReplaceAllString(string(s), `<span class="date">$0</span>`))
 }
 
 // kindWords is a kind as a person reads it: "CIP certification".

@@ -49,8 +49,6 @@ type threadFace struct {
 	Records  pagePart[recordLine]
 	Duties   pagePart[view.Duty]
 	Whose    string // a party that its duties need not name
-	JSON     string // the same by the API
-	Command  string // that proves it
 	About    string // what such a thread is, for who has not met one
 	Receipts []recordLine
 	Members  []member // what the newest record says, decoded
@@ -117,9 +115,9 @@ func (s *Server) threadFace(q *registerQuery, x *request, thread record.Thread) 
 	}
 	f = threadFace{
 		Name: threadName(thread), Family: name, About: family.about, On: thread, Newest: head.ID,
-		JSON: recordsURL(thread), Command: "docket show " + string(thread),
 	}
 	f.pageHeader = s.pageHeader(q, name+": "+f.Name)
+	f.take("docket show "+string(thread), append([]dataLink{{"JSON", recordsURL(thread)}}, receiptLinks(head.ID)...)...)
 	st, f.Withheld, err = s.statementOf(x, head.Index)
 	if err != nil {
 		return f, nil, err
@@ -292,7 +290,7 @@ func threadDuties(q *registerQuery, thread record.Thread) (list []view.Duty, err
 			return true
 		}
 		list = append(list, d)
-		return len(list) < view.MaxListItems
+		return len(list) < partLimit
 	})
 	return list, partOfList(err)
 }

@@ -1,10 +1,9 @@
 package server
 
 import (
-	"errors"
+	"slices"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -44,13 +43,10 @@ type lifeSpan struct {
 const lifeWidth = 1000
 
 // lifeOf draws the life of a designation, nil where it has none on the day asked about.
-func lifeOf(q *registerQuery, d view.DesignationDetail, when string) (*lifePicture, error) {
-	spans, more, err := q.view.WithBudget(q.budget).DesignationLife(d.Thread, q.asOf.At)
-	if errors.Is(err, register.ErrOverBudget) {
-		return nil, nil // its records, in pages, tell it
-	}
-	if err != nil || len(spans) == 0 {
-		return nil, err
+func lifeOf(q *registerQuery, d view.DesignationDetail, when string) *lifePicture {
+	spans := d.Life
+	if len(spans) == 0 {
+		return nil // its records, in pages, tell it
 	}
 	day := q.view.LocalDate(q.asOf.At)
 	first, last := spans[0].From, spans[len(spans)-1].From
@@ -68,7 +64,7 @@ func lifeOf(q *registerQuery, d view.DesignationDetail, when string) (*lifePictu
 	total = last.DaysSince(first)
 	at := func(d record.Date) int { return min(max(d.DaysSince(first), 0)*lifeWidth/total, lifeWidth) }
 
-	p := &lifePicture{First: first.String(), Last: last.String(), More: more, When: when}
+	p := &lifePicture{First: first.String(), Last: last.String(), More: slices.Contains(d.Cut, "life"), When: when}
 	for i, s := range spans {
 		end := lifeWidth
 		if i+1 < len(spans) {
@@ -86,5 +82,5 @@ func lifeOf(q *registerQuery, d view.DesignationDetail, when string) (*lifePictu
 		p.Marks = append(p.Marks, lifeMark{"due", at(*d.ResponseDue), "answers due " + d.ResponseDue.String()})
 	}
 	p.Marks = append(p.Marks, lifeMark{"asked", at(day), ""})
-	return p, nil
+	return p
 }

@@ -20,17 +20,19 @@ func (a *app) bench() *cobra.Command {
 		Short: "Measure a ledger on this machine, beside what the machine can do",
 		Long: `Measures a ledger on this machine, in a directory that is removed afterwards: durable
 appends with and without the register, latency under a fixed load, HTTP, proofs,
-audit. What the machine itself can do (fsync, signature verification) is measured
+audit, and each kind of page on the ledger that the records went into: time to the first
+byte, bytes as sent, rows read. What the machine itself can do (fsync, signature verification) is measured
 in the same run and stands beside each figure; compare ratios, not figures.`,
 		Example: `  docket bench
   docket bench core --entries 1000000
-  docket bench latency --rate 1000 --for 30s --json`,
+  docket bench latency --rate 1000 --for 30s --json
+  docket bench pages --records 1000000`,
 		ValidArgs: bench.Names,
 		Args:      cobra.OnlyValidArgs,
 		PreRunE: func(c *cobra.Command, names []string) error {
 			for _, of := range []struct{ runs, flags []string }{
 				{[]string{"core"}, []string{"entries", "size"}},
-				{[]string{"records", "proofs", "audit"}, []string{"records"}},
+				{[]string{"records", "proofs", "audit", "pages"}, []string{"records"}},
 				{[]string{"latency"}, []string{"rate"}},
 				{[]string{"latency", "http"}, []string{"for"}},
 				{[]string{"http"}, []string{"conns"}},
@@ -56,8 +58,11 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 					return
 				}
 				beside := ""
+				if r.Bytes > 0 {
+					beside = fmt.Sprintf("p99 %s, cpu %s, the first %s; %d bytes, %d rows; ", formatFigure(r.P99), formatFigure(r.CPU), formatFigure(r.First), r.Bytes, r.Rows)
+				}
 				if r.Limit > 0 {
-					beside = fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, formatFigure(r.Limit))
+					beside += fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, formatFigure(r.Limit))
 				}
 				a.printf("%-46s %12s %-10s  %s\n", r.Name, formatFigure(r.Value), r.Unit, beside)
 			}

@@ -90,6 +90,32 @@ func (s Snapshot) LicenceSteps(thread record.Thread) ([]LicenceStep, error) {
 	return s.rows.licenceSteps(thread, s.size)
 }
 
+// LicencesOf are the indexes of the licences that name a designation, oldest first: general ones, and those of any
+// holder.
+func (s Snapshot) LicencesOf(designation record.Thread) (granted []uint64, err error) {
+	visit := func(_, value []byte) (bool, error) {
+		var step LicenceStep
+		if err := decodeRow(value, &step); err != nil {
+			return false, fmt.Errorf("which licences name %s: %w", designation, err)
+		}
+		if step.Index < s.size && step.Grants() {
+			granted = append(granted, step.Index)
+		}
+		return true, nil
+	}
+	err = s.rows.scan(appendListed(nil, tableLicence, designation, 0), appendListed(nil, tableLicence, designation, s.size), visit)
+	if err != nil {
+		return nil, err
+	}
+	answers := append([]byte{tableLicence}, record.FamilyResponse.Prefix(designation.Name())...)
+	end := append(answers[:len(answers)-1:len(answers)-1], answers[len(answers)-1]+1)
+	if err = s.rows.scan(answers, end, visit); err != nil {
+		return nil, err
+	}
+	slices.Sort(granted)
+	return granted, nil
+}
+
 // LicenceSteps are those that the draft sees.
 func (d *Draft) LicenceSteps(thread record.Thread) ([]LicenceStep, error) {
 	steps, err := d.r.licenceSteps(thread, d.start)

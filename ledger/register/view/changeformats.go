@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,22 +18,48 @@ type ChangeWriter interface {
 	Close() error // the format's end; its error is the first of all writes
 }
 
-// changesTable is [NewChangesCSV].
-type changesTable struct {
+// Table writes a list as CSV.
+type Table struct {
 	w          *csv.Writer
 	checkpoint string
 }
 
-// NewChangesCSV begins a table of changes (RFC 4180), a [ByteOrderMark] and a header first. A cell that a
-// spreadsheet would take for a formula gets an apostrophe before it ([SpreadsheetText]).
-func NewChangesCSV(w io.Writer, source Source) ChangeWriter {
-	t := &changesTable{csv.NewWriter(w), source.Checkpoint()}
+// NewTable begins a table (RFC 4180), a [ByteOrderMark] and a header first: the columns, and the checkpoint that
+// all rows rest on. A cell that a spreadsheet would take for a formula gets an apostrophe before it
+// ([SpreadsheetText]).
+func NewTable(w io.Writer, source Source, columns ...string) *Table {
+	t := &Table{csv.NewWriter(w), source.Checkpoint()}
 	t.w.UseCRLF = true
-	t.w.Write([]string{ByteOrderMark + "thread", "name", "before", "after", "changed", "publishedInError", "updated", "records", "checkpoint"})
+	header := append(slices.Clone(columns), "checkpoint")
+	header[0] = ByteOrderMark + header[0]
+	t.w.Write(header)
 	return t
 }
 
-func (t *changesTable) Add(ch Change) error {
+// Row writes a row: a cell for each column.
+func (t *Table) Row(cells ...string) error {
+	row := make([]string, 0, len(cells)+1)
+	for _, c := range cells {
+		row = append(row, SpreadsheetText(c))
+	}
+	return t.w.Write(append(row, SpreadsheetText(t.checkpoint)))
+}
+
+// Close ends the table; its error is the first of all writes.
+func (t *Table) Close() error {
+	t.w.Flush()
+	return t.w.Error()
+}
+
+// changesTable is [NewChangesCSV].
+type changesTable struct{ *Table }
+
+// NewChangesCSV begins a table of changes.
+func NewChangesCSV(w io.Writer, source Source) ChangeWriter {
+	return changesTable{NewTable(w, source, "thread", "name", "before", "after", "changed", "publishedInError", "updated", "records")}
+}
+
+func (t changesTable) Add(ch Change) error {
 	wrong, updated := "", ""
 	if ch.Error {
 		wrong = "true"
@@ -40,16 +67,7 @@ func (t *changesTable) Add(ch Change) error {
 	if !ch.Updated.IsZero() {
 		updated = ch.Updated.UTC().Format(time.RFC3339Nano)
 	}
-	cells := []string{string(ch.Thread), ch.Name, ch.Before, ch.After, strings.Join(ch.Changed, " "), wrong, updated, joinIDs(ch.Records, " "), t.checkpoint}
-	for i := range cells {
-		cells[i] = SpreadsheetText(cells[i])
-	}
-	return t.w.Write(cells)
-}
-
-func (t *changesTable) Close() error {
-	t.w.Flush()
-	return t.w.Error()
+	return t.Row(string(ch.Thread), ch.Name, ch.Before, ch.After, strings.Join(ch.Changed, " "), wrong, updated, joinIDs(ch.Records, " "))
 }
 
 // ByteOrderMark begins each table that is made for a spreadsheet, since some take UTF-8 for

@@ -67,6 +67,11 @@ type DesignationDetail struct {
 	Events  []register.LifecycleEvent `json:"events,omitempty"`
 	History []register.RecordRow      `json:"history"` // the thread, earlier lives too, oldest first: the first 100
 	Board   Board                     `json:"board"`
+
+	// Life is the life that the instant falls into, day by day; Amendments are the newest ten of the newest life,
+	// oldest first.
+	Life       []StatusSpan `json:"life,omitempty"`
+	Amendments []Amendment  `json:"amendments,omitempty"`
 }
 
 // MaxListItems is how many items of each list of its own an answer about one thing shows;
@@ -119,7 +124,13 @@ func (v *View) Designation(thread record.Thread, at time.Time) (DesignationDetai
 	if detail.History, err = v.firstRecords(RecordFilter{Thread: h.thread}, "history", &detail.Cut); err != nil {
 		return DesignationDetail{}, err
 	}
-	detail.Board, err = v.board(h, at, &detail.Cut)
+	if detail.Board, err = v.board(h, at, &detail.Cut); err != nil {
+		return DesignationDetail{}, err
+	}
+	if detail.Life, err = v.life(h, at, &detail.Cut); err != nil {
+		return DesignationDetail{}, err
+	}
+	detail.Amendments, err = v.amendments(h, row.Opened.Index, &detail.Cut)
 	return detail, err
 }
 

@@ -335,9 +335,25 @@ type Cooperation struct {
 // Cooperation counts the requests of one jurisdiction, or of all, by jurisdiction, as they
 // stand at an instant. It answers about all of them or not at all.
 func (v *View) Cooperation(jurisdiction string, at time.Time) ([]Cooperation, error) {
+	var all []Request
+	err := v.Requests(RequestFilter{Jurisdiction: jurisdiction}, at, func(r Request) bool {
+		all = append(all, r)
+		return true
+	})
+	if errors.As(err, new(*PartialListError)) {
+		return nil, register.ErrOverBudget
+	}
+	if err != nil {
+		return nil, err
+	}
+	return CountCooperation(all), nil
+}
+
+// CountCooperation is [View.Cooperation] of requests that are at hand.
+func CountCooperation(requests []Request) []Cooperation {
 	by := make(map[string]*Cooperation)
 	days := make(map[string][]int)
-	err := v.Requests(RequestFilter{Jurisdiction: jurisdiction}, at, func(r Request) bool {
+	for _, r := range requests {
 		c := by[r.Jurisdiction]
 		if c == nil {
 			c = &Cooperation{Jurisdiction: r.Jurisdiction}
@@ -354,13 +370,6 @@ func (v *View) Cooperation(jurisdiction string, at time.Time) ([]Cooperation, er
 			days[r.Jurisdiction] = append(days[r.Jurisdiction], *r.Days)
 		}
 		c.Records = append(c.Records, r.Records...)
-		return true
-	})
-	if errors.As(err, new(*PartialListError)) {
-		return nil, register.ErrOverBudget
-	}
-	if err != nil {
-		return nil, err
 	}
 	list := []Cooperation{}
 	for code, c := range by {
@@ -368,7 +377,7 @@ func (v *View) Cooperation(jurisdiction string, at time.Time) ([]Cooperation, er
 		list = append(list, *c)
 	}
 	slices.SortFunc(list, func(a, b Cooperation) int { return cmp.Compare(a.Jurisdiction, b.Jurisdiction) })
-	return list, nil
+	return list
 }
 
 // median is the middle one, or the mean of the two in the middle; nil of none.

@@ -65,6 +65,35 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 	return err
 }
 
+// DutiesAt yields the duties of some positions ([Duty.Position]) that [View.Duties] had as of the same instant.
+func (v *View) DutiesAt(positions []string, at time.Time, yield func(Duty) bool) error {
+	l := &dutyWalk{v: v, asOf: v.asOf(at), providers: make(map[string]*partyTimeline)}
+	then, err := v.entriesAdmittedBy(at)
+	if err != nil {
+		return err
+	}
+	l.then = then
+	for _, text := range positions {
+		p, err := parseDutyPosition(text)
+		if err != nil {
+			return err
+		}
+		p.passed--
+		var first Duty
+		l.from, l.yield = p, func(d Duty) bool {
+			first = d
+			return false
+		}
+		if err := l.run(); err != nil {
+			return err
+		}
+		if first.position == text && !yield(first) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
 type dutyPosition struct {

@@ -62,7 +62,26 @@ type LicenceFilter struct {
 func (v *View) Licences(f LicenceFilter, at time.Time, yield func(Licence) bool) error {
 	today := v.asOf(at).today()
 	p := listProgress{startedAfter: f.After, passed: f.After}
-	return p.partial(v.eachThread(record.FamilyLicence.Prefix(), f.After, func(h *threadHistory) (bool, error) {
+	each := func(visit func(*threadHistory) (bool, error)) error {
+		return v.eachThread(record.FamilyLicence.Prefix(), f.After, visit)
+	}
+	if f.Designation != "" {
+		threads, few, err := v.licencesOf(record.DesignationThread(f.Designation), f.After)
+		if err != nil {
+			return err
+		}
+		if few {
+			each = func(visit func(*threadHistory) (bool, error)) error {
+				for _, thread := range threads {
+					if more, err := visit(&threadHistory{rows: v.rows, thread: thread}); err != nil || !more {
+						return err
+					}
+				}
+				return nil
+			}
+		}
+	}
+	return p.partial(each(func(h *threadHistory) (bool, error) {
 		p.current = string(h.thread)
 		row, err := h.newest()
 		if err != nil {
@@ -77,6 +96,27 @@ func (v *View) Licences(f LicenceFilter, at time.Time, yield func(Licence) bool)
 		p.passed = p.current
 		return more, nil
 	}))
+}
+
+// licencesOf are the licences that name a designation and sort after another, in order; few is false where a part of
+// the question's work does not find them all.
+func (v *View) licencesOf(designation record.Thread, after string) (threads []record.Thread, few bool, err error) {
+	var cut []string
+	err = v.partialQuery("licences", &cut, func(v *View) error {
+		granted, err := v.rows.LicencesOf(designation)
+		for _, index := range granted {
+			var r register.RecordRow
+			if r, err = v.rows.Record(index); err != nil {
+				break
+			}
+			if string(r.Thread) > after {
+				threads = append(threads, r.Thread)
+			}
+		}
+		return err
+	})
+	slices.Sort(threads)
+	return threads, len(cut) == 0, err
 }
 
 // choosesLicence reports whether a filter chooses a licence.

@@ -22,28 +22,32 @@ type StatusSpan struct {
 // maxSpans is how many spans a life has at most: what comes after them is left out.
 const maxSpans = 64
 
-// DesignationLife is the life of a designation that an instant falls into, with every correction
-// known to the view: its statuses from its admission, or from its first day if that is
-// earlier, one after the other without a gap. more says that there are spans after the last one.
-// Before the first life there is none.
-func (v *View) DesignationLife(thread record.Thread, at time.Time) (spans []StatusSpan, more bool, err error) {
-	h, err := v.designationHistory(thread)
-	if err != nil {
-		return nil, false, err
-	}
-	m, err := v.momentAt(at)
-	if err != nil {
-		return nil, false, err
-	}
-	row, err := h.rowAt(m.current)
-	if row == nil || err != nil {
-		return nil, false, err
-	}
-	d, err := h.timeline(row)
-	if err != nil {
-		return nil, false, err
-	}
-	zone := m.current.zoneAt(d.Opened.Index)
+// life is the life of a designation that an instant falls into, with every correction known to the view: its
+// statuses from its admission, or from its first day if that is earlier, one after the other without a gap. Before
+// the first life there is none; cut gets "life" if there are more spans, or too much to read for them.
+func (v *View) life(h *threadHistory, at time.Time, cut *[]string) (spans []StatusSpan, err error) {
+	err = v.partialQuery("life", cut, func(v *View) error {
+		c, here := v.asOf(at), &threadHistory{rows: v.rows, thread: h.thread, newestRow: h.newestRow}
+		row, err := here.rowAt(c)
+		if row == nil || err != nil {
+			return err
+		}
+		d, err := here.timeline(row)
+		if err != nil {
+			return err
+		}
+		more := false
+		if spans, more = c.spans(d); more {
+			*cut = append(*cut, "life")
+		}
+		return nil
+	})
+	return spans, err
+}
+
+// spans are those of a life, as many as an answer has, and whether there are more.
+func (c asOf) spans(d *designationTimeline) (spans []StatusSpan, more bool) {
+	zone := c.zoneAt(d.Opened.Index)
 	first, admitted := firstDay(d.DesignationRow, zone), record.DateOf(d.Opened.Admitted, zone)
 	turns := []record.Date{first, admitted}
 	if until := d.Current.EffectiveUntil; until != nil {
@@ -73,14 +77,52 @@ func (v *View) DesignationLife(thread record.Thread, at time.Time) (spans []Stat
 		case n > 0 && spans[n-1].Status == status:
 			continue
 		case n == maxSpans:
-			return spans, true, nil
+			return spans, true
 		case n > 0:
 			last := day.AddDays(-1)
 			spans[n-1].Until = &last
 		}
 		spans = append(spans, StatusSpan{Status: status, From: day})
 	}
-	return spans, false, nil
+	return spans, false
+}
+
+// Amendment is a record that amended a designation, and what it changed.
+type Amendment struct {
+	register.RecordRow
+	Changes []MemberChange `json:"changes"` // none where it re-opened the duty to answer alone
+}
+
+// maxAmendments is how many amendments an answer has.
+const maxAmendments = 10
+
+// amendments are the newest of a thread from an index on, oldest first; cut gets "amendments" if there are more, or
+// too much to read for them.
+func (v *View) amendments(h *threadHistory, from uint64, cut *[]string) (list []Amendment, err error) {
+	err = v.partialQuery("amendments", cut, func(v *View) error {
+		return v.rows.StepsBackward(h.thread, func(step *register.ThreadRow) (bool, error) {
+			if step.Index <= from {
+				return false, nil
+			}
+			r, err := v.rows.Record(step.Index)
+			if err != nil || r.Kind != record.KindAmendment {
+				return err == nil, err
+			}
+			if len(list) == maxAmendments {
+				*cut = append(*cut, "amendments")
+				return false, nil
+			}
+			a := Amendment{RecordRow: r, Changes: []MemberChange{}}
+			changes, err := v.amendmentChanges(r)
+			if err == nil {
+				a.Changes = append(a.Changes, changes...)
+				list = append(list, a)
+			}
+			return err == nil, err
+		})
+	})
+	slices.Reverse(list)
+	return list, err
 }
 
 // MemberChange is what an amendment did to one member of a designation: of a list the items that went
@@ -91,9 +133,9 @@ type MemberChange struct {
 	Added   []string `json:"added,omitempty"`
 }
 
-// AmendmentChanges are the members of a designation that a record of its thread changed, by the states
+// amendmentChanges are the members of a designation that a record of its thread changed, by the states
 // before it and after it, sorted. What is withheld of them reads so.
-func (v *View) AmendmentChanges(r register.RecordRow) ([]MemberChange, error) {
+func (v *View) amendmentChanges(r register.RecordRow) ([]MemberChange, error) {
 	before, err := v.rows.At(r.Index).Thread(r.Thread)
 	if before == nil || err != nil {
 		return nil, err

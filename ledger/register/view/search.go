@@ -26,6 +26,7 @@ const MaxQueryChars = 300
 const (
 	maxSearchWords   = 4     // words of which the rarest is looked for
 	maxSearchThreads = 1_000 // threads that bear the rarest
+	maxWordThreads   = 250   // the same of a single word, which each of them has
 	maxSimilarRows   = 300   // of one key of similar names
 	maxSimilar       = 100   // threads that share most keys
 	maxSimilarHits   = 20    // of these, the most similar

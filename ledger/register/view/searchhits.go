@@ -130,6 +130,19 @@ type SearchFilter struct {
 
 // add adds a hit, unless a better one of the thread is known.
 func (s *search) add(thread record.Thread, h Hit) error {
+	row := &register.ThreadRow{Thread: thread}
+	if s.hits[string(thread)] == nil {
+		var err error
+		if row, err = s.v.rows.Thread(thread); err != nil || row == nil {
+			return err
+		}
+	}
+	return s.addRow(row, h)
+}
+
+// addRow is add of a thread whose newest version is at hand.
+func (s *search) addRow(row *register.ThreadRow, h Hit) error {
+	thread := row.Thread
 	if h.Scheme == register.SchemeName && h.Score == 0 {
 		h.Score = screen.Compare(screen.Query{Name: s.text}, &screen.Subject{Names: []screen.Name{{Text: h.Matched, Use: screen.Current}}}).Score
 	}
@@ -140,11 +153,7 @@ func (s *search) add(thread record.Thread, h Hit) error {
 		}
 		return nil
 	}
-	history := &threadHistory{rows: s.v.rows, thread: thread}
-	row, err := history.newest()
-	if err != nil || row == nil {
-		return err
-	}
+	history := &threadHistory{rows: s.v.rows, thread: thread, newestRow: row}
 	h.Kind, h.Thread, h.Record = string(thread.Family()), thread, row.ID
 	h.Name, h.Country, _ = describe(row)
 	if s.standing != nil {

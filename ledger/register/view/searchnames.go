@@ -42,7 +42,11 @@ func (s *search) rarest(words []string) (threads []record.Thread, err error) {
 	slices.SortStableFunc(words, func(a, b string) int { return cmp.Compare(utf8.RuneCountInString(b), utf8.RuneCountInString(a)) })
 	words = slices.Compact(words)
 	words = words[:min(len(words), maxSearchWords)]
-	for most := 8; ; most = min(4*most, maxSearchThreads) {
+	last := maxSearchThreads
+	if len(words) == 1 {
+		last = maxWordThreads
+	}
+	for most := 8; ; most = min(4*most, last) {
 		for _, word := range words {
 			threads = nil
 			distinct, all := make(map[record.Thread]bool), true
@@ -59,7 +63,7 @@ func (s *search) rarest(words []string) (threads []record.Thread, err error) {
 			switch {
 			case err != nil || all:
 				return threads, err
-			case most == maxSearchThreads && len(words) == 1:
+			case most == last && len(words) == 1:
 				s.more(word)
 				return threads, nil
 			}
@@ -67,7 +71,7 @@ func (s *search) rarest(words []string) (threads []record.Thread, err error) {
 		if len(words) == 0 {
 			return nil, nil
 		}
-		if most == maxSearchThreads {
+		if most == last {
 			words = words[:1] // the longest, once more: none is rare
 		}
 	}
@@ -80,7 +84,7 @@ func (s *search) match(thread record.Thread) error {
 		return nil
 	}
 	s.seen[thread] = true
-	texts, err := s.textsOf(thread)
+	row, texts, err := s.textsOf(thread)
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,7 @@ func (s *search) match(thread record.Thread) error {
 		if t.Scheme == register.SchemeName && forms[i].Own == s.form.Own {
 			way = howUsed(t.Use)
 		}
-		if err := s.add(thread, Hit{How: way, Scheme: t.Scheme, Matched: t.Text, Weak: t.Use == register.IdentifierWeak}); err != nil {
+		if err := s.addRow(row, Hit{How: way, Scheme: t.Scheme, Matched: t.Text, Weak: t.Use == register.IdentifierWeak}); err != nil {
 			return err
 		}
 	}
@@ -147,7 +151,7 @@ func (s *search) lookUpSimilar() error {
 		if s.hits[string(thread)] != nil {
 			continue
 		}
-		texts, err := s.textsOf(thread)
+		_, texts, err := s.textsOf(thread)
 		if err != nil {
 			return err
 		}
@@ -167,16 +171,15 @@ func (s *search) lookUpSimilar() error {
 	return nil
 }
 
-// textsOf are the texts by which a thread is found, former names last.
-func (s *search) textsOf(thread record.Thread) ([]register.SearchText, error) {
-	row, err := s.v.rows.Thread(thread)
-	if err != nil || row == nil {
-		return nil, err
+// textsOf are the texts by which a thread is found, former names last, and its newest version.
+func (s *search) textsOf(thread record.Thread) (row *register.ThreadRow, texts []register.SearchText, err error) {
+	if row, err = s.v.rows.Thread(thread); err != nil || row == nil {
+		return nil, nil, err
 	}
-	texts := row.SearchTexts()
+	texts = row.SearchTexts()
 	name, _, renamed := describe(row)
 	if !renamed {
-		return texts, nil
+		return row, texts, nil
 	}
 	former, more, err := s.v.rows.FormerNames(row.Thread, name, maxSearchFormer)
 	if more {
@@ -185,7 +188,7 @@ func (s *search) textsOf(thread record.Thread) ([]register.SearchText, error) {
 	for _, n := range former {
 		texts = append(texts, register.SearchText{Scheme: register.SchemeName, Text: n, Use: register.IdentifierFormer})
 	}
-	return texts, err
+	return row, texts, err
 }
 
 // subjectOf are the names of a thread, as screening compares them.

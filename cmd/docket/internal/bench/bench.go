@@ -39,10 +39,17 @@ type Row struct {
 	// Limit is what the machine did in this run without the ledger; 0: none applies.
 	Limit     float64 `json:"limit,omitempty"`
 	LimitName string  `json:"limitName,omitempty"`
+
+	// Of a page: Value is the median of the times to the first byte, First that of the first answer.
+	First float64 `json:"first,omitempty"`
+	P99   float64 `json:"p99,omitempty"`
+	CPU   float64 `json:"cpu,omitempty"`   // of one answer, with whoever asked
+	Bytes int     `json:"bytes,omitempty"` // as sent
+	Rows  int     `json:"rows,omitempty"`  // of the register that an answer read
 }
 
 // Names are what can be measured, in order.
-var Names = []string{"limits", "core", "records", "latency", "http", "proofs", "audit"}
+var Names = []string{"limits", "core", "records", "latency", "http", "proofs", "audit", "pages"}
 
 // Run measures what is named, all if nothing is.
 func Run(ctx context.Context, o Options, names ...string) error {
@@ -62,7 +69,7 @@ func Run(ctx context.Context, o Options, names ...string) error {
 		measure func(context.Context) error
 	}{
 		{"limits", r.limits}, {"core", r.core}, {"records", r.records}, {"latency", r.latency},
-		{"http", r.http}, {"proofs", r.proofs}, {"audit", r.audit},
+		{"http", r.http}, {"proofs", r.proofs}, {"audit", r.audit}, {"pages", r.pages},
 	} {
 		// The limits are measured always: the rest is read beside them.
 		if part.name != "limits" && len(names) > 0 && !slices.Contains(names, part.name) {
