@@ -80,6 +80,7 @@ func (s *Store) drop(refs []Ref) (gone dropped, err error) {
 				continue
 			}
 			wanted[ref] = true
+			delete(s.fresh, ref)
 			one, err := s.dropRows(b, ref)
 			if err != nil {
 				return err
