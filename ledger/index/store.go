@@ -185,7 +185,8 @@ func (s *Store) pruned(size uint64) bool {
 }
 
 // View is the map as of one size. It does not change, and many may read it at once, while
-// newer ones are written; once its size is pruned, reading it is [ErrNotKept].
+// newer ones are written. Once its size is pruned, only what other maps share with it can be
+// read, and the rest is [ErrNotKept].
 type View struct {
 	store *Store
 	size  uint64

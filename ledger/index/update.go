@@ -86,35 +86,36 @@ func (u *update) merge(n *node, level int, entries []Entry) (*node, error) {
 		}
 		return u.build(entries)
 	}
-	// The entries agree with n's path so far, and parting one of them first from it, the first
-	// or the last does.
-	agree := min(int(n.bits), commonBits(n.key, entries[0].Key.bytes), commonBits(n.key, entries[len(entries)-1].Key.bytes))
-	ones := sort.Search(len(entries), func(i int) bool { return bitAt(entries[i].Key.bytes, agree) == 1 })
+	// So many bits of n's path do all entries share. They are sorted, so that the first or the last
+	// of them shares the fewest.
+	shared := min(int(n.bits), commonBits(n.key, entries[0].Key.bytes), commonBits(n.key, entries[len(entries)-1].Key.bytes))
+	ones := sort.Search(len(entries), func(i int) bool { return bitAt(entries[i].Key.bytes, shared) == 1 })
 	sides := [2][]Entry{entries[:ones], entries[ones:]}
 	var children [2]*node
-	var err error
-	if agree < int(n.bits) { // a new node above n
-		on := bitAt(n.key, agree)
-		if children[on], err = u.merge(n, level+1, sides[on]); err == nil {
-			children[1-on], err = u.build(sides[1-on])
-		}
-	} else {
-		if n, err = u.old.load(n); err != nil {
+	if shared < int(n.bits) { // a new node above n
+		side := bitAt(n.key, shared)
+		var err error
+		if children[side], err = u.merge(n, level+1, sides[side]); err != nil {
 			return nil, err
 		}
-		for side := range children {
-			if children[side], err = u.merge(n.children[side], level+1, sides[side]); err != nil {
+		if children[1-side], err = u.build(sides[1-side]); err != nil {
+			return nil, err
+		}
+	} else {
+		loaded, err := u.old.load(n)
+		if err != nil {
+			return nil, err
+		}
+		for side, child := range loaded.children {
+			if children[side], err = u.merge(child, level+1, sides[side]); err != nil {
 				return nil, err
 			}
 		}
-		if children == n.children {
+		if children == loaded.children {
 			return n, nil
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	made := u.join(entries[0].Key.bytes, uint16(agree), children[0], children[1])
+	made := u.join(entries[0].Key.bytes, uint16(shared), children[0], children[1])
 	if level < levelsInMemory {
 		made.children = children
 	}
