@@ -18,7 +18,7 @@ var allowedImports = map[string][]string{
 	"ledger/disk":            {},
 	"ledger/record":          {"ledger/record/schema", "ledger/proof"},
 	"ledger/record/schema":   {},
-	"ledger/record/draft":    {"ledger/record", "ledger/record/schema"},
+	"ledger/record/draft":    {"ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
 	"ledger/proof":           {},
 	"ledger/register":        {"ledger/record", "ledger/record/schema", "ledger/proof", "ledger/disk", "ledger/register/rules1", "ledger/register/screen"},
 	"ledger/register/rules1": {"ledger/record", "ledger/record/schema"},
@@ -43,6 +43,9 @@ var allowedImports = map[string][]string{
 
 	// Whoever has a register can screen against it, without a trust directory.
 	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
+
+	// What people write is read by shapes, whether it becomes a record or a programme.
+	"ledger/record/draft/form": {"ledger/record/schema"},
 
 	// A witness stands without a ledger's server.
 	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/record/draft", "ledger/proof", "server/front", "witness"},
