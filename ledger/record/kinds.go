@@ -79,6 +79,10 @@ var types = schema.Types{
 	Sealable: reflect.TypeFor[Sealable](),
 }
 
+// Scalars are the Go types of this package that stand for a text, for shapes of other
+// statements than records.
+func Scalars() []schema.Scalar { return types.Scalars }
+
 func parseTime(s string) (time.Time, error) {
 	i, err := parseInstant(s)
 	return i.Time, err
