@@ -34,11 +34,19 @@ func NewOpening(pointer, value string) Opening {
 // are hashed, so that a commitment cannot be reused in another record (RECORDS.md
 // "Commitment").
 func (s Opening) Commit(ledger ID, thread Thread) Commitment {
-	h := sha256.New()
-	fmt.Fprintf(h, "docket-commitment/v1\n%s\n%s\n%s\n", ledger, thread, s.Pointer)
-	h.Write(s.Salt)
-	h.Write([]byte(s.Value))
-	return Commitment{Commit: hex.EncodeToString(h.Sum(nil))}
+	sum := s.Sum(ledger, thread)
+	return Commitment{Commit: hex.EncodeToString(sum[:])}
+}
+
+// Sum is the commitment's 32 bytes, for who has more of them than one record holds.
+func (s Opening) Sum(ledger ID, thread Thread) [sha256.Size]byte {
+	b := make([]byte, 0, 512)
+	b = append(b, "docket-commitment/v1\n"...)
+	b = append(hex.AppendEncode(b, ledger[:]), '\n')
+	b = append(append(b, thread...), '\n')
+	b = append(append(b, s.Pointer...), '\n')
+	b = append(b, s.Salt...)
+	return sha256.Sum256(append(b, s.Value...))
 }
 
 // errWrongOpening: the value and the salt do not hash to the commitment.
