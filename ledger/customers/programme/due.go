@@ -126,7 +126,7 @@ func (x *judged) all() (all []Due) {
 			continue
 		}
 		all = append(all, x.missing(r.ID, r.Elements, r.Within, since, "risk "+r.ID)...)
-		if len(r.Methods) > 0 || r.Again != nil || x.within(r.Within) {
+		if len(r.Methods) > 0 || r.Again != nil || len(r.Elements) == 0 {
 			all = append(all, x.verify(demand{r.ID, "risk " + r.ID + " holds since " + since.String(), r.Methods, since, r.Within, r.Again})...)
 		}
 	}
@@ -151,8 +151,8 @@ func (x *judged) missing(risk string, elements []string, within record.Period, s
 			continue
 		}
 		from := since
-		if t, changed := x.Changes[name]; changed { // taken away later
-			from = later(from, x.date(t))
+		if changes := x.Changes[name]; len(changes) > 0 { // it was taken away later
+			from = later(from, x.date(changes[len(changes)-1]))
 			why = "taken away"
 		}
 		all = append(all, Due{
@@ -230,10 +230,11 @@ func (x *judged) changed() []Due {
 	var elements []string
 	var first time.Time
 	for _, name := range rule.Elements {
-		t, ok := x.Unverified[name]
-		if !ok || !t.After(newest.At) {
+		i := slices.IndexFunc(x.Changes[name], func(t time.Time) bool { return t.After(newest.At) })
+		if i < 0 {
 			continue
 		}
+		t := x.Changes[name][i]
 		elements = append(elements, name)
 		if first.IsZero() || t.Before(first) {
 			first = t

@@ -121,8 +121,7 @@ func Parse(raw []byte) (*Programme, error) {
 	var r form.Reader
 	o, ok := r.Value(root, shape, "").(schema.Object)
 	if !ok {
-		r.Fault(root, "", "a programme has members like name: and from:")
-		return nil, r.Error(r.Faults)
+		return nil, errors.New("reading the programme: it has no members, like name: and from:")
 	}
 	var p Programme
 	var d schema.Decoder

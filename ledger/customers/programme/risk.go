@@ -60,8 +60,8 @@ func (x *judged) elementsIn(countries []string) (elements []string) {
 func (x *judged) firstKnown(elements []string) (first record.Date) {
 	for _, name := range elements {
 		on := x.date(x.OpenedAt)
-		if t, changed := x.Changes[name]; changed {
-			on = x.date(t)
+		if changes := x.Changes[name]; len(changes) > 0 {
+			on = x.date(changes[len(changes)-1])
 		}
 		if first.IsZero() || on.Before(first) {
 			first = on
@@ -75,7 +75,7 @@ func (x *judged) firstKnown(elements []string) (first record.Date) {
 func (x *judged) nonDocumentaryOnly() (since record.Date, only bool) {
 	for _, v := range x.Verifications {
 		switch {
-		case v.Outcome != "verified":
+		case v.Outcome != "verified" || !slices.Contains(x.Programme.Verification.Methods, v.Method):
 		case v.Method == "documentary":
 			return record.Date{}, false
 		case !only:
