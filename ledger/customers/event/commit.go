@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -220,36 +219,15 @@ func (p *Prepared) Leaf() []byte {
 // Leaf is the leaf of an event.
 func (s Scope) Leaf(e *Event) []byte { return s.Prepare(e).Leaf() }
 
-// PadOpening opens the leaf at an index that only fills up. Its salt derives from a secret,
-// so that no row is kept for it.
-func (s Scope) PadOpening(secret [32]byte, index uint64) record.Opening {
-	return record.Opening{Pointer: pointerPad, Value: strconv.FormatUint(index, 10), Salt: derive(secret, pointerPad, binary.BigEndian.AppendUint64(nil, index))}
-}
-
-// MapOpening opens the last leaf of a period, at this index, which fixes the root of its map.
-func (s Scope) MapOpening(secret [32]byte, index uint64, root [32]byte) record.Opening {
-	return record.Opening{Pointer: pointerMap, Value: hex.EncodeToString(root[:]), Salt: derive(secret, pointerMap, binary.BigEndian.AppendUint64(nil, index))}
-}
-
-// LeafOf is the leaf that an opening opens.
+// LeafOf is the leaf that an opening of its own commitment opens.
 func (s Scope) LeafOf(o record.Opening) []byte { return leafOf(o.Sum(s.Ledger, s.Thread)) }
 
-// PadLeaf is the leaf at an index that only fills up.
-func (s Scope) PadLeaf(secret [32]byte, index uint64) []byte {
-	return s.LeafOf(s.PadOpening(secret, index))
+// PadOpening opens the leaf at an index that only fills up.
+func PadOpening(salt Salt, index uint64) record.Opening {
+	return record.Opening{Pointer: pointerPad, Value: strconv.FormatUint(index, 10), Salt: salt[:]}
 }
 
-// MapLeaf is the last leaf of a period.
-func (s Scope) MapLeaf(secret [32]byte, index uint64, root [32]byte) []byte {
-	return s.LeafOf(s.MapOpening(secret, index, root))
-}
-
-// derive is HMAC-SHA256 under a secret, of what for and of which.
-func derive(secret [32]byte, what string, which ...[]byte) []byte {
-	mac := hmac.New(sha256.New, secret[:])
-	mac.Write([]byte(what))
-	for _, w := range which {
-		mac.Write(w)
-	}
-	return mac.Sum(nil)
+// MapOpening opens the last leaf of a period, which fixes the root of its map.
+func MapOpening(salt Salt, root [32]byte) record.Opening {
+	return record.Opening{Pointer: pointerMap, Value: hex.EncodeToString(root[:]), Salt: salt[:]}
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -140,38 +141,39 @@ func paymentFault(s string) string {
 	return ""
 }
 
-// CardNumber tells whether a text holds the number of a payment card: 12 or more digits,
-// with or without spaces and hyphens between them, of which 12 to 19 in a row pass the check
-// of ISO/IEC 7812-1 (Luhn).
+// CardNumber tells whether a text holds the number of a payment card: 12 to 19 digits in a
+// row, perhaps with spaces and hyphens between them, that pass the check of ISO/IEC 7812-1
+// (Luhn). Of a longer row the first group is judged, and what is grouped as cards are.
 func CardNumber(s string) bool {
+	var groups []int // lengths
 	var run []byte
 	for i := range len(s) + 1 {
 		switch {
 		case i < len(s) && s[i] >= '0' && s[i] <= '9':
+			if len(run) == 0 || s[i-1] < '0' {
+				groups = append(groups, 0)
+			}
+			groups[len(groups)-1]++
 			run = append(run, s[i]-'0')
 		case i < len(s) && (s[i] == ' ' || s[i] == '-'):
 		default:
-			if luhnWithin(run) {
+			if cardWithin(run, groups) {
 				return true
 			}
-			run = run[:0]
+			run, groups = run[:0], groups[:0]
 		}
 	}
 	return false
 }
 
-// luhnWithin: the run itself, or where it is longer than a card number, any 12 to 19 of it
-// from its beginning.
-func luhnWithin(run []byte) bool {
-	if len(run) <= 19 {
-		return len(run) >= 12 && luhn(run)
+func cardWithin(run []byte, groups []int) bool {
+	isCard := func(n int) bool { return n >= 12 && n <= 19 && luhn(run[:n]) }
+	if len(run) < 12 {
+		return false
 	}
-	for n := 12; n <= 19; n++ {
-		if luhn(run[:n]) {
-			return true
-		}
-	}
-	return false
+	return isCard(len(run)) || isCard(groups[0]) ||
+		len(groups) > 4 && slices.Equal(groups[:4], []int{4, 4, 4, 4}) && isCard(16) ||
+		len(groups) > 3 && slices.Equal(groups[:3], []int{4, 6, 5}) && isCard(15)
 }
 
 func luhn(digits []byte) bool {

@@ -59,18 +59,14 @@ func ParseFiled(s string) (f Filed, err error) {
 	return Filed{}, fmt.Errorf("%s is not a number of leaves and their digest", schema.Quote(s))
 }
 
-// FiledOpening opens the value of a handle in a period's map. Its salt derives from the
-// log's map secret.
-func (s Scope) FiledOpening(secret [32]byte, h Handle, f Filed) record.Opening {
-	return record.Opening{Pointer: pointerFiled, Value: f.String(),
-		Salt: derive(secret, pointerFiled, h[:], binary.BigEndian.AppendUint64(nil, f.Leaves))}
+// FiledOpening opens the value of a handle in a period's map.
+func FiledOpening(salt Salt, f Filed) record.Opening {
+	return record.Opening{Pointer: pointerFiled, Value: f.String(), Salt: salt[:]}
 }
 
 // FiledValue is the value of a handle in a period's map: the commitment to what is filed
-// under it.
-func (s Scope) FiledValue(secret [32]byte, h Handle, f Filed) [32]byte {
-	return s.FiledOpening(secret, h, f).Sum(s.Ledger, s.Thread)
-}
+// under it, which the opening opens.
+func (s Scope) FiledValue(o record.Opening) [32]byte { return o.Sum(s.Ledger, s.Thread) }
 
 // VerifyFiled reads an opening of a handle's value in a period's map.
 func (s Scope) VerifyFiled(value [32]byte, o record.Opening) (Filed, error) {
@@ -84,12 +80,6 @@ func (s Scope) VerifyFiled(value [32]byte, o record.Opening) (Filed, error) {
 }
 
 // MapKey is where a handle stands in the map, under the log's map salt.
-func MapKey(mapSalt [32]byte, h Handle) [32]byte {
-	return sha256.Sum256(append(append(make([]byte, 0, 48), mapSalt[:]...), h[:]...))
-}
-
-// DummyEntry is an entry of the map that stands for nobody. It looks like a customer's.
-func (s Scope) DummyEntry(secret [32]byte, number uint64) (key, value [32]byte) {
-	n := binary.BigEndian.AppendUint64(nil, number)
-	return [32]byte(derive(secret, "/dummy/key", n)), [32]byte(derive(secret, "/dummy/value", n))
+func MapKey(mapSalt []byte, h Handle) [32]byte {
+	return sha256.Sum256(append(append(make([]byte, 0, 48), mapSalt...), h[:]...))
 }

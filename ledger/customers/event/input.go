@@ -57,13 +57,12 @@ func InputOf(o schema.Object) (Input, []schema.Fault) {
 	var d schema.Decoder
 	var w written
 	content, isObject := o.Lookup("content").(schema.Object)
-	head := slices.Clone(o)
-	for i := range head {
-		if head[i].Name == "content" && isObject {
-			head[i].Value = schema.Object{} // its kind's shape reads it
-		}
+	head := o
+	if isObject { // its kind's shape reads it
+		head = slices.DeleteFunc(slices.Clone(o), func(m schema.Member) bool { return m.Name == "content" })
 	}
 	d.Object(head, headShape, &w)
+	d.Missing(o, "content")
 	in := Input{Account: w.Account, ID: w.ID, Kind: Kind(w.Kind), Time: w.Time}
 	if in.Kind.spec() == nil || !isObject {
 		return in, d.Faults
@@ -83,10 +82,10 @@ func InputOf(o schema.Object) (Input, []schema.Fault) {
 	return in, d.Faults
 }
 
-// headShape lets the content be an empty object.
+// headShape is an input whose content stands elsewhere.
 var headShape = func() *schema.Shape {
 	sh := shapeTypes.Shape(reflect.TypeFor[written]())
-	sh.Field("content").Shape = &schema.Shape{Type: schema.TypeObject, Fields: []*schema.Field{}, GoType: reflect.TypeFor[struct{}]()}
+	sh.Field("content").Required = false
 	return sh
 }()
 
