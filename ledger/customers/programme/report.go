@@ -124,7 +124,8 @@ type tally struct {
 // read folds what happened until the end of the period. A chain is in the order in which it
 // was logged; what is of a later day is left out, and the rest closes ranks.
 func (t *tally) read(chain Chain) error {
-	began := false
+	var before []event.Verification // the period
+	gone := false                   // closed before it
 	for e, err := range chain {
 		if err != nil {
 			return err
@@ -132,11 +133,6 @@ func (t *tally) read(chain Chain) error {
 		day := record.DateOf(e.Time, t.zone)
 		if day.After(t.Until) || e.Kind == event.KindErased {
 			continue
-		}
-		if !began && !day.Before(t.From) {
-			began = true
-			_, t.unverifiable = unresolved(t.state.Verifications)
-			t.unverifiable = t.unverifiable && t.state.ClosedAt.IsZero()
 		}
 		own := *e.Event
 		own.Number, own.Before = t.state.Chain.Leaves, t.state.Chain.Last
@@ -151,11 +147,18 @@ func (t *tally) read(chain Chain) error {
 		t.state = next
 		if t.contains(day) {
 			t.note(&own)
+			continue
+		}
+		switch c := e.Content.(type) {
+		case *event.Verified:
+			before = append(before, event.Verification{At: e.Time, Verified: *c})
+		case *event.Closed:
+			gone = true
 		}
 	}
-	if !began {
-		_, t.unverifiable = unresolved(t.state.Verifications)
-		t.unverifiable = t.unverifiable && t.state.ClosedAt.IsZero()
+	slices.SortStableFunc(before, func(a, b event.Verification) int { return a.At.Compare(b.At) })
+	if _, failed := unresolved(before); failed && !gone {
+		t.unverifiable = true
 	}
 	return nil
 }
