@@ -44,6 +44,10 @@ var allowedImports = map[string][]string{
 	// Whoever has a register can screen against it, without a trust directory.
 	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
 
+	// The private customer log.
+	"ledger/customers/event":     {"ledger/record", "ledger/record/schema", "ledger/proof"},
+	"ledger/customers/programme": {"ledger/customers/event", "ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
+
 	// What people write is read by shapes, whether it becomes a record or a programme.
 	"ledger/record/draft/form": {"ledger/record/schema"},
 
