@@ -42,7 +42,7 @@ var allowedImports = map[string][]string{
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
 
 	// Whoever has a register can screen against it, without a trust directory.
-	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
+	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "cmd/docket/internal/sheet", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
 
 	// The private customer log.
 	"ledger/customers/event":     {"ledger/record", "ledger/record/schema", "ledger/proof"},
