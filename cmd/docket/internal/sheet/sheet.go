@@ -48,6 +48,7 @@ type Row struct {
 	Line   int // on which it begins, as an editor counts
 	Cells  []string
 	Fault  string // why it could not be read; Cells is nil then
+	Raw    string // of a row that could not be read: its bytes, as far as a row is read
 }
 
 // Place names a row for people: the line too, where an editor counts another way.
@@ -174,17 +175,24 @@ func (t *Reader) Next() (Row, error) {
 		}
 		row := Row{Number: t.number, Line: t.line}
 		if bad != nil {
-			row.Fault = bad.why
+			row.Fault, row.Raw = bad.why, string(bad.raw)
 			return row, nil
 		}
-		if row.Cells, row.Fault = t.cells(raw); row.Fault != "" || slices.ContainsFunc(row.Cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
+		if row.Cells, row.Fault = t.cells(raw); row.Fault != "" {
+			row.Raw = string(raw)
+			return row, nil
+		}
+		if slices.ContainsFunc(row.Cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
 			return row, nil
 		}
 	}
 }
 
 // rowError is what is wrong with the bytes of one row.
-type rowError struct{ why string }
+type rowError struct {
+	why string
+	raw []byte
+}
 
 func (e *rowError) Error() string { return e.why }
 
@@ -303,13 +311,13 @@ func (t *Reader) scan() ([]byte, error) {
 			if lineEnd < 0 {
 				lineEnd = len(buf)
 			}
-			t.take(buf, lineEnd)
-			return nil, &rowError{why}
+			return nil, &rowError{why, t.take(buf, lineEnd)}
 		case len(buf) > maxRowBytes:
+			begin := slices.Clone(buf[:maxRowBytes])
 			if err := t.skipLine(); err != nil {
 				return nil, err
 			}
-			return nil, &rowError{fmt.Sprintf("the row is longer than %d bytes: is it a table?", maxRowBytes)}
+			return nil, &rowError{fmt.Sprintf("the row is longer than %d bytes: is it a table?", maxRowBytes), begin}
 		case err != nil && len(buf) == 0:
 			t.number--
 			return nil, io.EOF
