@@ -1,6 +1,7 @@
 package customerfile
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -36,8 +37,8 @@ type Totals struct {
 	Refused int `json:"refused"` // rows
 }
 
-// batchEvents is how many events are sent at once, at most.
-const batchEvents = 1000
+// defaultBatch is how many events are sent at once, more or less.
+const defaultBatch = 1000
 
 // Import sends the events of a file in batches, and writes apart, with their faults, the
 // rows that were refused: by this package or by the log. An import that is broken off begins
@@ -47,6 +48,7 @@ type Import struct {
 	// Send sends a batch, and returns an outcome an event once they are durable. An error ends
 	// the import; the batch may be there or not.
 	Send    func(context.Context, []event.Input) ([]Outcome, error)
+	Batch   int              // events that are sent at once, and one more at most; 0: 1,000
 	Refused io.Writer        // nil: rows that are refused end up nowhere but in the totals
 	Row     func(*Row)       // called with each row that was refused, for people; may be nil
 	Mark    func(Mark) error // keeps a mark, durably; may be nil
@@ -64,11 +66,12 @@ func (im *Import) Run(ctx context.Context) (Totals, error) {
 		return mark.Totals, ErrAnotherFile
 	}
 	mark.SHA256 = im.SHA256
+	most := cmp.Or(im.Batch, defaultBatch)
 	refused := newRefused(im.Refused, im.Reader, mark.RefusedBytes)
 	for ended := false; !ended; {
 		var rows []Row
 		events := 0
-		for events < batchEvents && len(rows) < 4*batchEvents {
+		for events < most && len(rows) < 4*most {
 			row, err := im.Reader.Next()
 			if errors.Is(err, io.EOF) {
 				ended = true
