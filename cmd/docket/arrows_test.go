@@ -18,7 +18,7 @@ var allowedImports = map[string][]string{
 	"ledger/disk":            {},
 	"ledger/record":          {"ledger/record/schema", "ledger/proof"},
 	"ledger/record/schema":   {},
-	"ledger/record/draft":    {"ledger/record", "ledger/record/schema"},
+	"ledger/record/draft":    {"ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
 	"ledger/proof":           {},
 	"ledger/register":        {"ledger/record", "ledger/record/schema", "ledger/proof", "ledger/disk", "ledger/register/rules1", "ledger/register/screen"},
 	"ledger/register/rules1": {"ledger/record", "ledger/record/schema"},
@@ -46,7 +46,14 @@ var allowedImports = map[string][]string{
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
 
 	// Whoever has a register can screen against it, without a trust directory.
-	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
+	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "cmd/docket/internal/sheet", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
+
+	// The private customer log.
+	"ledger/customers/event":     {"ledger/record", "ledger/record/schema", "ledger/proof"},
+	"ledger/customers/programme": {"ledger/customers/event", "ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
+
+	// What people write is read by shapes, whether it becomes a record or a programme.
+	"ledger/record/draft/form": {"ledger/record/schema"},
 
 	// A witness stands without a ledger's server.
 	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/record/draft", "ledger/proof", "server/front", "witness"},
