@@ -42,6 +42,8 @@ type world struct {
 	id        *age.X25519Identity
 	signer    *proof.Signer
 	wrapStore func(ledger.Store) ledger.Store
+
+	disclosers []*record.Key
 }
 
 func newWorld(t testing.TB) *world {
@@ -104,7 +106,7 @@ func (w *world) open(t testing.TB) (n *node, err error) {
 	}
 	n.Log, err = customers.Open(t.Context(), customers.Config{
 		FS: w.fs, Dir: w.path("c"), Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: origin,
-		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health,
+		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health, Disclosers: w.disclosers,
 	})
 	return n, err
 }
