@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // ledgerOf is the public ledger as a verifier of it knows it: the customer-log records of one
@@ -31,11 +34,11 @@ type ledgerOf struct {
 
 var charter = record.ID(sha256.Sum256([]byte("charter")))
 
-func (l *ledgerOf) admit(thread record.Thread, p record.Predicate, subject [32]byte) bundle.Record {
+func (l *ledgerOf) admit(thread record.Thread, issuer string, p record.Predicate, subject [32]byte, follows record.ID) bundle.Record {
 	l.next++
-	st := &record.Statement{Kind: p.Kind(), Subject: record.Subject{SHA256: subject}, Predicate: p,
-		Common: record.Common{Ledger: charter, Thread: thread, Issuer: "acme-cloud", IssuedAt: began}}
-	return bundle.Record{ID: record.ID{byte(l.next), 1}, Index: l.next, Admitted: began, Statement: st}
+	payload := must(record.EncodeStatement(&record.Statement{Kind: p.Kind(), Subject: record.Subject{SHA256: subject}, Predicate: p,
+		Common: record.Common{Ledger: charter, Thread: thread, Issuer: issuer, IssuedAt: began, Follows: follows}}))
+	return bundle.Record{ID: record.IDOf(payload), Index: l.next, Admitted: began, Statement: must(record.ParseStatement(payload))}
 }
 
 // publish publishes every closed period that is not.
@@ -48,7 +51,7 @@ func (l *ledgerOf) publish(t testing.TB, n *node, restart string) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		r := l.admit(record.CustomerLogThread("acme-cloud"), next.Predicate, next.Period.Root)
+		r := l.admit(record.CustomerLogThread("acme-cloud"), "acme-cloud", next.Predicate, next.Period.Root, next.Follows)
 		if next.Predicate.VKey != "" {
 			l.public.VKey = next.Predicate.VKey
 		}
@@ -60,7 +63,9 @@ func (l *ledgerOf) publish(t testing.TB, n *node, restart string) {
 }
 
 func (l *ledgerOf) demand(recipient string) bundle.Public {
-	r := l.admit("disclosure/2027-7", &record.DisclosureRequest{Status: "requested", Provider: record.Sealable{Text: "acme-cloud"}, Type: record.Sealable{Text: "warrant"}, Recipient: recipient}, [32]byte{1})
+	due := day(30)
+	r := l.admit("disclosure/2027-7", "authority", &record.DisclosureRequest{Status: "requested", Type: record.Sealable{Text: "warrant"},
+		Provider: record.Sealable{Text: "acme-cloud"}, Jurisdiction: "XA", DueOn: &due, Recipient: recipient}, [32]byte{1}, record.ID{})
 	return bundle.Public{Request: r, Logs: l.logs}
 }
 
@@ -151,7 +156,7 @@ func TestDisclosure(t *testing.T) {
 	s.add(t, access("a-1", 4, "192.0.2.10"))
 	s.ask.Asked.Kinds = []string{"access"}
 	d, raw := s.prepare(t)
-	if !strings.Contains(strings.Join(d.Leaves, "\n"), "3 events in full, 3 access; of 1 others") {
+	if !strings.Contains(strings.Join(d.Leaves, "\n"), "3 events, 3 access; of 1 other their") {
 		t.Errorf("what leaves the house: %q", d.Leaves)
 	}
 	if d.Digest != bundle.Digest(raw) || bytes.Contains(raw, []byte("Reed")) || !bytes.Contains(raw, []byte("192.0.2.8")) {
@@ -362,6 +367,8 @@ func TestLyingBundles(t *testing.T) {
 			o := &b.Customers[0].Events[2].Openings
 			*o = (*o)[:len(*o)-1]
 		}, "was asked for and is not opened"},
+		"shows what was not asked for":         {func(b *bundle.Bundle) { b.Head.Fields = []string{"country"} }, "was not asked for and is opened"},
+		"shows events that were not asked for": {func(b *bundle.Bundle) { b.Head.Kinds = []string{"opened"} }, "more of it is opened"},
 		"says that he is erased": {func(b *bundle.Bundle) {
 			b.Customers[0].Erased, b.Customers[0].Events = true, b.Customers[0].Events[:1]
 		}, "not opened as the event by which"},
@@ -379,6 +386,38 @@ func TestLyingBundles(t *testing.T) {
 		}
 		if _, err = must(bundle.Parse(again)).Verify(s.public); !errors.Is(err, bundle.ErrUnproven) || !containsText(err, c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestWriteBundleVectors writes, with -update, the bundle that package bundle tests what it reads by:
+// salts are random, so that it is another each time.
+func TestWriteBundleVectors(t *testing.T) {
+	if !refusaltest.Update() {
+		t.Skip("only with -update")
+	}
+	s := newScene(t)
+	late := access("a-1", 0, "192.0.2.77")
+	late.ID, late.Time = "late", began.AddDate(0, 0, -5)
+	s.add(t, late)
+	if _, err := s.ClosePeriod(t.Context(), day(-1)); err != nil {
+		t.Fatal(err)
+	}
+	s.ledger.publish(t, s.node, "")
+	s.public = s.ledger.demand(s.ask.Recipient)
+	s.add(t, access("a-1", 4, "192.0.2.10"))
+	s.ask.Public, s.ask.Handles = s.public, []event.Handle{s.ada, s.bo}
+	from := record.DateOf(began, time.UTC).AddDays(-7)
+	s.ask.Asked = bundle.Asked{From: &from, Kinds: []string{"access"}, Fields: []string{"ip"}, LookedFor: "Ada Reed & Bo Lindqvist"}
+	_, raw := s.prepare(t)
+	var public []byte
+	for _, r := range append(slices.Clone(s.public.Logs), s.public.Request) {
+		public = append(append(public, must(record.EncodeStatement(r.Statement))...), '\n')
+	}
+	dir := filepath.Join("bundle", "testdata")
+	for name, content := range map[string][]byte{"two.disclosure": raw, "public.jsonl": public} {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), content, 0o644)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -65,7 +65,7 @@ type Row struct {
 }
 
 // Verify checks a bundle against the public ledger, and returns what it shows. It refuses one
-// that shows not all that is filed under a handle, or that does not open what was asked.
+// that shows not all that is filed under a handle, or opens less or more than was asked.
 func (b *Bundle) Verify(p Public) (*Table, error) {
 	v := verifier{bundle: b, public: p, table: &Table{Head: b.Head}, scope: event.NewScope(b.Head.Ledger, b.Head.Party)}
 	if err := v.checkRequest(); err != nil {
@@ -323,6 +323,9 @@ func (v *verifier) asked(c *Customer, row Row, number int) (bool, error) {
 	outside := hasTime && !v.bundle.Head.Within(row.Header().Time)
 	otherKind := hasKind && !v.bundle.Head.WantsKind(event.Kind(kind))
 	if outside || otherKind {
+		if len(row.Fields) > 1 || !slices.Contains(row.Hidden, "content") {
+			return false, errors.New("it was not asked for, and more of it is opened than shows that")
+		}
 		return false, nil
 	}
 	for _, name := range []string{"handle", "kind", "time", "logged", "number", "before"} {
@@ -336,6 +339,11 @@ func (v *verifier) asked(c *Customer, row Row, number int) (bool, error) {
 	for _, hidden := range row.Hidden {
 		if pointer := strings.TrimPrefix(hidden, "content"); v.bundle.Head.WantsValue(pointer) {
 			return false, fmt.Errorf("%s was asked for and is not opened", pointer)
+		}
+	}
+	for _, shown := range row.Values {
+		if !v.bundle.Head.WantsValue(shown.Pointer) {
+			return false, fmt.Errorf("%s was not asked for and is opened", shown.Pointer)
 		}
 	}
 	h := row.Header()

@@ -82,7 +82,7 @@ func (t *Table) Proven() (said []string) {
 		case c.Filed == 0:
 			say("Nothing was filed under the handle %s %s (periods until %s).", c.Handle, which, t.Until)
 		default:
-			say("All that was filed under the handle %s %s (periods until %s) is here: %d events, of which %d were not asked for.", c.Handle, which, t.Until, c.Filed, c.Others)
+			say("All that was filed under the handle %s %s (periods until %s) is here: %d events; those that were not asked for show their time or their kind alone.", c.Handle, which, t.Until, c.Filed)
 		}
 	}
 	return said
@@ -150,7 +150,7 @@ func (t *Table) Leaves() (said []string) {
 		case len(c.Events) == 0:
 			say("Of customer %s: no event; how many there are (%d), and when.", c.Handle, c.Others)
 		default:
-			say("Of customer %s: %d events in full%s; of %d others their time or their kind alone.", c.Handle, len(c.Events), text, c.Others)
+			say("Of customer %s: %s%s; of %s their time or their kind alone.", c.Handle, count(len(c.Events), "event", "events"), text, count(int(c.Others), "other", "others"))
 		}
 	}
 	if len(t.Fields) > 0 {
