@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -38,7 +39,7 @@ func (a *app) printScreening(name string, ledger record.ID) error {
 	}
 	defer f.Close()
 	head, totals, err := screening.ReadTotals(bufio.NewReader(f))
-	var no *screening.NoTableError
+	var no *sheet.Error
 	shown := printable(name)
 	switch {
 	case errors.As(err, &no):

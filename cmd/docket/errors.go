@@ -17,7 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/form"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -277,7 +277,7 @@ func failureJSONOf(err error, status int, words, next string) failureJSON {
 	f := failureJSON{Detail: words, Hint: next, Exit: status, Refusal: keptRefusal(err)}
 	var p *client.Problem
 	var r *record.Refusal
-	var short *draft.ShortFormError
+	var short *form.Error
 	switch {
 	case errors.As(err, &p):
 		f.Problem, f.Faults = p.Type, p.Faults

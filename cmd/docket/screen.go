@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -223,7 +224,7 @@ func (m *screenCmd) reachesReport(trust *client.Trust) error {
 
 // wrongTable is what a file is that was read and cannot be used; other errors are of the disk.
 func wrongTable(name string, err error) error {
-	var no *screening.NoTableError
+	var no *sheet.Error
 	if errors.As(err, &no) {
 		return usageError("%s: %w", name, err)
 	}
@@ -452,7 +453,7 @@ func (m *screenCmd) writeTemplate(ctx context.Context, run *screening.Run, sourc
 func (m *screenCmd) openReport(head screening.Head) (*screening.ReportFile, error) {
 	file, err := screening.OpenReportFile(m.out, head)
 	var other *screening.OtherReportError
-	var no *screening.NoTableError
+	var no *sheet.Error
 	switch {
 	case errors.As(err, &other):
 		return nil, refusal("%s, or what was begun of it in %s%s, is another report: %w", m.out, m.out, screening.PartialSuffix, err).

@@ -34,14 +34,18 @@ type Chain struct {
 
 // Life is of a state what only the other events move.
 type Life struct {
-	Customer     Opened               `json:"customer"`               // as known by the newest change
-	OpenedAt     time.Time            `json:"openedAt"`               // when the account was opened
-	Verification *Verification        `json:"verification,omitempty"` // the newest; nil before the first
-	Changes      map[string]time.Time `json:"changes,omitempty"`      // by element: when it was changed last
-	FormerNames  []string             `json:"formerNames,omitempty"`  // the earlier ones first
-	Flags        []Flag               `json:"flags,omitempty"`        // by designation and element: the newest hit, and its decision
-	Holds        []Hold               `json:"holds,omitempty"`        // that are not released
-	Closure      *Closure             `json:"closure,omitempty"`
+	Customer Opened    `json:"customer"` // as known by the newest change
+	OpenedAt time.Time `json:"openedAt"` // when the account was opened
+	// Verifications are the first and the newest that succeeded of each method, and the first
+	// and the newest that failed since: by time, so that a repeated one moves no date.
+	Verifications []Verification `json:"verifications,omitempty"`
+	// Changes are, by element, the times of its first change, of the first after the newest
+	// verification by each method, and of its newest.
+	Changes     map[string][]time.Time `json:"changes,omitempty"`
+	FormerNames []string               `json:"formerNames,omitempty"` // the earlier ones first
+	Flags       []Flag                 `json:"flags,omitempty"`       // by designation and element: the newest hit, and its decision
+	Holds       []Hold                 `json:"holds,omitempty"`       // that are not released
+	Closure     *Closure               `json:"closure,omitempty"`
 }
 
 // Verification is one, and when it was.
@@ -130,7 +134,7 @@ func (l Life) apply(c Chain, e *Event) (Life, error) {
 	case *Changed:
 		return l.change(c, content, e.Time)
 	case *Verified:
-		l.Verification = &Verification{e.Time, *content}
+		return l.verify(Verification{e.Time, *content}), nil
 	case *Flagged:
 		return l.flag(content, e.Time)
 	case *Held:
@@ -178,13 +182,66 @@ func (l Life) change(c Chain, content *Changed, at time.Time) (Life, error) {
 	l.Customer = customer
 	changes := maps.Clone(l.Changes)
 	if changes == nil {
-		changes = make(map[string]time.Time)
+		changes = make(map[string][]time.Time)
 	}
 	for _, name := range content.elements() {
-		changes[name] = at
+		times := append(slices.Clip(changes[name]), at)
+		slices.SortFunc(times, time.Time.Compare)
+		changes[name] = times
 	}
 	l.Changes = changes
+	l.pruneChanges()
 	return l, nil
+}
+
+// verify adds a verification, and drops what it makes one between the first and the newest.
+func (l Life) verify(v Verification) Life {
+	all := append(slices.Clone(l.Verifications), v)
+	slices.SortStableFunc(all, func(a, b Verification) int { return a.At.Compare(b.At) })
+	newest := time.Time{}
+	for _, v := range all {
+		if v.Outcome == outcomeVerified {
+			newest = v.At
+		}
+	}
+	same := func(a, b Verification) bool {
+		return a.Outcome == b.Outcome && (a.Outcome != outcomeVerified || a.Method == b.Method)
+	}
+	l.Verifications = nil
+	for i, v := range all {
+		before := slices.ContainsFunc(l.Verifications, func(o Verification) bool { return same(o, v) })
+		after := slices.ContainsFunc(all[i+1:], func(o Verification) bool { return same(o, v) })
+		if v.Outcome != outcomeVerified && v.At.Before(newest) || before && after {
+			continue
+		}
+		l.Verifications = append(l.Verifications, v)
+	}
+	l.Changes = maps.Clone(l.Changes)
+	l.pruneChanges()
+	return l
+}
+
+// outcomeVerified is that of a verification that succeeded.
+const outcomeVerified = "verified"
+
+// pruneChanges drops of the changes what stands between those that [Life.Changes] keeps.
+func (l *Life) pruneChanges() {
+	marks := []time.Time{{}}
+	for _, v := range l.Verifications {
+		if v.Outcome == outcomeVerified {
+			marks = append(marks, v.At)
+		}
+	}
+	for name, times := range l.Changes {
+		var kept []time.Time
+		for i, t := range times {
+			isFirst := func(mark time.Time) bool { return t.After(mark) && (i == 0 || !times[i-1].After(mark)) }
+			if i == len(times)-1 || slices.ContainsFunc(marks, isFirst) {
+				kept = append(kept, t)
+			}
+		}
+		l.Changes[name] = kept
+	}
 }
 
 func (l Life) flag(content *Flagged, at time.Time) (Life, error) {
@@ -194,6 +251,9 @@ func (l Life) flag(content *Flagged, at time.Time) (Life, error) {
 	case content.What == "hit" && i < 0:
 		l.Flags = append(l.Flags, Flag{At: at, Flagged: *content})
 	case content.What == "hit":
+		if l.Flags[i].Outcome == "open" {
+			at = l.Flags[i].At // who has not looked since then gets no more time
+		}
 		l.Flags[i] = Flag{At: at, Flagged: *content}
 	case i < 0:
 		return l, conflict("nothing of %s is flagged that could be decided", content.Thread)

@@ -139,7 +139,7 @@ func TestStateIsAValue(t *testing.T) {
 	if c := after.Customer; c.Name != "Ada Rush" || c.Email != nil || c.Country != "XB" {
 		t.Errorf("known: %+v", c)
 	}
-	if !after.Changes["name"].Equal(at) || !after.Changes["email"].Equal(at) || len(after.Holds) != 0 ||
+	if len(after.Changes["name"]) != 1 || !after.Changes["name"][0].Equal(at) || !after.Changes["email"][0].Equal(at) || len(after.Holds) != 0 ||
 		after.Flags[0].Outcome != "false-positive" || *after.Flags[0].Score != 800 || !after.LastAccess.Equal(at) || after.Leaves != 8 {
 		t.Errorf("after: %+v", after)
 	}

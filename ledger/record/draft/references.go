@@ -10,16 +10,17 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/form"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // substitution are the mappings that stand for something else: a key's file, a value to
 // commit to.
-func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *schema.Shape, pointer string) (any, bool) {
-	if len(members) != 1 || members[0].value.Kind != yaml.ScalarNode {
+func (w *shortFormDecoder) substitution(n *yaml.Node, members []form.Member, sh *schema.Shape, pointer string) (any, bool) {
+	if len(members) != 1 || members[0].Value.Kind != yaml.ScalarNode {
 		return nil, false
 	}
-	name, value := members[0].name, members[0].value.Value
+	name, value := members[0].Name, members[0].Value.Value
 	isCommitment, isDigest := sh.GoType == goCommitment || sh.Type == schema.TypeSealable, sh.GoType == goDigest
 	switch {
 	case sh.GoType == goPEM && (name == "file" || name == "kms"):
@@ -29,7 +30,7 @@ func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *
 	case isLongText(sh) && name == "file":
 		return w.loadText(n, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
-		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
+		w.Fault(n, pointer, "commits to nothing: {secret: \"12\"}")
 		return schema.Object{}, true
 	case isCommitment && name == "secret":
 		w.addSecret(pointer, value)
@@ -61,12 +62,12 @@ func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any
 		load = w.resolver.KMS
 	}
 	if load == nil {
-		w.fault(n, pointer, "names a key (%s), and this input cannot read one: write the PEM", where)
+		w.Fault(n, pointer, "names a key (%s), and this input cannot read one: write the PEM", where)
 		return ""
 	}
 	pem, err := load(where)
 	if err != nil {
-		w.fault(n, pointer, "%v", err)
+		w.Fault(n, pointer, "%v", err)
 	}
 	return string(pem)
 }
@@ -74,19 +75,19 @@ func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any
 // loadOpen opens what a sealed request committed to, by its salts file.
 func (w *shortFormDecoder) loadOpen(n *yaml.Node, name, pointer string) schema.Object {
 	if w.resolver.Salts == nil {
-		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write type, provider and salts", name)
+		w.Fault(n, pointer, "names a file (%s), and this input cannot read one: write type, provider and salts", name)
 		return nil
 	}
 	openings, err := w.resolver.Salts(name)
 	if err != nil {
-		w.fault(n, pointer, "%v", err)
+		w.Fault(n, pointer, "%v", err)
 		return nil
 	}
 	var values, salts schema.Object
 	for _, field := range []string{"type", "provider"} {
 		at := slices.IndexFunc(openings, func(o record.Opening) bool { return o.Pointer == "/"+field })
 		if at < 0 {
-			w.fault(n, pointer, "names %s, which has no salt of /%s: it is no sealed request's", name, field)
+			w.Fault(n, pointer, "names %s, which has no salt of /%s: it is no sealed request's", name, field)
 			return nil
 		}
 		values = append(values, schema.Member{Name: field, Value: openings[at].Value})
@@ -98,24 +99,24 @@ func (w *shortFormDecoder) loadOpen(n *yaml.Node, name, pointer string) schema.O
 // loadText reads a text of whole lines, which is a policy.
 func (w *shortFormDecoder) loadText(n *yaml.Node, name, pointer string) any {
 	if w.resolver.Policy == nil {
-		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write the text", name)
+		w.Fault(n, pointer, "names a file (%s), and this input cannot read one: write the text", name)
 		return ""
 	}
 	text, err := w.resolver.Policy(name)
 	if err != nil {
-		w.fault(n, pointer, "%v", err)
+		w.Fault(n, pointer, "%v", err)
 	}
 	return text
 }
 
 func (w *shortFormDecoder) loadFile(n *yaml.Node, name, pointer string) (DocumentFile, bool) {
 	if w.resolver.Document == nil {
-		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write its sha256", name)
+		w.Fault(n, pointer, "names a file (%s), and this input cannot read one: write its sha256", name)
 		return DocumentFile{}, false
 	}
 	doc, err := w.resolver.Document(name)
 	if err != nil {
-		w.fault(n, pointer, "%v", err)
+		w.Fault(n, pointer, "%v", err)
 	}
 	return doc, err == nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/form"
 	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
@@ -17,7 +18,7 @@ func checkRefusal(t *testing.T, err error, want string) {
 	t.Helper()
 	var (
 		got, words string
-		short      *ShortFormError
+		short      *form.Error
 		refusal    *record.Refusal
 	)
 	switch {

@@ -16,7 +16,6 @@ package draft
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
@@ -69,7 +68,7 @@ type ShortForm struct {
 // ParseShortForm reads a short form, YAML or JSON, against the schema of its kind: in
 // a string field a scalar stays as written (0123456, 2026-11-23, no). A whole
 // statement as JSON is taken too, and then stays as it is. Errors are a
-// *[ShortFormError] with every fault and its line, or a *[record.Refusal].
+// *[form.Error] with every fault and its line, or a *[record.Refusal].
 func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) {
 	if len(raw) > maxShortFormBytes {
 		return nil, &record.Refusal{Class: record.TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), maxShortFormBytes), Limit: maxShortFormBytes, Size: len(raw)}
@@ -77,15 +76,15 @@ func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) 
 	if whole, err := parseFullStatement(raw); whole != nil || err != nil {
 		return whole, err
 	}
-	w := &shortFormDecoder{resolver: resolver, lines: map[string]int{}}
+	w := newShortFormDecoder(resolver)
 	sp, err := w.read(raw)
 	if err != nil {
 		return nil, err
 	}
-	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, CommittedFiles: w.files, subject: w.subject, lines: w.lines}
-	faults := append(w.faults, sh.decodeDraft(sp, w)...)
+	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, CommittedFiles: w.files, subject: w.subject, lines: w.Lines}
+	faults := append(w.Faults, sh.decodeDraft(sp, w)...)
 	if len(faults) > 0 {
-		return nil, w.shortFormError(faults)
+		return nil, w.Error(faults)
 	}
 	return sh, nil
 }
@@ -106,7 +105,7 @@ func parseFullStatement(raw []byte) (*ShortForm, error) {
 func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.Fault {
 	s, faults := record.DecodeDraft(sp, w.predicate)
 	sh.Statement = s
-	if faults = w.dropNested(faults); len(faults) > 0 || len(w.faults) > 0 {
+	if faults = w.WithoutNested(faults); len(faults) > 0 || len(w.Faults) > 0 {
 		return faults
 	}
 	if w.requestLatest {
@@ -130,7 +129,7 @@ func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.
 
 // sealedInTheOpen is the fault of a sealed record whose document is public.
 func (w *shortFormDecoder) sealedInTheOpen(sp *record.Spec, s *record.Statement) []record.Fault {
-	if !sp.SealableSubject || !s.IsSealed() || w.private || !w.has("/predicate/document") {
+	if !sp.SealableSubject || !s.IsSealed() || w.private || !w.Has("/predicate/document") {
 		return nil
 	}
 	return []record.Fault{{Pointer: "/predicate/document", Detail: "is of a sealed record: add private: true, and a commitment to its digest is published"}}
@@ -155,31 +154,4 @@ func draftFaults(s *record.Statement) []record.Fault {
 		}
 	}
 	return both
-}
-
-// ShortFormError lists what is wrong with a short form.
-type ShortFormError struct {
-	Faults []LineFault
-}
-
-// LineFault is a fault and the line on which it stands; 0 where none is known.
-type LineFault struct {
-	Line int
-	record.Fault
-}
-
-func (f LineFault) String() string {
-	where := strings.ReplaceAll(strings.TrimPrefix(f.Pointer, "/predicate/"), "/", ".")
-	if f.Line == 0 {
-		return where + " " + f.Detail
-	}
-	return fmt.Sprintf("line %d: %s %s", f.Line, where, f.Detail)
-}
-
-func (e *ShortFormError) Error() string {
-	lines := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		lines[i] = f.String()
-	}
-	return strings.Join(lines, "\n")
 }

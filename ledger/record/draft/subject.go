@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/form"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
@@ -54,16 +55,16 @@ func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subjec
 func (w *shortFormDecoder) readAbout(n *yaml.Node) {
 	id, err := record.ParseID(n.Value)
 	switch {
-	case w.has("/predicate/document"):
-		w.fault(n, "/predicate/about", "stands beside document: the subject is one of them")
+	case w.Has("/predicate/document"):
+		w.Fault(n, "/predicate/about", "stands beside document: the subject is one of them")
 	case n.Kind == yaml.ScalarNode && n.Value == "latest":
 		w.aboutLatest = true
 	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
 		w.subject = record.Subject{SHA256: id}
 	case n.Kind == yaml.ScalarNode && n.Value != "":
-		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", schema.Quote(n.Value), schema.DidYouMean(n.Value, []string{"latest"}))
+		w.Fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", schema.Quote(n.Value), schema.DidYouMean(n.Value, []string{"latest"}))
 	default:
-		w.fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
+		w.Fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
 	}
 }
 
@@ -73,47 +74,47 @@ func (w *shortFormDecoder) readAbout(n *yaml.Node) {
 // {sha256: …} takes the place of the file.
 func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *record.Spec) {
 	const pointer = "/predicate/document"
-	members, ok := w.members(n, pointer)
+	members, ok := w.Members(n, pointer)
 	if !ok {
-		w.fault(n, pointer, "want members: {file: order.pdf}")
+		w.Fault(n, pointer, "want members: {file: order.pdf}")
 		return
 	}
 	shape := sp.Shape.Field("document").Shape
 	var file, named DocumentFile
 	var written schema.Object
 	for _, m := range members {
-		at := pointer + "/" + schema.EscapePointer(m.name)
-		f := shape.Field(m.name)
+		at := pointer + "/" + schema.EscapePointer(m.Name)
+		f := shape.Field(m.Name)
 		switch {
-		case m.name == "file":
-			file, _ = w.loadFile(m.value, m.value.Value, at)
-		case m.name == "sha256":
-			if fault := schema.FormatSHA256.Fault(m.value.Value); fault != "" {
-				w.fault(m.value, at, "%s", fault)
+		case m.Name == "file":
+			file, _ = w.loadFile(m.Value, m.Value.Value, at)
+		case m.Name == "sha256":
+			if fault := schema.FormatSHA256.Fault(m.Value.Value); fault != "" {
+				w.Fault(m.Value, at, "%s", fault)
 			}
-			hex.Decode(named.SHA256[:], []byte(m.value.Value))
-		case m.name == "private":
-			private, isBool := scalarValue(m.value, &schema.Shape{Type: schema.TypeBoolean}).(bool)
+			hex.Decode(named.SHA256[:], []byte(m.Value.Value))
+		case m.Name == "private":
+			private, isBool := form.Scalar(m.Value, &schema.Shape{Type: schema.TypeBoolean}).(bool)
 			if w.private = private; !isBool {
-				w.fault(m.value, at, "is %s; want true or false", schema.Quote(m.value.Value))
+				w.Fault(m.Value, at, "is %s; want true or false", schema.Quote(m.Value.Value))
 			}
 		case f == nil:
-			w.fault(m.value, at, "is no field of document%s", schema.DidYouMean(m.name, append(shape.FieldNames(), "file", "private", "sha256")))
+			w.Fault(m.Value, at, "is no field of document%s", schema.DidYouMean(m.Name, append(shape.FieldNames(), "file", "private", "sha256")))
 		default:
-			written = append(written, schema.Member{Name: m.name, Value: w.value(m.value, f.Shape, at)})
+			written = append(written, schema.Member{Name: m.Name, Value: w.Value(m.Value, f.Shape, at)})
 		}
 	}
 	none := [32]byte{}
 	switch {
-	case len(w.faults) > 0:
+	case len(w.Faults) > 0:
 		return
 	case file.SHA256 == none && named.SHA256 == none:
-		w.fault(n, pointer, "names no file: {file: order.pdf}")
+		w.Fault(n, pointer, "names no file: {file: order.pdf}")
 		return
 	case file.SHA256 == none:
 		file.SHA256 = named.SHA256
 	case named.SHA256 != none && named.SHA256 != file.SHA256:
-		w.fault(n, pointer+"/sha256", "is not the file's, which is %x", file.SHA256)
+		w.Fault(n, pointer+"/sha256", "is not the file's, which is %x", file.SHA256)
 		return
 	}
 	w.setSubject(n, sp, file, written)
@@ -125,19 +126,19 @@ func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file Docume
 	const pointer = "/predicate/document"
 	switch {
 	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation, sp.Subject == record.SubjectCheckpoint:
-		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.Kind, map[record.SubjectRule]string{
+		w.Fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.Kind, map[record.SubjectRule]string{
 			record.SubjectEnrolment: "the party's enrolment", record.SubjectDesignation: "a record of the designation (about: latest)",
 			record.SubjectCheckpoint: "the root of its checkpoint",
 		}[sp.Subject])
 		return
 	case sp.Subject == record.SubjectFirstKey && file.Name == "" && len(written) == 0:
-		w.fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.Kind)
+		w.Fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.Kind)
 		return
 	case sp.PrivateSubject && !w.private:
-		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.Kind)
+		w.Fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.Kind)
 		return
 	case w.private && !sp.PrivateSubject && !sp.SealableSubject:
-		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.Kind)
+		w.Fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.Kind)
 		return
 	case w.private:
 		w.addSecret("/subject", hex.EncodeToString(file.SHA256[:]))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/form"
 )
 
 var (
@@ -62,7 +63,7 @@ func TestTemplateFilledParses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var empty *ShortFormError
+		var empty *form.Error
 		if _, err := ParseShortForm([]byte(text), fictionalResolver); !errors.As(err, &empty) {
 			t.Errorf("%s: a template nobody filled in: %v", kind, err)
 		}
@@ -93,7 +94,7 @@ func TestTemplateHasEveryField(t *testing.T) {
 		}
 		all := fillTemplate(offLine.ReplaceAllString(text, "$1"))
 		_, err = ParseShortForm([]byte(all), fictionalResolver)
-		var faults *ShortFormError
+		var faults *form.Error
 		if err != nil && !errors.As(err, &faults) {
 			t.Errorf("%s: %v\n%s", kind, err, all)
 			continue
@@ -137,7 +138,7 @@ func TestPolicyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var faults *ShortFormError
+	var faults *form.Error
 	if _, err := ParseShortForm([]byte(text), ShortFormResolver{}); !errors.As(err, &faults) || !strings.Contains(err.Error(), "policy names a file (policy.txt), and this input cannot read one") {
 		t.Errorf("no files: %v", err)
 	}

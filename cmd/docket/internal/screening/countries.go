@@ -11,6 +11,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
+// ReadCountry is the code of a country as lists have it, where no designation says more.
+func ReadCountry(text string) (code string, err error) { return readCountry(text, nil) }
+
 // readCountry is the code of a country as lists have it: as rules1 reads it, else by a name
 // that a designated jurisdiction bears, else by its name in one of [spellingLanguages] or a
 // common short form. The error is that of rules1.

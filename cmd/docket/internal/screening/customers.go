@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -35,7 +36,7 @@ const (
 // Fields are all of them, in the order in which people read them.
 var Fields = []Field{FieldID, FieldName, FieldAlias, FieldCountry, FieldLEI, FieldRegistration, FieldASN, FieldDomain}
 
-// headings are what columns are commonly called, as [headingKey] evens them out; the
+// headings are what columns are commonly called, as [sheet.HeadingKey] evens them out; the
 // likeliest first.
 var headings = map[Field][]string{
 	FieldID: {"id", "customerid", "customernumber", "customerno", "clientid", "accountid", "accountnumber", "partyid", "reference", "ref", "key", "customer", "kunde", "cliente", "nr", "kundennr", "kundennummer", "kundenid", "debitor", "numero", "numéro", "numéroclient", "numeroclient", "codeclient", "numerocliente", "númerocliente", "idcliente", "codicecliente", "códigocliente", "codigocliente"},
@@ -52,18 +53,12 @@ var headings = map[Field][]string{
 	FieldDomain:       {"domain", "domains", "domainname", "website", "web", "url", "homepage", "domäne", "webseite", "siteweb", "sitioweb", "sitoweb"},
 }
 
+// Headings are what columns of a field are commonly called, as [sheet.HeadingKey] evens them
+// out; the likeliest first.
+func Headings(f Field) []string { return headings[f] }
+
 // idBesideName are headings that mean a name, and an id where a name stands beside them.
 var idBesideName = []string{"customer", "client", "party", "entity", "kunde", "cliente"}
-
-// headingKey evens out how a column's name is written: case, spaces and marks.
-func headingKey(heading string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
-		}
-		return -1
-	}, heading)
-}
 
 // Columns says which columns of a list hold what, by their headings or as "#3". Of names and
 // aliases, numbers and domains there may be several columns; no field needs to be there but
@@ -124,17 +119,17 @@ const aliasSeparators = ";|\n\r"
 
 // List reads the customers of a list.
 type List struct {
-	table   *table
+	table   *sheet.Reader
 	columns map[Field][]int
 
 	// Jurisdictions are those by whose names a country is read too; nil: none.
 	Jurisdictions *Designations
 }
 
-// NewList reads the header of a list (see [table]) and finds its columns, of which some may be
-// given. A [NoTableError] says what is wrong with the file; another error is the reader's.
+// NewList reads the header of a list (see [sheet.Reader]) and finds its columns, of which some may be
+// given. A [sheet.Error] says what is wrong with the file; another error is the reader's.
 func NewList(r io.Reader, given Columns) (*List, error) {
-	t, err := newTable(r)
+	t, err := sheet.New(r)
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +137,9 @@ func NewList(r io.Reader, given Columns) (*List, error) {
 	taken := make(map[int]bool)
 	for _, f := range Fields {
 		for _, heading := range given[f] {
-			i, err := t.find(heading)
+			i, err := t.Find(heading)
 			if err != nil {
-				return nil, noTable("column %s=%s: %v", f, heading, err)
+				return nil, sheet.Errorf("column %s=%s: %v", f, heading, err)
 			}
 			l.columns[f] = append(l.columns[f], i)
 			taken[i] = true
@@ -159,8 +154,8 @@ func NewList(r io.Reader, given Columns) (*List, error) {
 		}
 	}
 	if len(l.columns)-len(l.columns[FieldID]) == 0 || l.comparesNothing() {
-		return nil, noTable("no column is called a name, as in name, company, customer or legal name: the header has %s; say which one it is: --column name=HEADING",
-			quoted(t.header))
+		return nil, sheet.Errorf("no column is called a name, as in name, company, customer or legal name: the header has %s; say which one it is: --column name=HEADING",
+			sheet.Quoted(t.Header))
 	}
 	return l, nil
 }
@@ -174,46 +169,17 @@ func (l *List) comparesNothing() bool {
 	return true
 }
 
-// find finds a column by its heading or its number.
-func (t *table) find(heading string) (int, error) {
-	if n, err := strconv.Atoi(strings.TrimPrefix(heading, "#")); err == nil && strings.HasPrefix(heading, "#") {
-		if n < 1 || n > len(t.header) {
-			return 0, fmt.Errorf("there are %d columns", len(t.header))
-		}
-		return n - 1, nil
-	}
-	found := -1
-	for _, same := range []func(a, b string) bool{
-		func(a, b string) bool { return a == b },
-		func(a, b string) bool { return headingKey(a) == headingKey(b) && headingKey(a) != "" },
-	} {
-		for i, h := range t.header {
-			if !same(h, heading) {
-				continue
-			}
-			if found >= 0 {
-				return 0, fmt.Errorf("columns %d and %d are both called that: say #%d or #%d", found+1, i+1, found+1, i+1)
-			}
-			found = i
-		}
-		if found >= 0 {
-			return found, nil
-		}
-	}
-	return 0, fmt.Errorf("no column is called that%s: the header has %s", schema.DidYouMean(heading, t.header), quoted(t.header))
-}
-
 // recognise finds the columns of a field by what they are commonly called. A second one is a
 // second name, alias or number; of what a customer has only one of, it is a fault.
 func (l *List) recognise(f Field, taken map[int]bool) error {
 	seen := make(map[string]int)
 	for _, key := range headings[f] {
-		for i, h := range l.table.header {
-			if headingKey(h) != key || taken[i] {
+		for i, h := range l.table.Header {
+			if sheet.HeadingKey(h) != key || taken[i] {
 				continue
 			}
 			if before, twice := seen[key]; twice {
-				return noTable("columns %d and %d are both called %q: say which one is meant, as --column %s=#%d", before+1, i+1, h, f, i+1)
+				return sheet.Errorf("columns %d and %d are both called %q: say which one is meant, as --column %s=#%d", before+1, i+1, h, f, i+1)
 			}
 			seen[key] = i
 		}
@@ -226,8 +192,8 @@ func (l *List) recognise(f Field, taken map[int]bool) error {
 				continue // a customer number beside an id is shown by its row
 			}
 			before := l.columns[f][0]
-			return noTable("columns %d (%s) and %d (%s) may both be the %s: say which one is, as --column %s=#%d",
-				before+1, l.table.header[before], i+1, l.table.header[i], f, f, before+1)
+			return sheet.Errorf("columns %d (%s) and %d (%s) may both be the %s: say which one is, as --column %s=#%d",
+				before+1, l.table.Header[before], i+1, l.table.Header[i], f, f, before+1)
 		}
 		if f == FieldName && slices.Contains(idBesideName, key) && len(l.columns[f]) > 0 {
 			continue // beside a name, that is an id
@@ -244,8 +210,8 @@ func (l *List) Columns() Columns {
 	c := make(Columns)
 	for _, f := range Fields {
 		for _, i := range l.columns[f] {
-			heading := l.table.header[i]
-			if at, err := l.table.find(heading); err != nil || at != i {
+			heading := l.table.Header[i]
+			if at, err := l.table.Find(heading); err != nil || at != i {
 				heading = fmt.Sprintf("#%d", i+1)
 			}
 			c[f] = append(c[f], heading)
@@ -256,7 +222,7 @@ func (l *List) Columns() Columns {
 
 // Unused are the headings of the other columns.
 func (l *List) Unused() (headings []string) {
-	for i, h := range l.table.header {
+	for i, h := range l.table.Header {
 		used := false
 		for _, columns := range l.columns {
 			used = used || slices.Contains(columns, i)
@@ -271,20 +237,20 @@ func (l *List) Unused() (headings []string) {
 // Next reads the next row; io.EOF after the last. A row that cannot be screened is a row
 // like any other, and says why.
 func (l *List) Next() (Row, error) {
-	raw, err := l.table.next()
+	raw, err := l.table.Next()
 	if err != nil {
 		return Row{}, err
 	}
-	row := Row{Number: raw.number, Line: raw.line, NotScreened: raw.fault}
-	if raw.fault == "" {
-		l.fill(&row, raw.cells)
+	row := Row{Number: raw.Number, Line: raw.Line, NotScreened: raw.Fault}
+	if raw.Fault == "" {
+		l.fill(&row, raw.Cells)
 	}
 	return row, nil
 }
 
 // fill reads the cells of a row.
 func (l *List) fill(row *Row, cells []string) {
-	header := l.table.header
+	header := l.table.Header
 	if len(cells) > len(header) {
 		if i := slices.IndexFunc(cells[len(header):], func(c string) bool { return strings.TrimSpace(c) != "" }); i >= 0 {
 			row.NotScreened = fmt.Sprintf("the row has %d cells and the header %d: put a cell that holds a separator into quotes", len(header)+i+1, len(header))
@@ -292,7 +258,7 @@ func (l *List) fill(row *Row, cells []string) {
 		}
 	}
 	warn := func(i int, format string, args ...any) {
-		row.Warnings = append(row.Warnings, fmt.Sprintf("column %s: ", l.table.columnName(i))+fmt.Sprintf(format, args...))
+		row.Warnings = append(row.Warnings, fmt.Sprintf("column %s: ", l.table.ColumnName(i))+fmt.Sprintf(format, args...))
 	}
 	unread := func(i int, format string, args ...any) {
 		warn(i, format, args...)
@@ -307,7 +273,7 @@ func (l *List) fill(row *Row, cells []string) {
 			}
 			text := strings.TrimSpace(cells[i])
 			if n := utf8.RuneCountInString(text); n > maxCellChars {
-				row.NotScreened = fmt.Sprintf("column %s has %d characters, the limit is %d", l.table.columnName(i), n, maxCellChars)
+				row.NotScreened = fmt.Sprintf("column %s has %d characters, the limit is %d", l.table.ColumnName(i), n, maxCellChars)
 				return
 			}
 			if strings.ContainsRune(text, utf8.RuneError) {
@@ -404,20 +370,4 @@ func hostOf(text string) (string, error) {
 		return "", errors.New("no domain name")
 	}
 	return host, nil
-}
-
-func quoted(list []string) string {
-	const most = 12
-	var all []string
-	for i, text := range list {
-		if i == most {
-			all = append(all, fmt.Sprintf("and %d more", len(list)-most))
-			break
-		}
-		if runes := []rune(text); len(runes) > 40 {
-			text = string(runes[:40]) + "…"
-		}
-		all = append(all, strconv.Quote(text))
-	}
-	return strings.Join(all, ", ")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -87,14 +88,14 @@ func ParseExceptions(r io.Reader) (*Exceptions, error) {
 	}
 	at := make(map[string]int)
 	for _, name := range []string{columnDesignation, columnRecord, columnBy, columnOn, columnWhy} {
-		if at[name], err = l.table.find(name); err != nil {
-			return nil, noTable("an exceptions file needs the columns %s: %q: %v", strings.Join(exceptionColumns[len(Fields):len(exceptionColumns)-1], ", "), name, err)
+		if at[name], err = l.table.Find(name); err != nil {
+			return nil, sheet.Errorf("an exceptions file needs the columns %s: %q: %v", strings.Join(exceptionColumns[len(Fields):len(exceptionColumns)-1], ", "), name, err)
 		}
 	}
 	x := &Exceptions{byID: make(map[string][]*exception), byName: make(map[string][]*exception)}
 	var faults []error
 	for {
-		raw, err := l.table.next()
+		raw, err := l.table.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
@@ -104,7 +105,7 @@ func ParseExceptions(r io.Reader) (*Exceptions, error) {
 		switch {
 		case fault != nil && len(faults) == maxFaults:
 			faults = append(faults, errors.New("and more"))
-			return nil, noTable("%v", errors.Join(faults...))
+			return nil, sheet.Errorf("%v", errors.Join(faults...))
 		case fault != nil:
 			faults = append(faults, fault)
 		case blank:
@@ -114,31 +115,31 @@ func ParseExceptions(r io.Reader) (*Exceptions, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return nil, noTable("%v", errors.Join(faults...))
+		return nil, sheet.Errorf("%v", errors.Join(faults...))
 	}
 	return x, nil
 }
 
 // parse reads one row.
-func (x *Exceptions) parse(l *List, raw tableRow, at map[string]int) (e *exception, blank bool, err error) {
+func (x *Exceptions) parse(l *List, raw sheet.Row, at map[string]int) (e *exception, blank bool, err error) {
 	fault := func(format string, args ...any) error {
-		return fmt.Errorf("%s: %s", raw.place(), fmt.Sprintf(format, args...))
+		return fmt.Errorf("%s: %s", raw.Place(), fmt.Sprintf(format, args...))
 	}
-	if raw.fault != "" {
-		return nil, false, fault("%s", raw.fault)
+	if raw.Fault != "" {
+		return nil, false, fault("%s", raw.Fault)
 	}
-	for i, cell := range raw.cells {
-		raw.cells[i] = view.FromSpreadsheetText(cell)
+	for i, cell := range raw.Cells {
+		raw.Cells[i] = view.FromSpreadsheetText(cell)
 	}
-	row := Row{Number: raw.number, Line: raw.line}
-	l.fill(&row, raw.cells)
+	row := Row{Number: raw.Number, Line: raw.Line}
+	l.fill(&row, raw.Cells)
 	cell := func(name string) string {
-		if i := at[name]; i < len(raw.cells) {
-			return strings.TrimSpace(raw.cells[i])
+		if i := at[name]; i < len(raw.Cells) {
+			return strings.TrimSpace(raw.Cells[i])
 		}
 		return ""
 	}
-	e = &exception{row: raw.number, customer: row.Customer, country: row.unreadCountry, by: cell(columnBy), why: cell(columnWhy)}
+	e = &exception{row: raw.Number, customer: row.Customer, country: row.unreadCountry, by: cell(columnBy), why: cell(columnWhy)}
 	if e.by == "" && e.why == "" && cell(columnOn) == "" {
 		return nil, true, nil
 	}
@@ -205,7 +206,7 @@ func (x *Exceptions) Resolve(d *Designations, day record.Date) error {
 	for _, e := range x.list {
 		if e.on.After(day) {
 			if faults = append(faults, fmt.Errorf("row %d: column on: %s lies ahead of the day of the report, %s: whose copy is older than the review brings it up to date first (docket sync)", e.row, e.on, day)); len(faults) == maxFaults {
-				return noTable("%v", errors.Join(faults...))
+				return sheet.Errorf("%v", errors.Join(faults...))
 			}
 			continue
 		}
@@ -222,7 +223,7 @@ func (x *Exceptions) Resolve(d *Designations, day record.Date) error {
 			return err
 		case rec.Thread != e.designation:
 			if faults = append(faults, fmt.Errorf("row %d: the record %s is on %s, and not on %s", e.row, e.record, rec.Thread, e.designation)); len(faults) == maxFaults {
-				return noTable("%v", errors.Join(faults...))
+				return sheet.Errorf("%v", errors.Join(faults...))
 			}
 			continue
 		}
@@ -231,7 +232,7 @@ func (x *Exceptions) Resolve(d *Designations, day record.Date) error {
 		}
 	}
 	if len(faults) > 0 {
-		return noTable("%v", errors.Join(faults...))
+		return sheet.Errorf("%v", errors.Join(faults...))
 	}
 	return nil
 }

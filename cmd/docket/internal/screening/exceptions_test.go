@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
@@ -140,7 +141,7 @@ func TestExceptionsAtFault(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := w.run(list, test.text)
-			var no *screening.NoTableError
+			var no *sheet.Error
 			if !errors.As(err, &no) || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -225,7 +226,7 @@ func FuzzExceptions(f *testing.F) {
 	f.Add([]byte(exceptionHeader+"C-1,Kestrel,a;b,XB,,,64511,a.example,2026-014,"+strings.Repeat("ab", 32)+",me,2026-11-23,x\n"), "'=Kestrel", "C-\n1")
 	f.Add([]byte("\ufeff"+exceptionHeader), "+a\t;b", "\"")
 	f.Fuzz(func(t *testing.T, raw []byte, name, id string) {
-		var no *screening.NoTableError
+		var no *sheet.Error
 		if _, err := screening.ParseExceptions(bytes.NewReader(raw)); err != nil && !errors.As(err, &no) {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
@@ -169,7 +170,7 @@ func TestNoList(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = readList(test.text, columns)
-			var no *screening.NoTableError
+			var no *sheet.Error
 			if !errors.As(err, &no) || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v, want %q", err, test.want)
 			}
@@ -218,7 +219,7 @@ func FuzzList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		rows, err := readList(string(raw), nil)
 		if err != nil {
-			var no *screening.NoTableError
+			var no *sheet.Error
 			if !errors.As(err, &no) {
 				t.Fatalf("%v", err)
 			}

@@ -11,6 +11,8 @@ import (
 	"hash"
 	"io"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 )
 
 // Partial is what a run that was broken off has written, up to its last mark that holds.
@@ -39,7 +41,7 @@ func readPartial(f interface {
 	}
 	r := bufio.NewReader(f)
 	theirs, line, err := ReadHead(r)
-	switch no := (*NoTableError)(nil); {
+	switch no := (*sheet.Error)(nil); {
 	case errors.As(err, &no): // a crash may have left anything
 		return nil, nil
 	case err != nil:

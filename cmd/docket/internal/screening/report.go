@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/plain"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/screen"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -60,7 +61,7 @@ type InputHead struct {
 func (h InputHead) String() string {
 	text := columnsText(h.Columns)
 	if len(h.Unused) > 0 {
-		text += "; not used: " + quoted(h.Unused)
+		text += "; not used: " + sheet.Quoted(h.Unused)
 	}
 	return text
 }
@@ -87,7 +88,7 @@ const maxLineBytes = 64 << 20
 func ReadHead(r *bufio.Reader) (h Head, line []byte, err error) {
 	line, err = readLine(r)
 	if errors.Is(err, io.EOF) && len(line) == 0 {
-		return h, nil, noTable("the report is empty")
+		return h, nil, sheet.Errorf("the report is empty")
 	} else if err != nil && !errors.Is(err, io.EOF) {
 		return h, nil, err
 	}
@@ -96,12 +97,12 @@ func ReadHead(r *bufio.Reader) (h Head, line []byte, err error) {
 	}
 	switch err := json.Unmarshal(line, &format); {
 	case err != nil || format.Format == 0:
-		return h, nil, noTable("this is no screening report: its first line does not say docketScreening")
+		return h, nil, sheet.Errorf("this is no screening report: its first line does not say docketScreening")
 	case format.Format > reportFormat:
-		return h, nil, noTable("the report is of a later version of docket: its format is %d, and this one reads none later than %d", format.Format, reportFormat)
+		return h, nil, sheet.Errorf("the report is of a later version of docket: its format is %d, and this one reads none later than %d", format.Format, reportFormat)
 	}
 	if err := json.Unmarshal(line, &h); err != nil {
-		return h, nil, noTable("the report's first line is damaged: %v", err)
+		return h, nil, sheet.Errorf("the report's first line is damaged: %v", err)
 	}
 	return h, line, nil
 }
@@ -142,7 +143,7 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 		part, err := r.ReadSlice('\n')
 		line = append(line, part...)
 		if len(line) > maxLineBytes {
-			return nil, noTable("a line of the report is longer than %d bytes", maxLineBytes)
+			return nil, sheet.Errorf("a line of the report is longer than %d bytes", maxLineBytes)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return line, err
@@ -188,7 +189,7 @@ func columnsText(c Columns) string {
 	var all []string
 	for _, f := range Fields {
 		if len(c[f]) > 0 {
-			all = append(all, fmt.Sprintf("%s = %s", f, quoted(c[f])))
+			all = append(all, fmt.Sprintf("%s = %s", f, sheet.Quoted(c[f])))
 		}
 	}
 	return strings.Join(all, "; ")

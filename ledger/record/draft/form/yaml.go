@@ -1,4 +1,4 @@
-package draft
+package form
 
 import (
 	"errors"
@@ -10,13 +10,15 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
-// parseYAML reads one document; JSON that is JSON is not left to YAML, which
-// reads some of it otherwise.
-func parseYAML(raw []byte) (*yaml.Node, error) {
+// ErrEmpty: there is nothing in the file.
+var ErrEmpty = errors.New("the file is empty")
+
+// Parse reads one document; JSON that is JSON is not left to YAML, which reads some of it
+// otherwise. Errors are [ErrEmpty], or say what is wrong on which line.
+func Parse(raw []byte) (*yaml.Node, error) {
 	if v, err := schema.ParseJSON(raw); err == nil {
 		return yamlNodeOf(v), nil
 	}
@@ -24,12 +26,12 @@ func parseYAML(raw []byte) (*yaml.Node, error) {
 	var doc, more yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return nil, record.Refuse(record.Malformed, "reading record: the file is empty; docket new KIND prints a template")
+		return nil, ErrEmpty
 	case err != nil:
-		return nil, record.Refuse(record.Malformed, "reading record: %s", yamlFault(raw, err))
+		return nil, errors.New(yamlFault(raw, err))
 	}
 	if dec.Decode(&more) == nil {
-		return nil, record.Refuse(record.Malformed, "reading record: line %d: a second document; one record a file", more.Line)
+		return nil, fmt.Errorf("line %d: a second document; write one a file", more.Line)
 	}
 	return doc.Content[0], nil
 }
@@ -79,36 +81,4 @@ func yamlNodeOf(v any) *yaml.Node {
 		n.Content = append(n.Content, yamlNodeOf(m.Name), yamlNodeOf(m.Value))
 	}
 	return n
-}
-
-type yamlMember struct {
-	name  string
-	value *yaml.Node
-}
-
-// members are a mapping's, each name once; they note where each stands.
-func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, bool) {
-	if n.Kind != yaml.MappingNode {
-		return nil, false
-	}
-	var out []yamlMember
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		name, value := n.Content[i], n.Content[i+1]
-		at := pointer + "/" + schema.EscapePointer(name.Value)
-		switch {
-		case name.Kind != yaml.ScalarNode || name.Tag == "!!merge":
-			w.fault(name, pointer, "has a name that is not plain text")
-		case seen[name.Value]:
-			w.fault(name, at, "stands here twice")
-		case value.Tag == "!!null" && joinedColon.MatchString(name.Value):
-			m := joinedColon.FindStringSubmatch(name.Value)
-			w.fault(name, pointer+"/"+m[1], "needs a space after its colon: %s: %s", m[1], m[2])
-		default:
-			w.lines[at] = name.Line
-			seen[name.Value] = true
-			out = append(out, yamlMember{name.Value, value})
-		}
-	}
-	return out, true
 }

@@ -1,4 +1,7 @@
-package screening
+// Package sheet reads tables as spreadsheets and databases export them, in the memory of one
+// row. It knows nothing of what is in them: lists of customers to screen, files of
+// exceptions and what a provider takes into its private log are read by it alike.
+package sheet
 
 import (
 	"bufio"
@@ -8,11 +11,15 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding/unicode"
+	utf16 "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Bounds of a table that somebody else's program wrote.
@@ -21,44 +28,47 @@ const (
 	maxColumns  = 512
 )
 
-// table reads a table as spreadsheets and databases export them: RFC 4180 with one of
+// Reader reads a table as spreadsheets and databases export them: RFC 4180 with one of
 // , ; | or a tab between cells (or what a first line sep=X says), UTF-8 with or without a
 // byte order mark, or UTF-16 with one, any line ends. Its memory is bounded by
 // [maxRowBytes]. A row that cannot be read costs that row alone: what follows it is read.
-type table struct {
+type Reader struct {
 	r      *bufio.Reader
 	comma  byte
 	number int // of the row that was read last, as a spreadsheet counts: the header is row 1
 	line   int // on which it begins, as an editor counts
 	lines  int // so far
 
-	header []string
+	Header []string // the names of the columns, trimmed
 }
 
-// tableRow is one row. fault says why it could not be read, and cells is nil then.
-type tableRow struct {
-	number, line int
-	cells        []string
-	fault        string
+// Row is one row.
+type Row struct {
+	Number int // as a spreadsheet counts: the header is row 1
+	Line   int // on which it begins, as an editor counts
+	Cells  []string
+	Fault  string // why it could not be read; Cells is nil then
+	Raw    string // of a row that could not be read: its bytes, as far as a row is read
 }
 
-// place names a row for people: the line too, where an editor counts another way.
-func (r tableRow) place() string {
-	if r.number == r.line {
-		return fmt.Sprintf("row %d", r.number)
+// Place names a row for people: the line too, where an editor counts another way.
+func (r Row) Place() string {
+	if r.Number == r.Line {
+		return fmt.Sprintf("row %d", r.Number)
 	}
-	return fmt.Sprintf("row %d (line %d)", r.number, r.line)
+	return fmt.Sprintf("row %d (line %d)", r.Number, r.Line)
 }
 
-// NoTableError says that a file is no table that can be read, and what to do.
-type NoTableError struct{ What string }
+// Error says that a file cannot be used as what it should be, and what to do.
+type Error struct{ What string }
 
-func (e *NoTableError) Error() string { return e.What }
+func (e *Error) Error() string { return e.What }
 
-func noTable(format string, args ...any) error { return &NoTableError{fmt.Sprintf(format, args...)} }
+// Errorf makes an [Error].
+func Errorf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// newTable reads the header. An error that is no [NoTableError] is the reader's.
-func newTable(r io.Reader) (*table, error) {
+// New reads the header. An error that is no [Error] is the reader's.
+func New(r io.Reader) (*Reader, error) {
 	in := bufio.NewReaderSize(r, 4096)
 	start, err := in.Peek(8)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -67,19 +77,19 @@ func newTable(r io.Reader) (*table, error) {
 	wide := false
 	switch {
 	case len(start) == 0:
-		return nil, noTable("the file is empty: want a first row with the names of the columns")
+		return nil, Errorf("the file is empty: want a first row with the names of the columns")
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")), bytes.HasPrefix(start, []byte("\xd0\xcf\x11\xe0")):
-		return nil, noTable("this is a spreadsheet's own file, and no CSV: save it there as CSV UTF-8")
+		return nil, Errorf("this is a spreadsheet's own file, and no CSV: save it there as CSV UTF-8")
 	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
 		wide = true
 	case len(start) > 1 && (start[0] == 0 || start[1] == 0):
-		return nil, noTable("this is UTF-16 without a byte order mark: save it as CSV UTF-8")
+		return nil, Errorf("this is UTF-16 without a byte order mark: save it as CSV UTF-8")
 	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
 		in.Discard(3)
 	}
-	t := &table{}
+	t := &Reader{}
 	if wide {
-		t.r = bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder()), 2*maxRowBytes)
+		t.r = bufio.NewReaderSize(transform.NewReader(in, utf16.UTF16(utf16.LittleEndian, utf16.ExpectBOM).NewDecoder()), 2*maxRowBytes)
 	} else {
 		t.r = bufio.NewReaderSize(in, 2*maxRowBytes)
 	}
@@ -90,7 +100,7 @@ func newTable(r io.Reader) (*table, error) {
 }
 
 // readHeader finds what stands between cells, and reads the names of the columns.
-func (t *table) readHeader() error {
+func (t *Reader) readHeader() error {
 	first, err := t.r.Peek(maxRowBytes)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -105,23 +115,23 @@ func (t *table) readHeader() error {
 		t.comma = separatorOf(first)
 	}
 	if !strings.ContainsRune(",;\t|", rune(t.comma)) {
-		return noTable("sep=%c: want a comma, a semicolon, a tab or | between cells", t.comma)
+		return Errorf("sep=%c: want a comma, a semicolon, a tab or | between cells", t.comma)
 	}
-	row, err := t.next()
+	row, err := t.Next()
 	switch {
 	case errors.Is(err, io.EOF):
-		return noTable("the file has no rows: want a first row with the names of the columns")
+		return Errorf("the file has no rows: want a first row with the names of the columns")
 	case err != nil:
 		return err
-	case row.fault != "":
-		return noTable("the header, %s, cannot be read: %s", row.place(), row.fault)
-	case len(row.cells) > maxColumns:
-		return noTable("the header has %d columns, the limit is %d", len(row.cells), maxColumns)
-	case strings.HasPrefix(strings.TrimSpace(row.cells[0]), "<"):
-		return noTable("this is a web page, or XML, and no CSV: download the table itself")
+	case row.Fault != "":
+		return Errorf("the header, %s, cannot be read: %s", row.Place(), row.Fault)
+	case len(row.Cells) > maxColumns:
+		return Errorf("the header has %d columns, the limit is %d", len(row.Cells), maxColumns)
+	case strings.HasPrefix(strings.TrimSpace(row.Cells[0]), "<"):
+		return Errorf("this is a web page, or XML, and no CSV: download the table itself")
 	}
-	for _, cell := range row.cells {
-		t.header = append(t.header, strings.TrimSpace(cell))
+	for _, cell := range row.Cells {
+		t.Header = append(t.Header, strings.TrimSpace(cell))
 	}
 	return nil
 }
@@ -155,37 +165,44 @@ func separatorOf(line []byte) byte {
 	return best
 }
 
-// next reads the next row that has anything in it; io.EOF after the last.
-func (t *table) next() (tableRow, error) {
+// Next reads the next row that has anything in it; io.EOF after the last.
+func (t *Reader) Next() (Row, error) {
 	for {
 		raw, err := t.scan()
 		var bad *rowError
 		if err != nil && !errors.As(err, &bad) {
-			return tableRow{}, err
+			return Row{}, err
 		}
-		row := tableRow{number: t.number, line: t.line}
+		row := Row{Number: t.number, Line: t.line}
 		if bad != nil {
-			row.fault = bad.why
+			row.Fault, row.Raw = bad.why, string(bad.raw)
 			return row, nil
 		}
-		if row.cells, row.fault = t.cells(raw); row.fault != "" || slices.ContainsFunc(row.cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
+		if row.Cells, row.Fault = t.cells(raw); row.Fault != "" {
+			row.Raw = string(raw)
+			return row, nil
+		}
+		if slices.ContainsFunc(row.Cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
 			return row, nil
 		}
 	}
 }
 
 // rowError is what is wrong with the bytes of one row.
-type rowError struct{ why string }
+type rowError struct {
+	why string
+	raw []byte
+}
 
 func (e *rowError) Error() string { return e.why }
 
 // cells are the cells of a row's bytes.
-func (t *table) cells(raw []byte) (cells []string, fault string) {
+func (t *Reader) cells(raw []byte) (cells []string, fault string) {
 	if !utf8.Valid(raw) {
-		return nil, fmt.Sprintf("column %s is no UTF-8: save the file as CSV UTF-8", t.columnName(t.columnOf(raw, invalidAt(raw))))
+		return nil, fmt.Sprintf("column %s is no UTF-8: save the file as CSV UTF-8", t.ColumnName(t.columnOf(raw, invalidAt(raw))))
 	}
 	if i := bytes.IndexByte(raw, 0); i >= 0 {
-		return nil, fmt.Sprintf("column %s has a zero byte: the file is damaged, or no CSV", t.columnName(t.columnOf(raw, i)))
+		return nil, fmt.Sprintf("column %s has a zero byte: the file is damaged, or no CSV", t.ColumnName(t.columnOf(raw, i)))
 	}
 	read := func(lazy bool) ([]string, error) {
 		r := csv.NewReader(bytes.NewReader(raw))
@@ -206,7 +223,7 @@ func (t *table) cells(raw []byte) (cells []string, fault string) {
 		}
 		fallthrough
 	case errors.As(err, &at) && errors.Is(err, csv.ErrQuote):
-		return nil, fmt.Sprintf("a quote stands inside a quoted cell, near column %s: write it twice", t.columnName(t.columnOf(raw, at.Column-1)))
+		return nil, fmt.Sprintf("a quote stands inside a quoted cell, near column %s: write it twice", t.ColumnName(t.columnOf(raw, at.Column-1)))
 	case err != nil:
 		return nil, err.Error()
 	}
@@ -225,7 +242,7 @@ func invalidAt(raw []byte) int {
 }
 
 // columnOf is the number, from 0, of the column that a byte of a row stands in.
-func (t *table) columnOf(raw []byte, offset int) int {
+func (t *Reader) columnOf(raw []byte, offset int) int {
 	column, quoted := 0, false
 	for _, b := range raw[:min(max(offset, 0), len(raw))] {
 		switch {
@@ -238,10 +255,10 @@ func (t *table) columnOf(raw []byte, offset int) int {
 	return column
 }
 
-// columnName names a column as its header does.
-func (t *table) columnName(i int) string {
-	if i < len(t.header) && t.header[i] != "" {
-		return fmt.Sprintf("%d (%s)", i+1, t.header[i])
+// ColumnName names a column as its header does.
+func (t *Reader) ColumnName(i int) string {
+	if i < len(t.Header) && t.Header[i] != "" {
+		return fmt.Sprintf("%d (%s)", i+1, t.Header[i])
 	}
 	return fmt.Sprint(i + 1)
 }
@@ -257,7 +274,7 @@ const (
 // scan is the bytes of the next row, without its line end, valid until the next call. A
 // quote opens a cell only at its beginning, as RFC 4180 has it. Where one is never closed,
 // the row is that line alone, and the next one begins another.
-func (t *table) scan() ([]byte, error) {
+func (t *Reader) scan() ([]byte, error) {
 	t.number++
 	t.line = t.lines + 1
 	where, opened, lineEnd := atCellStart, 0, -1
@@ -290,17 +307,17 @@ func (t *table) scan() ([]byte, error) {
 		}
 		switch {
 		case len(buf) > maxRowBytes && where == inQuotes && lineEnd >= 0, err != nil && where == inQuotes:
-			why := fmt.Sprintf("the quote that opens column %s is not closed: write a quote inside a cell twice", t.columnName(t.columnOf(buf, opened)))
+			why := fmt.Sprintf("the quote that opens column %s is not closed: write a quote inside a cell twice", t.ColumnName(t.columnOf(buf, opened)))
 			if lineEnd < 0 {
 				lineEnd = len(buf)
 			}
-			t.take(buf, lineEnd)
-			return nil, &rowError{why}
+			return nil, &rowError{why, t.take(buf, lineEnd)}
 		case len(buf) > maxRowBytes:
+			begin := slices.Clone(buf[:maxRowBytes])
 			if err := t.skipLine(); err != nil {
 				return nil, err
 			}
-			return nil, &rowError{fmt.Sprintf("the row is longer than %d bytes: is it a table?", maxRowBytes)}
+			return nil, &rowError{fmt.Sprintf("the row is longer than %d bytes: is it a table?", maxRowBytes), begin}
 		case err != nil && len(buf) == 0:
 			t.number--
 			return nil, io.EOF
@@ -311,7 +328,7 @@ func (t *table) scan() ([]byte, error) {
 }
 
 // take consumes a row of n bytes and its line end.
-func (t *table) take(buf []byte, n int) []byte {
+func (t *Reader) take(buf []byte, n int) []byte {
 	row := slices.Clone(buf[:n])
 	if n < len(buf) && buf[n] == '\r' {
 		// Peek again, since the buffer may end between the two.
@@ -325,7 +342,7 @@ func (t *table) take(buf []byte, n int) []byte {
 }
 
 // skipLine consumes what is left of a line, however long it is.
-func (t *table) skipLine() error {
+func (t *Reader) skipLine() error {
 	for {
 		if _, err := t.r.Peek(1); errors.Is(err, io.EOF) {
 			t.lines++
@@ -340,4 +357,60 @@ func (t *table) skipLine() error {
 		}
 		t.r.Discard(len(buf))
 	}
+}
+
+// HeadingKey evens out how a column's name is written: case, spaces and marks.
+func HeadingKey(heading string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
+}
+
+// Find finds a column by its heading or its number.
+func (t *Reader) Find(heading string) (int, error) {
+	if n, err := strconv.Atoi(strings.TrimPrefix(heading, "#")); err == nil && strings.HasPrefix(heading, "#") {
+		if n < 1 || n > len(t.Header) {
+			return 0, fmt.Errorf("there are %d columns", len(t.Header))
+		}
+		return n - 1, nil
+	}
+	found := -1
+	for _, same := range []func(a, b string) bool{
+		func(a, b string) bool { return a == b },
+		func(a, b string) bool { return HeadingKey(a) == HeadingKey(b) && HeadingKey(a) != "" },
+	} {
+		for i, h := range t.Header {
+			if !same(h, heading) {
+				continue
+			}
+			if found >= 0 {
+				return 0, fmt.Errorf("columns %d and %d are both called that: say #%d or #%d", found+1, i+1, found+1, i+1)
+			}
+			found = i
+		}
+		if found >= 0 {
+			return found, nil
+		}
+	}
+	return 0, fmt.Errorf("no column is called that%s: the header has %s", schema.DidYouMean(heading, t.Header), Quoted(t.Header))
+}
+
+// Quoted lists texts for people, cut where they are many or long.
+func Quoted(list []string) string {
+	const most = 12
+	var all []string
+	for i, text := range list {
+		if i == most {
+			all = append(all, fmt.Sprintf("and %d more", len(list)-most))
+			break
+		}
+		if runes := []rune(text); len(runes) > 40 {
+			text = string(runes[:40]) + "…"
+		}
+		all = append(all, strconv.Quote(text))
+	}
+	return strings.Join(all, ", ")
 }
