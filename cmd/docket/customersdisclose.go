@@ -232,7 +232,7 @@ func (a *app) customersApprove() *cobra.Command {
 (docket customers discloser). Two of them are needed, with two keys. --out writes the whole
 bundle as the authority would read it, to be looked at first; keep that file no longer than
 it takes.`,
-		Example: `  docket customers approve 1 --dir C --key discloser-1.key`,
+		Example: `  docket customers approve 1 --dir C --key discloser-1`,
 		Args:    cobra.ExactArgs(1),
 	}
 	f := a.customersFlags(c).withIdentity(c).withReason(c)
