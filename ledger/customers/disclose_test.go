@@ -178,6 +178,13 @@ func TestDisclosure(t *testing.T) {
 	if _, err := s.Approve(t.Context(), officer, d.Number, s.holders[1].key.ID(), ed25519.Sign(s.holders[1].private, s.Message(&other))); err == nil || !containsText(err, "is not that of the key") {
 		t.Errorf("the signature of another digest: %v", err)
 	}
+	holders := s.disclosers
+	s.disclosers = holders[:1] // one of the two holds the role no longer
+	s.node = s.reopen(t, s.node)
+	if _, _, err := s.HandOut(t.Context(), officer, d.Number); err == nil || !strings.Contains(err.Error(), "1 of 2 approvals") {
+		t.Errorf("approved by who holds no role now: %v", err)
+	}
+	s.disclosers = holders
 	s.node = s.reopen(t, s.node)
 	s.add(t, access("a-1", 5, "192.0.2.11")) // what comes after is not of it
 	file, digest, err := s.HandOut(t.Context(), officer, d.Number)
