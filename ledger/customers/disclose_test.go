@@ -266,8 +266,18 @@ func TestDisclosureOfNothing(t *testing.T) {
 		t.Errorf("nobody: %q", text)
 	}
 	s.ask.Handles = []event.Handle{{9}}
-	if _, err := s.Prepare(t.Context(), officer, s.ask); !errors.Is(err, vault.ErrNoCustomer) {
-		t.Errorf("a handle that nobody had: %v", err)
+	d, raw = s.prepare(t)
+	table = s.verify(t, raw)
+	if text := strings.Join(table.Proven(), "\n"); !strings.Contains(text, "Nothing was filed under the handle 0900") || !strings.Contains(strings.Join(d.Leaves, "\n"), "that nothing is filed under it") {
+		t.Errorf("a handle that nobody had: %q, %q", text, d.Leaves)
+	}
+	if text := strings.Join(table.NotProven(), "\n"); !strings.Contains(text, "That a person is no customer") {
+		t.Errorf("a handle that nobody had: %q", text)
+	}
+	b := must(bundle.Parse(raw))
+	b.Customers[0].Handle = s.ada
+	if _, err := b.Verify(s.public); !errors.Is(err, bundle.ErrUnproven) {
+		t.Errorf("the absence of one who is there: %v", err)
 	}
 }
 
@@ -282,6 +292,10 @@ func TestDisclosureBeforeAnyPeriod(t *testing.T) {
 	d, err := n.Prepare(t.Context(), officer, s.ask)
 	if err != nil || !strings.Contains(strings.Join(d.NotProven, "\n"), "1 event is not fixed by any period yet") || d.Proven != nil {
 		t.Errorf("%+v, %v", d, err)
+	}
+	s.ask.Handles = []event.Handle{{9}}
+	if _, err := n.Prepare(t.Context(), officer, s.ask); !errors.Is(err, vault.ErrNoCustomer) {
+		t.Errorf("a handle that nobody had: %v", err)
 	}
 }
 
