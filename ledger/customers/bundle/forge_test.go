@@ -71,7 +71,7 @@ func (f forger) bundle(t *testing.T) (*bundle.Bundle, bundle.Public) {
 		return &record.Statement{Kind: p.Kind(), Subject: record.Subject{SHA256: root}, Predicate: p, Common: record.Common{Ledger: record.ID{7}, Thread: thread}}
 	}
 	public := bundle.Public{
-		Request: bundle.Record{ID: record.ID{1}, Index: 9, Statement: st(&record.DisclosureRequest{}, "disclosure/1")},
+		Request: bundle.Record{ID: record.ID{1}, Index: 9, Statement: st(&record.DisclosureRequest{Status: record.RequestRequested}, "disclosure/1")},
 		Logs: []bundle.Record{{ID: record.ID{2}, Index: 8, Statement: st(&record.CustomerLog{Origin: "o", Size: int64(len(leaves)), PeriodUntil: record.Date{Year: 2027, Month: 3, Day: 1}},
 			record.CustomerLogThread("acme-cloud"))}},
 	}
@@ -147,6 +147,21 @@ func TestForgedLogs(t *testing.T) {
 		if err == nil && !strings.Contains(strings.Join(table.NotProven(), "\n"), "only an auditor who replays the private log") {
 			t.Errorf("%s: %q does not say who could tell", name, table.NotProven())
 		}
+	}
+}
+
+// A sealed request is opened later than it was made. Whoever rests on the record that opens it would have
+// everything that was published meanwhile be from before the demand.
+func TestOpeningIsNoDemand(t *testing.T) {
+	b, public := forger{events: []*event.Event{login(ann, 0, 0)}, filed: []uint64{0}}.bundle(t)
+	demand := public.Request.Statement.Predicate.(*record.DisclosureRequest)
+	demand.Open = &record.RequestOpen{Type: "warrant", Provider: "acme-cloud"}
+	if _, err := b.Verify(public); err == nil || !strings.Contains(err.Error(), "only the one that asks is a demand") {
+		t.Errorf("resting on the opening: %v", err)
+	}
+	demand.Open, demand.Status = nil, record.RequestWithdrawn
+	if _, err := b.Verify(public); err == nil || !strings.Contains(err.Error(), "only the one that asks is a demand") {
+		t.Errorf("resting on the withdrawal: %v", err)
 	}
 }
 

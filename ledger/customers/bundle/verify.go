@@ -107,6 +107,8 @@ func (v *verifier) checkRequest() error {
 	switch p, ok := predicateOf[*record.DisclosureRequest](r); {
 	case !ok:
 		return unproven("no request to disclose is given that it could answer")
+	case !p.Asks(): // a later record would move what counts as logged before the demand
+		return unproven("it answers the record %s, which opens a request or says what became of it: only the one that asks is a demand", r.ID)
 	case r.ID != v.bundle.Head.Request:
 		return unproven("it answers the request %s, and the one given is %s", v.bundle.Head.Request, r.ID)
 	case p.Provider.Text != "" && p.Provider.Text != v.bundle.Head.Party:
