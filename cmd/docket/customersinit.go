@@ -61,6 +61,7 @@ the next steps.`,
 	c.MarkFlagsMutuallyExclusive("identity", "recipients")
 	c.MarkFlagsOneRequired("identity", "recipients")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		ownerOnly()
 		if f.dir == "" {
 			return usageError("no directory for the customer log").hint("name one with --dir DIR or $%s", customersEnv)
 		}
