@@ -378,7 +378,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		s.Disclosers = append(s.Disclosers, customernode.Discloser{Name: args[0], Key: key.PEM()})
 		return s.Write(vfs.Default, addFlags.dir)
 	}
-	list := &cobra.Command{Use: "list", Short: "Show who may approve", Args: cobra.NoArgs}
+	list := &cobra.Command{Use: "list", Short: "Show who may approve", Example: "  docket customers discloser list --dir C", Args: cobra.NoArgs}
 	listFlags := a.customersFlags(list)
 	list.RunE = func(*cobra.Command, []string) error {
 		s, err := listFlags.settings()
@@ -397,7 +397,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		}
 		return nil
 	}
-	remove := &cobra.Command{Use: "remove NAME", Short: "Let one approve no more", Args: cobra.ExactArgs(1)}
+	remove := &cobra.Command{Use: "remove NAME", Short: "Let one approve no more", Example: "  docket customers discloser remove discloser-1 --dir C", Args: cobra.ExactArgs(1)}
 	removeFlags := a.customersFlags(remove)
 	remove.RunE = func(_ *cobra.Command, args []string) error {
 		s, err := removeFlags.settings()
