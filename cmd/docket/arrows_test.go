@@ -27,7 +27,11 @@ var allowedImports = map[string][]string{
 	"ledger":                 {"ledger/proof", "ledger/reader"},
 	"ledger/reader":          {"ledger/proof"},
 	"ledger/auditors":        {"ledger/proof", "ledger/disk"},
+	"ledger/index":           {"ledger/proof", "ledger/disk"},
 	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+	"ledger/customers":       {"ledger", "ledger/index", "ledger/customers/event", "ledger/customers/vault", "ledger/disk", "ledger/proof", "ledger/record", "ledger/record/schema"},
+	"ledger/customers/event": {"ledger/record", "ledger/record/schema"},
+	"ledger/customers/vault": {"ledger/disk", "ledger/register/screen"},
 	"ledger/pebblestore":     {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
@@ -44,8 +48,7 @@ var allowedImports = map[string][]string{
 	// Whoever has a register can screen against it, without a trust directory.
 	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "cmd/docket/internal/sheet", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
 
-	// The private customer log.
-	"ledger/customers/event":     {"ledger/record", "ledger/record/schema", "ledger/proof"},
+	// A programme is written by people, as records are.
 	"ledger/customers/programme": {"ledger/customers/event", "ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
 
 	// What people write is read by shapes, whether it becomes a record or a programme.
@@ -60,7 +63,8 @@ var libraryOwners = map[string][]string{
 	"github.com/gin-gonic/gin":                        {"server"},
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
-	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/pebblestore", "ledger/storetest", "ledger/register", "witness"},
+	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
+	"filippo.io/age/":                                 {"ledger/customers"},
 }
 
 // pebbleFS is only a file system, with one that fails on purpose below it; whoever

@@ -47,16 +47,16 @@ func FuzzSearchKeys(f *testing.F) {
 				t.Fatalf("%q has the key %q", name, key)
 			}
 		})
-		if n > 2*maxWordsOfText+maxSimilarKeys {
+		if n > 2*256+maxSimilarKeys {
 			t.Fatalf("%q has %d keys", name, n)
 		}
-		form := SearchFormOf(name)
-		if words := strings.Fields(form.Own); len(words) > 0 && len(form.Own) < maxWordsOfText {
+		form := screen.FormOf(name)
+		if words := strings.Fields(form.Own); len(words) > 0 && len(form.Own) < 256 {
 			if asWritten, _ := form.CoveredBy(form); !asWritten {
 				t.Fatalf("%q does not find itself", name)
 			}
 			for _, word := range words {
-				if !keys[string(alphabetWord)+keyWord(word)] {
+				if !keys[string(alphabetWord)+screen.KeyWord(word)] {
 					t.Fatalf("%q: no key for %q", name, word)
 				}
 			}

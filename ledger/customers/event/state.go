@@ -41,10 +41,11 @@ type Life struct {
 	Verifications []Verification `json:"verifications,omitempty"`
 	// Changes are, by element, the times of its first change, of the first after the newest
 	// verification by each method, and of its newest.
-	Changes map[string][]time.Time `json:"changes,omitempty"`
-	Flags   []Flag                 `json:"flags,omitempty"` // by designation and element: the newest hit, and its decision
-	Holds   []Hold                 `json:"holds,omitempty"` // that are not released
-	Closure *Closure               `json:"closure,omitempty"`
+	Changes     map[string][]time.Time `json:"changes,omitempty"`
+	FormerNames []string               `json:"formerNames,omitempty"` // the earlier ones first
+	Flags       []Flag                 `json:"flags,omitempty"`       // by designation and element: the newest hit, and its decision
+	Holds       []Hold                 `json:"holds,omitempty"`       // that are not released
+	Closure     *Closure               `json:"closure,omitempty"`
 }
 
 // Verification is one, and when it was.
@@ -174,6 +175,9 @@ func (l Life) change(c Chain, content *Changed, at time.Time) (Life, error) {
 			faults[i].Pointer = "/content" + faults[i].Pointer
 		}
 		return l, &record.Refusal{Class: record.Invalid, Detail: "what is known of the customer would break its rules", Faults: faults}
+	}
+	if former := l.Customer.Name; former != customer.Name && !slices.Contains(l.FormerNames, former) {
+		l.FormerNames = append(slices.Clip(l.FormerNames), former)
 	}
 	l.Customer = customer
 	changes := maps.Clone(l.Changes)

@@ -58,7 +58,7 @@ func CleanQuery(text string) (string, error) {
 	switch {
 	case utf8.RuneCountInString(text) > MaxQueryChars:
 		return "", ErrLongQuery
-	case register.SearchFormOf(text).Own == "":
+	case screen.FormOf(text).Own == "":
 		return "", ErrEmptyQuery
 	}
 	return text, nil
@@ -134,7 +134,7 @@ func (v *View) DidYouMean(text string, families ...record.Family) (string, error
 type search struct {
 	v        *View
 	text     string
-	form     register.SearchForm
+	form     screen.Form
 	standing *instantViews          // as of which hits say how they stand; nil: they do not
 	hits     map[string]*Hit        // by thread, a record's by its ID
 	seen     map[record.Thread]bool // whose texts were looked at for parts
@@ -143,7 +143,7 @@ type search struct {
 
 func (v *View) newSearch(text string) *search {
 	return &search{
-		v: v, text: text, form: register.SearchFormOf(text), hits: make(map[string]*Hit), seen: make(map[record.Thread]bool),
+		v: v, text: text, form: screen.FormOf(text), hits: make(map[string]*Hit), seen: make(map[record.Thread]bool),
 		found: Found{Query: text, Entries: v.Size(), Hits: []Hit{}},
 	}
 }

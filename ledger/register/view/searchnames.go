@@ -84,10 +84,10 @@ func (s *search) match(thread record.Thread) error {
 	if err != nil {
 		return err
 	}
-	forms := make([]register.SearchForm, len(texts))
+	forms := make([]screen.Form, len(texts))
 	written := false // some text is covered as it is written: transliterations of it say less
 	for i, t := range texts {
-		forms[i] = register.SearchFormOf(t.Text)
+		forms[i] = screen.FormOf(t.Text)
 		asWritten, _ := s.form.CoveredBy(forms[i])
 		written = written || asWritten
 	}

@@ -1,0 +1,116 @@
+package customers_test
+
+import (
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/customers/event"
+)
+
+// benchLog is a log on the machine's own disk, with accounts that are open.
+func benchLog(b *testing.B, accounts int) (n *node, dir string) {
+	b.Helper()
+	w := newWorld(b)
+	mem := w.fs
+	w.fs, dir = vfs.Default, b.TempDir()
+	raw, err := mem.Open("vault.age")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer raw.Close()
+	if w.under, err = dir, copyOut(raw, filepath.Join(dir, "vault.age")); err != nil {
+		b.Fatal(err)
+	}
+	n = w.mustOpen(b)
+	b.Cleanup(func() { n.close() })
+	for at := 0; at < accounts; at += 1000 {
+		var some []event.Input
+		for i := at; i < min(accounts, at+1000); i++ {
+			some = append(some, opened(fmt.Sprintf("acct-%07d", i), fmt.Sprintf("Customer %d of the Bench", i)))
+		}
+		n.add(b, some...)
+	}
+	return n, dir
+}
+
+func benchAccess(i, accounts int) event.Input {
+	account := fmt.Sprintf("acct-%07d", (i*7919)%accounts)
+	in := access(account, i%60, "192.0.2.7")
+	in.ID = fmt.Sprintf("login-%d", i)
+	in.Content = &event.Access{IP: netip.AddrFrom4([4]byte{10, byte(i % accounts >> 8), byte(i % accounts), byte(i % 3)}), Action: "login"}
+	return in
+}
+
+// BenchmarkAccess is log-ins by batches of 1,000 from two callers: events a second, and bytes
+// of all files an event.
+func BenchmarkAccess(b *testing.B) {
+	const accounts = 10_000
+	n, dir := benchLog(b, accounts)
+	before := bytesIn(b, dir)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range 2 {
+		wg.Go(func() {
+			for {
+				from := int(next.Add(1000)) - 1000
+				if from >= b.N {
+					return
+				}
+				var some []event.Input
+				for i := from; i < min(b.N, from+1000); i++ {
+					some = append(some, benchAccess(i, accounts))
+				}
+				n.add(b, some...)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	if err := n.close(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(bytesIn(b, dir)-before)/float64(b.N), "B/event")
+}
+
+// BenchmarkSingle is log-ins one by one, each waited for, from 64 callers.
+func BenchmarkSingle(b *testing.B) {
+	const accounts = 1000
+	n, _ := benchLog(b, accounts)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range 64 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < b.N; i = int(next.Add(1)) - 1 {
+				n.add(b, benchAccess(i, accounts))
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+func bytesIn(b *testing.B, dir string) (sum int64) {
+	b.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, infoErr := d.Info(); infoErr == nil {
+				sum += info.Size()
+			}
+		}
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sum
+}

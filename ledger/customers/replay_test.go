@@ -1,0 +1,193 @@
+package customers_test
+
+import (
+	"errors"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/customers"
+	"github.com/seed-53cf897a/docket/ledger/customers/event"
+	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+)
+
+// tell does the whole story.
+func (n *node) tell(t testing.TB) {
+	t.Helper()
+	at := told{results: map[string]customers.Result{}}
+	for i, s := range story {
+		next, err := s.do(t, n, at)
+		if err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		at = next
+	}
+}
+
+// What replay makes of the sealed events is what was in use, an erased customer's too, whose
+// events nobody can open any more.
+func TestReplayMakesTheSame(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	n.tell(t)
+	want, err := n.Derived(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.ForgetDerived(); err != nil {
+		t.Fatal(err)
+	}
+	n = w.reopen(t, n)
+	defer func() { n.close() }()
+	got, err := n.Derived(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range maps.Keys(want) { // the IDs of events whose key is gone are of no use
+		if k[0] == 'i' && got[k] == "" {
+			delete(want, k)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("replayed:\n%v\nwant\n%v", got, want)
+	}
+	n.audit(t)
+	n.add(t, access("a-1", 6, "192.0.2.7"))
+}
+
+// However events are cut into calls, and whatever other accounts do between, a customer is the
+// same.
+func TestBatchesDoNotMatter(t *testing.T) {
+	var all []event.Input
+	for _, s := range story {
+		all = append(all, without(s.inputs, "old")...)
+	}
+	states := func(cut int) map[string]event.State {
+		w := newWorld(t)
+		n := w.mustOpen(t)
+		defer n.close()
+		for at := 0; at < len(all); at += cut {
+			n.add(t, all[at:min(len(all), at+cut)]...)
+		}
+		out := make(map[string]event.State)
+		err := n.Each(t.Context(), event.Act{}, func(s event.State) error {
+			s.Handle = event.Handle{}
+			out[s.Customer.Account] = s
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	want := states(1)
+	for _, cut := range []int{2, 3, len(all)} {
+		for account, got := range states(cut) {
+			if w := want[account]; got.Chain != w.Chain || got.Customer.Name != w.Customer.Name || len(got.Changes) != len(w.Changes) {
+				t.Errorf("by %d: %s is %+v, want %+v", cut, account, got, w)
+			}
+		}
+	}
+	if len(want) != 3 {
+		t.Errorf("customers %v", want)
+	}
+}
+
+// A customer may be erased from the day on which the retention is over, if nothing holds him,
+// and then nobody can show, find or prove anything of him; the account may open anew.
+func TestErase(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer func() { n.close() }()
+	who := customers.Who{By: "compliance-1", Reason: "retention is over"}
+	gone := n.add(t, input("old", 2*threeYearsAgo, &event.Opened{Account: "old", Type: "person", Name: "Ola Vanish"}), access("old", 1, "192.0.2.66"))[0].Handle
+	stay := n.add(t, opened("a-1", "Ada Reed"))[0].Handle
+	erase := func(want ...string) {
+		t.Helper()
+		outcomes, err := n.Erase(t.Context(), who, gone, stay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, w := range want {
+			if got := outcomes[i]; (got == nil) != (w == "") || got != nil && !containsText(got, w) {
+				t.Errorf("erasing: %v, want %q", got, w)
+			}
+		}
+	}
+	erase("the account is open", "the account is open")
+	n.add(t, closed("a-1", 2), input("old", threeYearsAgo, &event.Held{Reason: "litigation", By: "legal-1"}), closed("old", threeYearsAgo+1))
+	erase("it is held", "may be erased from")
+	n.add(t, input("old", threeYearsAgo+2, &event.Released{Reason: "settled", By: "legal-1"}))
+	if _, _, err := n.keys.Backup(t.Context(), w.fs, w.path("backups"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.ClosePeriod(t.Context(), day(-1)); err != nil {
+		t.Fatal(err)
+	}
+	erase("", "may be erased from")
+	nobody := func() {
+		t.Helper()
+		_, err1 := n.Customer(t.Context(), reader, gone)
+		_, _, err2 := n.Events(t.Context(), reader, gone, 0, 10)
+		_, err3 := n.Evidence(t.Context(), gone, 1)
+		_, err4 := n.Handle(t.Context(), "old")
+		for i, err := range []error{err1, err2, err3, err4} {
+			if !errors.Is(err, vault.ErrNoCustomer) {
+				t.Errorf("asked for an erased customer in way %d: %v", i, err)
+			}
+		}
+		if found, _, err := n.Find(t.Context(), reader, "vanish", 10); err != nil || len(found) != 0 {
+			t.Errorf("found %v, %v", found, err)
+		}
+		if r := n.audit(t); r.Gone != 1 || r.Erased != 5 {
+			t.Errorf("audit: %+v", r)
+		}
+	}
+	nobody()
+	n = w.reopen(t, n)
+	nobody()
+
+	// A backup of the keys is brought back: what is logged as erased is erased again.
+	if err := n.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.fs.RemoveAll(w.path("keys")); err != nil {
+		t.Fatal(err)
+	}
+	backups := must(w.fs.List(w.path("backups")))
+	if _, err := vault.Restore(t.Context(), vault.StoreOptions{FS: w.fs, Dir: w.path("keys")}, w.path("vault.age"), w.fs.PathJoin(w.path("backups"), backups[0]), w.id); err != nil {
+		t.Fatal(err)
+	}
+	n = w.mustOpen(t)
+	nobody()
+	if s, err := n.Customer(t.Context(), reader, stay); err != nil || s.Customer.Name != "Ada Reed" {
+		t.Errorf("who was not erased: %+v, %v", s, err)
+	}
+	again := n.add(t, opened("old", "Ola Again"))[0].Handle
+	if again == gone {
+		t.Error("the account's new customer is the old one")
+	}
+}
+
+// Keys that are gone without an erased event, and leaves whose events are gone, are damage.
+func TestLostParts(t *testing.T) {
+	for name, lose := range map[string]struct {
+		dir  string
+		want error
+	}{"the keys": {"keys", ledger.ErrCorrupt}, "the events": {"c/data", ledger.ErrCorrupt}, "the leaves": {"log", ledger.ErrRollback}} {
+		w := newWorld(t)
+		n := w.mustOpen(t)
+		n.add(t, opened("a-1", "Ada Reed"))
+		if err := n.close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.fs.RemoveAll(w.path(lose.dir)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.open(t); !errors.Is(err, lose.want) {
+			t.Errorf("without %s: %v, want %v", name, err, lose.want)
+			n.close()
+		}
+	}
+}

@@ -1,0 +1,665 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	lru "github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/register/screen"
+)
+
+// ErrNoCustomer: nobody is known by it, or who was is erased.
+var ErrNoCustomer = errors.New("no such customer")
+
+// Ref stands for a customer on the disk, Handle for the same in the log and in what leaves
+// the house. Both are random; only the sealed key joins them.
+type (
+	Ref    [16]byte
+	Handle [16]byte
+)
+
+// String is 32 hexadecimal digits.
+func (r Ref) String() string { return hex.EncodeToString(r[:]) }
+
+// String is 32 hexadecimal digits.
+func (h Handle) String() string { return hex.EncodeToString(h[:]) }
+
+// Customer is a customer's key, and what names stand for them.
+type Customer struct {
+	Ref    Ref
+	Handle Handle
+	Key    *Key
+}
+
+// NewCustomer makes a customer, at random.
+func NewCustomer() Customer {
+	c := Customer{Key: NewKey()}
+	rand.Read(c.Ref[:])
+	rand.Read(c.Handle[:])
+	return c
+}
+
+// New is a customer to be staged, by the provider's own name if there is one.
+type New struct {
+	Customer
+	Account string
+}
+
+// Cursor is how much of the log the search rows are of.
+type Cursor struct {
+	Size uint64
+	Root [32]byte
+}
+
+// Rows say what one customer is found by, beside what was said before. To say it again
+// changes nothing. A term that cannot be read as its kind has no rows.
+type Rows struct {
+	Ref     Ref
+	Account string // "": none, or as before
+	Terms   []Term
+}
+
+// Stats are the store's size.
+type Stats struct {
+	Customers uint64 // with a key
+	Bytes     uint64 // on the disk
+}
+
+// The tables of the store. Hashes are HMAC-SHA256 under the vault's search key, of a domain's
+// byte and a text, cut off at the first bytes: 16 where the row is the answer, 8 where it
+// leads to a candidate.
+//
+//	k ref          -> number of the wrapping key (4) ‖ {key (32) ‖ handle (16)} sealed for "docket customer key" ‖ ref
+//	h hash(16)     -> ref, by handle
+//	a hash(16)     -> ref, by account
+//	b ref H|A hash -> nothing: the h and a rows of a customer
+//	s hash(8) ref  -> nothing: the customers who bear a token
+//	r ref hash(8)  -> hashes (8 each) of the s rows that a term of the customer made
+//	p index ref    -> nothing: staged for entries at or above an index of the log (8)
+//	m name         -> of the store itself
+const (
+	tableKey     = 'k'
+	tableHandle  = 'h'
+	tableAccount = 'a'
+	tableNamed   = 'b'
+	tableSearch  = 's'
+	tableTerm    = 'r'
+	tableStaged  = 'p'
+	tableMeta    = 'm'
+
+	shortHash = 8
+	longHash  = 16
+)
+
+var (
+	metaFormat  = []byte("mformat")  // format (4), of which screen.Version (4), mark of the vault (32)
+	metaCursor  = []byte("mcursor")  // size (8), root (32)
+	metaCount   = []byte("mcount")   // customers (8)
+	metaNewest  = []byte("mwrap")    // number of the newest wrapping key that was used (4)
+	metaErasing = []byte("merasing") // there while deleted rows may lie in a file
+)
+
+const storeFormat = 1
+
+// StoreOptions say which store is opened. FS and Dir are needed.
+type StoreOptions struct {
+	FS         vfs.FS
+	Dir        string
+	Health     *disk.Health
+	CacheBytes int64 // 32 MiB if zero
+	Existing   bool  // do not make it
+}
+
+// Store is the key store. Its methods may be called at once by many goroutines; only one of
+// them at a time changes it.
+type Store struct {
+	options StoreOptions
+	vault   *Vault
+
+	maintaining sync.Mutex // held by what takes long: erasure, rotation, backup; before writing
+	writing     sync.Mutex // held while rows are changed; before mu
+
+	mu sync.RWMutex // held while the database is used, or exclusively while it is opened anew
+	db *disk.DB     // nil once closed; guarded by mu
+
+	lately *lru.LRU[borne, struct{}] // whose rows were written lately; guarded by writing
+	staged bool                      // there may be rows of staged customers; guarded by writing
+}
+
+// borne is a term that a customer bears, by a hash, so that none is kept in clear.
+type borne struct {
+	ref Ref
+	sum uint64
+}
+
+// seed is that of the hashes of [borne].
+var seed = maphash.MakeSeed()
+
+func borneBy(ref Ref, t Term) borne {
+	return borne{ref, maphash.Comparable(seed, t)}
+}
+
+const maxLately = 1 << 15
+
+// OpenStore opens the key store of an unlocked vault, makes it if it may, and finishes an
+// erasure that was cut off. [ErrOtherVault] and [ErrRotated] say that vault and store do not
+// belong together.
+func OpenStore(ctx context.Context, o StoreOptions, v *Vault) (*Store, error) {
+	lately, err := lru.NewLRU[borne, struct{}](maxLately, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{options: o, vault: v, lately: lately, staged: true}
+	if _, err := o.FS.Stat(o.Dir); err != nil && !o.Existing {
+		if err := disk.MakeDir(o.FS, o.Dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if s.db, err = s.openDB(); err != nil {
+		return nil, fmt.Errorf("opening the customers' keys in %s: %w", o.Dir, err)
+	}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the customers' keys in %s: %w", o.Dir, err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) openDB() (*disk.DB, error) {
+	return disk.Open(disk.Options{
+		FS: s.options.FS, Dir: s.options.Dir, Name: "customers' keys", Health: s.options.Health, Existing: s.options.Existing,
+		Remedy: "bring back a backup of the customers' keys: docket customers restore",
+		Tune: func(p *pebble.Options) {
+			if p.CacheSize = s.options.CacheBytes; p.CacheSize <= 0 {
+				p.CacheSize = 32 << 20
+			}
+			p.MemTableSize = 16 << 20
+			p.MemTableStopWritesThreshold = 4
+			p.L0CompactionThreshold = 8
+			p.L0StopWritesThreshold = 64
+			// What is erased must not lie compressed, where a look for it does not find it; and
+			// the smaller a table is, the less is rewritten for one row that is to go.
+			for i := range p.Levels {
+				p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+				p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+			}
+			for i := range p.TargetFileSizes {
+				p.TargetFileSizes[i] = 4 << 20
+			}
+		},
+	})
+}
+
+// begin checks that the store is of this vault and format, and finishes what was cut off.
+func (s *Store) begin(ctx context.Context) error {
+	mark, newest, err := s.vault.identify()
+	if err != nil {
+		return err
+	}
+	row := binary.BigEndian.AppendUint32(nil, storeFormat)
+	row = append(binary.BigEndian.AppendUint32(row, screen.Version), mark[:]...)
+	old, err := s.get(metaFormat)
+	switch {
+	case err != nil:
+		return err
+	case old == nil:
+		if err := s.apply(pebble.Sync, func(b *pebble.Batch) error { return b.Set(metaFormat, row, nil) }); err != nil {
+			return err
+		}
+	case len(old) != len(row) || !bytes.Equal(old[:4], row[:4]):
+		return fmt.Errorf("a key store of another version; this Docket reads version %d", storeFormat)
+	case subtle.ConstantTimeCompare(old[8:], mark[:]) != 1:
+		return fmt.Errorf("it is %w; bring back the vault file that belongs to it", ErrOtherVault)
+	case !bytes.Equal(old, row):
+		// Names are found by other keys than before: the log's replay makes the rows anew.
+		err := s.apply(pebble.Sync, func(b *pebble.Batch) error {
+			return errors.Join(deleteTable(b, tableSearch), deleteTable(b, tableTerm), b.Delete(metaCursor, nil), b.Set(metaErasing, nil, nil), b.Set(metaFormat, row, nil))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	wraps, err := s.get(metaNewest)
+	if err != nil {
+		return err
+	}
+	if len(wraps) == 4 && binary.BigEndian.Uint32(wraps) > newest {
+		return fmt.Errorf("%w: keys are wrapped by key %d, and the vault file has keys up to %d; bring back the newest vault file", ErrRotated, binary.BigEndian.Uint32(wraps), newest)
+	}
+	return s.Erase(ctx)
+}
+
+// identify is what tells the vault from others, and the number of the key that wraps.
+func (v *Vault) identify() (mark [32]byte, newest uint32, err error) {
+	err = v.with(func(o *opened) { mark, newest = v.mark, o.secrets.newest() })
+	return mark, newest, err
+}
+
+// Close closes the store. Later calls answer an error.
+func (s *Store) Close() error {
+	s.maintaining.Lock()
+	defer s.maintaining.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	err := s.db.Close()
+	s.db = nil
+	return err
+}
+
+var errClosed = errors.New("the customers' keys are closed")
+
+// read calls f with the database, whose files stay as they are meanwhile.
+func (s *Store) read(f func(db *disk.DB) error) (err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil {
+		return errClosed
+	}
+	defer s.db.Rescue(&err)
+	return f(s.db)
+}
+
+// apply commits what f puts into a batch.
+func (s *Store) apply(o *pebble.WriteOptions, f func(b *pebble.Batch) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil {
+		return errClosed
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := f(b); err != nil || b.Empty() {
+		return err
+	}
+	return s.db.Apply(b, o)
+}
+
+// get copies a row; nil if there is none.
+func (s *Store) get(key []byte) (value []byte, err error) {
+	err = s.read(func(db *disk.DB) (err error) { value, err = get(db, key); return err })
+	return value, err
+}
+
+func get(db *disk.DB, key []byte) ([]byte, error) {
+	value, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return append([]byte{}, value...), nil
+}
+
+// scan calls f for the rows whose keys begin so, in order, until it has no more.
+func scan(db *disk.DB, prefix []byte, f func(key, value []byte) (more bool, err error)) (err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: past(prefix)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		more, err := f(it.Key(), it.Value())
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// past is the least key behind all that begin so.
+func past(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+func deleteTable(b *pebble.Batch, table byte) error {
+	return b.DeleteRange([]byte{table}, []byte{table + 1}, nil)
+}
+
+func keyRow(ref Ref) []byte { return append([]byte{tableKey}, ref[:]...) }
+
+func termRows(ref Ref) []byte { return append([]byte{tableTerm}, ref[:]...) }
+
+func namedRows(ref Ref) []byte { return append([]byte{tableNamed}, ref[:]...) }
+
+func searchRow(hash []byte, ref Ref) []byte {
+	return append(append([]byte{tableSearch}, hash...), ref[:]...)
+}
+
+// Stage keeps the keys of new customers, durably, before the entries that open them are
+// appended: at is the log's size before, so that [Store.Unstage] drops those whose entries
+// never came.
+func (s *Store) Stage(at uint64, all []New) error {
+	if len(all) == 0 {
+		return nil
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	number, by, err := s.vault.newest()
+	if err != nil {
+		return err
+	}
+	s.staged = true
+	return s.apply(pebble.Sync, func(b *pebble.Batch) error {
+		added := uint64(0)
+		for _, c := range all {
+			there, err := get(s.db, keyRow(c.Ref))
+			if err != nil {
+				return err
+			}
+			if there == nil {
+				added++
+			}
+			if err := putKey(b, c.Customer, number, by); err != nil {
+				return err
+			}
+			if err := s.putNames(b, c.Ref, &c.Handle, c.Account); err != nil {
+				return err
+			}
+			staged := append(binary.BigEndian.AppendUint64([]byte{tableStaged}, at), c.Ref[:]...)
+			if err := b.Set(staged, nil, nil); err != nil {
+				return err
+			}
+		}
+		return errors.Join(s.addCount(b, added), b.Set(metaNewest, binary.BigEndian.AppendUint32(nil, number), nil))
+	})
+}
+
+// putKey seals a customer's key.
+func putKey(b *pebble.Batch, c Customer, number uint32, by *Key) error {
+	raw := c.Key.bytes()
+	if raw == nil {
+		return ErrLocked
+	}
+	raw = append(raw, c.Handle[:]...)
+	defer clear(raw)
+	row, err := by.Seal(binary.BigEndian.AppendUint32(nil, number), raw, keyAD(c.Ref))
+	if err != nil {
+		return err
+	}
+	return b.Set(keyRow(c.Ref), row, nil)
+}
+
+func keyAD(ref Ref) []byte { return append([]byte("docket customer key"), ref[:]...) }
+
+// putNames writes the rows by which one customer is looked up; nil and "": not by that.
+func (s *Store) putNames(b *pebble.Batch, ref Ref, handle *Handle, account string) (err error) {
+	put := func(table, domain byte, sum [32]byte) {
+		row := append([]byte{table}, sum[:longHash]...)
+		named := append(append(namedRows(ref), domain), sum[:longHash]...)
+		err = errors.Join(err, b.Set(row, ref[:], nil), b.Set(named, nil, nil))
+	}
+	locked := s.vault.hashes(func(hash func(byte, string) [32]byte) {
+		if handle != nil {
+			put(tableHandle, hashHandle, hash(hashHandle, string(handle[:])))
+		}
+		if account != "" {
+			put(tableAccount, hashOwner, hash(hashOwner, account))
+		}
+	})
+	return errors.Join(locked, err)
+}
+
+func (s *Store) addCount(b *pebble.Batch, n uint64) error {
+	row, err := get(s.db, metaCount)
+	if err != nil {
+		return err
+	}
+	if len(row) == 8 {
+		n += binary.BigEndian.Uint64(row)
+	}
+	return b.Set(metaCount, binary.BigEndian.AppendUint64(nil, n), nil)
+}
+
+// Unstage is called on opening: it drops the customers that were staged for entries at or
+// above the log's head, and says how many there were. They were never acknowledged.
+func (s *Store) Unstage(head uint64) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	n := 0
+	err := s.apply(pebble.Sync, func(b *pebble.Batch) error {
+		err := scan(s.db, []byte{tableStaged}, func(key, _ []byte) (bool, error) {
+			if len(key) != 1+8+16 {
+				return false, fmt.Errorf("%w: a staged row of %d bytes", disk.ErrDamaged, len(key))
+			}
+			if binary.BigEndian.Uint64(key[1:]) < head {
+				return true, nil
+			}
+			gone, err := s.dropRows(b, Ref(key[9:]))
+			n += int(gone.customers)
+			return true, errors.Join(err, b.Delete(bytes.Clone(key), nil))
+		})
+		if err == nil && n > 0 {
+			err = s.addCount(b, -uint64(n))
+		}
+		return err
+	})
+	return n, err
+}
+
+// Advance writes the rows of what entries say, up to a size of the log. It is not synced: the
+// cursor says after a crash from where on to write them again.
+func (s *Store) Advance(to Cursor, all []Rows) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var fresh []borne
+	err := s.apply(pebble.NoSync, func(b *pebble.Batch) error {
+		known := make(map[Ref]bool)
+		for _, rows := range all {
+			there, asked := known[rows.Ref]
+			if !asked {
+				key, err := get(s.db, keyRow(rows.Ref))
+				if err != nil {
+					return err
+				}
+				there = key != nil
+				known[rows.Ref] = there
+			}
+			if !there {
+				continue
+			}
+			if rows.Account != "" {
+				rows.Terms = append(rows.Terms[:len(rows.Terms):len(rows.Terms)], Term{Account, rows.Account})
+			}
+			for _, term := range rows.Terms {
+				one := borneBy(rows.Ref, term)
+				if _, lately := s.lately.Get(one); lately || term.Check() != nil {
+					continue
+				}
+				if term.Kind == Account && rows.Account == term.Text {
+					if err := s.putNames(b, rows.Ref, nil, rows.Account); err != nil {
+						return err
+					}
+				}
+				if err := s.putTerm(b, rows.Ref, term); err != nil {
+					return err
+				}
+				fresh = append(fresh, one)
+			}
+		}
+		return errors.Join(
+			s.settle(b, to.Size),
+			b.Set(metaCursor, append(binary.BigEndian.AppendUint64(nil, to.Size), to.Root[:]...), nil))
+	})
+	if err == nil {
+		for _, one := range fresh {
+			s.lately.Add(one, struct{}{})
+		}
+	}
+	return err
+}
+
+// settle deletes the rows that say of customers that they were staged for entries below a
+// size: they are there for good.
+func (s *Store) settle(b *pebble.Batch, size uint64) error {
+	if !s.staged {
+		return nil
+	}
+	s.staged = false
+	return scan(s.db, []byte{tableStaged}, func(key, _ []byte) (bool, error) {
+		if len(key) != 1+8+16 {
+			return false, fmt.Errorf("%w: a staged row of %d bytes", disk.ErrDamaged, len(key))
+		}
+		if s.staged = binary.BigEndian.Uint64(key[1:]) >= size; s.staged {
+			return false, nil
+		}
+		return true, b.Delete(bytes.Clone(key), nil)
+	})
+}
+
+// putTerm writes the search rows of a term, with the one that lets them go, unless they are
+// there.
+func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term) error {
+	var rows error
+	locked := s.vault.hashes(func(hash func(byte, string) [32]byte) {
+		id := hash(hashTerm, t.Kind.String()+"\x00"+t.Text)
+		term := append(termRows(ref), id[:shortHash]...)
+		there, err := get(s.db, term)
+		if err != nil || there != nil {
+			rows = err
+			return
+		}
+		var hashes []byte
+		for _, part := range t.tokens() {
+			sum := hash(part.domain, part.text)
+			hashes = append(hashes, sum[:shortHash]...)
+			if err := b.Set(searchRow(sum[:shortHash], ref), nil, nil); err != nil {
+				rows = err
+				return
+			}
+		}
+		rows = b.Set(term, hashes, nil)
+	})
+	return errors.Join(locked, rows)
+}
+
+// Cursor is how much of the log the search rows are of; zero if of nothing yet.
+func (s *Store) Cursor() (c Cursor, err error) {
+	row, err := s.get(metaCursor)
+	if err != nil || row == nil {
+		return c, err
+	}
+	if len(row) != 8+32 {
+		return c, fmt.Errorf("%w: a cursor of %d bytes", disk.ErrDamaged, len(row))
+	}
+	return Cursor{binary.BigEndian.Uint64(row), [32]byte(row[8:])}, nil
+}
+
+// Customer opens the key of a customer. [ErrNoCustomer] if there is none, or no more.
+func (s *Store) Customer(ref Ref) (Customer, error) {
+	row, err := s.get(keyRow(ref))
+	if err != nil {
+		return Customer{}, err
+	}
+	if row == nil {
+		return Customer{}, ErrNoCustomer
+	}
+	return s.openKey(ref, row)
+}
+
+// openKey opens what putKey has sealed.
+func (s *Store) openKey(ref Ref, row []byte) (Customer, error) {
+	if len(row) < 4 {
+		return Customer{}, fmt.Errorf("%w: a key of %d bytes", disk.ErrDamaged, len(row))
+	}
+	by, err := s.vault.wrappedBy(binary.BigEndian.Uint32(row))
+	if err != nil {
+		return Customer{}, err
+	}
+	raw, err := by.Open(nil, row[4:], keyAD(ref))
+	defer clear(raw)
+	if err != nil {
+		return Customer{}, fmt.Errorf("opening the key of customer %s: %w", ref, err)
+	}
+	if len(raw) != 32+16 {
+		return Customer{}, fmt.Errorf("%w: a key of %d bytes", disk.ErrDamaged, len(raw))
+	}
+	key := [32]byte(raw)
+	return Customer{Ref: ref, Handle: Handle(raw[32:]), Key: keyOf(&key)}, nil
+}
+
+// ByHandle is whom a handle stands for. [ErrNoCustomer] if nobody, or nobody any more.
+func (s *Store) ByHandle(h Handle) (Ref, error) {
+	return s.lookUp(tableHandle, hashHandle, string(h[:]))
+}
+
+// ByAccount is whom the provider calls so, newest first. [ErrNoCustomer] as of ByHandle.
+func (s *Store) ByAccount(account string) (Ref, error) {
+	return s.lookUp(tableAccount, hashOwner, account)
+}
+
+func (s *Store) lookUp(table, domain byte, text string) (ref Ref, err error) {
+	var row []byte
+	err = s.vault.hashes(func(hash func(byte, string) [32]byte) {
+		sum := hash(domain, text)
+		row = append([]byte{table}, sum[:longHash]...)
+	})
+	if err != nil {
+		return ref, err
+	}
+	value, err := s.get(row)
+	switch {
+	case err != nil:
+		return ref, err
+	case value == nil:
+		return ref, ErrNoCustomer
+	case len(value) != len(ref):
+		return ref, fmt.Errorf("%w: a ref of %d bytes", disk.ErrDamaged, len(value))
+	}
+	return Ref(value), nil
+}
+
+// Refs are those of customers with a key, at most limit, behind one; the zero Ref is before
+// all.
+func (s *Store) Refs(after Ref, limit int) (refs []Ref, err error) {
+	err = s.read(func(db *disk.DB) (err error) {
+		it, err := db.NewIter(&pebble.IterOptions{LowerBound: append(keyRow(after), 0), UpperBound: []byte{tableKey + 1}})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, it.Close()) }()
+		for ok := it.First(); ok && len(refs) < limit; ok = it.Next() {
+			if len(it.Key()) != 1+16 {
+				return fmt.Errorf("%w: a key's row of %d bytes", disk.ErrDamaged, len(it.Key()))
+			}
+			refs = append(refs, Ref(it.Key()[1:]))
+		}
+		return nil
+	})
+	return refs, err
+}
+
+// Stats are the store's size.
+func (s *Store) Stats() (stats Stats, err error) {
+	err = s.read(func(db *disk.DB) error {
+		row, err := get(db, metaCount)
+		if len(row) == 8 {
+			stats.Customers = binary.BigEndian.Uint64(row)
+		}
+		stats.Bytes = db.Metrics().DiskSpaceUsage()
+		return err
+	})
+	return stats, err
+}
