@@ -50,7 +50,7 @@ func (h *History) Due(s *event.State, zone *time.Location, day record.Date) []Du
 // due is what version i demands, what it took over from the one before with the date of that
 // one.
 func (h *History) due(i int, s *event.State, zone *time.Location, day record.Date) []Due {
-	if i < 0 || s.Erased || s.OpenedAt.IsZero() {
+	if i < 0 || s.OpenedAt.IsZero() { // of an erased customer nothing is known
 		return nil
 	}
 	p := h.versions[i]

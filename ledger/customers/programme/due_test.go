@@ -41,6 +41,8 @@ func TestDue(t *testing.T) {
 		{"no duty towards who is known to be no foreign person", person(t, "2027-01-04", func(c *event.Opened) { c.Foreign = &no }), map[string]string{"2027-12-04": ""}},
 		{"nor after the account is closed", person(t, "2027-01-04").add("2027-01-10", &event.Closed{Reason: "by the customer", By: "customer"}), map[string]string{"2027-12-04": ""}},
 
+		{"nor once it is erased", person(t, "2027-01-04").add("2027-01-05", hit("designation/2027-001")).add("2027-01-10", &event.Closed{Reason: "by the customer", By: "customer"}).add("2029-01-11", &event.Erased{Reason: "two years", By: "retention"}), map[string]string{"2029-12-04": ""}},
+
 		{"again after a year, from the notice on", person(t, "2027-01-04").add("2027-01-20", verified("documentary")), map[string]string{
 			"2027-12-20": "", "2027-12-21": "reverify age by 2028-01-20", "2028-01-20": "reverify age by 2028-01-20", "2028-01-21": "reverify age by 2028-01-20 late",
 		}},

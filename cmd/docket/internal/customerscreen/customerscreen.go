@@ -54,7 +54,7 @@ func Subjects(s *event.State) []Subject {
 // Hits are the hits of a customer as events of now; none of who is erased. Those that were
 // logged before have the IDs that they had.
 func Hits(s *event.State, by *screening.Screener, now time.Time) (all []event.Input) {
-	if s.Erased || s.OpenedAt.IsZero() {
+	if s.OpenedAt.IsZero() {
 		return nil
 	}
 	for _, subject := range Subjects(s) {
