@@ -201,11 +201,12 @@ func (x *judged) verify(d demand) []Due {
 	return x.again(Due{About: about, Methods: methods, By: on.Add(*d.again), Why: fmt.Sprintf("verified on %s; again after %s", on, *d.again)})
 }
 
-// verified is the newest verification that succeeded by one of the methods; nil: none.
+// verified is the newest verification that succeeded by one of the methods; nil: none. A
+// state has them by time.
 func (x *judged) verified(methods []string) (newest *event.Verification) {
 	for i := range x.Verifications {
 		v := &x.Verifications[i]
-		if v.Outcome == "verified" && slices.Contains(methods, v.Method) && (newest == nil || !v.At.Before(newest.At)) {
+		if v.Outcome == "verified" && slices.Contains(methods, v.Method) {
 			newest = v
 		}
 	}
