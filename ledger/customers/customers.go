@@ -130,7 +130,7 @@ func (l *Log) open(ctx context.Context) (err error) {
 	}
 	l.engine, err = ledger.Open(ctx, store{c.Store, l.fold}, l.fold, ledger.Config{
 		Origin: c.Origin, Signers: c.Signers, KeysMarked: c.KeysMarked, MarkKeys: c.MarkKeys, Log: c.Log,
-		MaxBacklog: maxBacklog,
+		MaxBacklog: maxBacklog, Overlap: true,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -80,13 +81,14 @@ func TestRefusals(t *testing.T) {
 	n := w.mustOpen(t)
 	defer n.close()
 	bad := input("a-1", 5, &event.Verified{Method: "documentary", Outcome: "verified", By: "c"})
-	other := access("a-1", 1, "192.0.2.9")
+	other, later := access("a-1", 1, "192.0.2.9"), access("a-1", 1, "192.0.2.7")
+	later.Time = later.Time.Add(time.Second)
 	results, err := n.Add(t.Context(), []event.Input{
-		access("a-1", 1, "192.0.2.7"), opened("a-1", "Ada Reed"), bad, access("a-1", 1, "192.0.2.7"), other, closed("a-1", 2), access("a-1", 3, "192.0.2.7")})
+		access("a-1", 1, "192.0.2.7"), opened("a-1", "Ada Reed"), bad, access("a-1", 1, "192.0.2.7"), other, later, closed("a-1", 2), access("a-1", 3, "192.0.2.7")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"not open here", "", "/content/document: is missing", "", "another event of this account has this ID", "", "was closed at"} {
+	for i, want := range []string{"not open here", "", "/content/document: is missing", "", "another event of this account has this ID", "another event of this account has this ID", "", "was closed at"} {
 		if err := results[i].Err; (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("event %d: %v, want %q", i, err, want)
 		}

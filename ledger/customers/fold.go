@@ -172,7 +172,7 @@ func (f *fold) draft(on *draft, base uint64, admitted time.Time) *draft {
 // draft is events judged one on another, and what they change.
 type draft struct {
 	fold   *fold
-	on     *draft // the one below, as long as the fold has not taken it in
+	on     *draft // the one below, if the fold had not taken it in when this one was begun
 	base   uint64 // leaf index of the first entry
 	next   uint64 // and of the next one
 	logged time.Time
@@ -198,6 +198,7 @@ type touched struct {
 
 // Next implements [ledger.Draft].
 func (d *draft) Next(admitted time.Time) ledger.Draft[item] {
+	d.on = nil // it has advanced, and nobody judges into d any more
 	return d.fold.draft(d, d.next, admitted)
 }
 
@@ -375,7 +376,6 @@ func (d *draft) advance(head ledger.Head, data, search bool) error {
 		}
 		f.search = head
 	}
-	d.on = nil
 	return nil
 }
 

@@ -25,7 +25,7 @@ type Found struct {
 const (
 	maxFind        = 1_000  // candidates
 	maxSteps       = 20_000 // rows of the terms that all must fit
-	maxSimilarRows = 1_000  // of one key of similar names
+	maxSimilarRows = 500    // of one key of similar names
 )
 
 // Find looks for customers that fit all terms of a query, at most limit (up to 1,000).

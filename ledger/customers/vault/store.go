@@ -120,7 +120,7 @@ type StoreOptions struct {
 	FS         vfs.FS
 	Dir        string
 	Health     *disk.Health
-	CacheBytes int64 // 32 MiB if zero
+	CacheBytes int64 // 64 MiB if zero
 	Existing   bool  // do not make it
 }
 
@@ -138,6 +138,7 @@ type Store struct {
 
 	lately *lru.LRU[borne, struct{}] // whose rows were written lately; guarded by writing
 	staged bool                      // there may be rows of staged customers; guarded by writing
+	fresh  map[Ref]bool              // staged since the opening, and without rows; guarded by writing
 }
 
 // borne is a term that a customer bears, by a hash, so that none is kept in clear.
@@ -163,7 +164,7 @@ func OpenStore(ctx context.Context, o StoreOptions, v *Vault) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{options: o, vault: v, lately: lately, staged: true}
+	s := &Store{options: o, vault: v, lately: lately, staged: true, fresh: make(map[Ref]bool)}
 	if _, err := o.FS.Stat(o.Dir); err != nil && !o.Existing {
 		if err := disk.MakeDir(o.FS, o.Dir, 0o700); err != nil {
 			return nil, err
@@ -184,7 +185,7 @@ func (s *Store) openDB() (*disk.DB, error) {
 		Remedy: "bring back a backup of the customers' keys: docket customers restore",
 		Tune: func(p *pebble.Options) {
 			if p.CacheSize = s.options.CacheBytes; p.CacheSize <= 0 {
-				p.CacheSize = 32 << 20
+				p.CacheSize = 64 << 20
 			}
 			p.MemTableSize = 16 << 20
 			p.MemTableStopWritesThreshold = 4
@@ -362,7 +363,7 @@ func (s *Store) Stage(at uint64, all []New) error {
 		return err
 	}
 	s.staged = true
-	return s.apply(pebble.Sync, func(b *pebble.Batch) error {
+	err = s.apply(pebble.Sync, func(b *pebble.Batch) error {
 		added := uint64(0)
 		for _, c := range all {
 			there, err := get(s.db, keyRow(c.Ref))
@@ -385,6 +386,12 @@ func (s *Store) Stage(at uint64, all []New) error {
 		}
 		return errors.Join(s.addCount(b, added), b.Set(metaNewest, binary.BigEndian.AppendUint32(nil, number), nil))
 	})
+	if err == nil {
+		for _, c := range all {
+			s.fresh[c.Ref] = true
+		}
+	}
+	return err
 }
 
 // putKey seals a customer's key.
@@ -438,6 +445,7 @@ func (s *Store) addCount(b *pebble.Batch, n uint64) error {
 func (s *Store) Unstage(head uint64) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	clear(s.fresh)
 	n := 0
 	err := s.apply(pebble.Sync, func(b *pebble.Batch) error {
 		err := scan(s.db, []byte{tableStaged}, func(key, _ []byte) (bool, error) {
@@ -464,12 +472,13 @@ func (s *Store) Unstage(head uint64) (int, error) {
 func (s *Store) Advance(to Cursor, all []Rows) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	var fresh []borne
+	var written []borne
 	err := s.apply(pebble.NoSync, func(b *pebble.Batch) error {
 		known := make(map[Ref]bool)
 		for _, rows := range all {
+			fresh := s.fresh[rows.Ref]
 			there, asked := known[rows.Ref]
-			if !asked {
+			if there = there || fresh; !there && !asked {
 				key, err := get(s.db, keyRow(rows.Ref))
 				if err != nil {
 					return err
@@ -493,10 +502,10 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 						return err
 					}
 				}
-				if err := s.putTerm(b, rows.Ref, term); err != nil {
+				if err := s.putTerm(b, rows.Ref, term, fresh); err != nil {
 					return err
 				}
-				fresh = append(fresh, one)
+				written = append(written, one)
 			}
 		}
 		return errors.Join(
@@ -504,8 +513,12 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 			b.Set(metaCursor, append(binary.BigEndian.AppendUint64(nil, to.Size), to.Root[:]...), nil))
 	})
 	if err == nil {
-		for _, one := range fresh {
+		for _, one := range written {
 			s.lately.Add(one, struct{}{})
+			delete(s.fresh, one.ref)
+		}
+		if !s.staged {
+			clear(s.fresh)
 		}
 	}
 	return err
@@ -530,16 +543,18 @@ func (s *Store) settle(b *pebble.Batch, size uint64) error {
 }
 
 // putTerm writes the search rows of a term, with the one that lets them go, unless they are
-// there.
-func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term) error {
+// there, which nobody looks for where the customer is fresh.
+func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, fresh bool) error {
 	var rows error
 	locked := s.vault.hashes(func(hash func(byte, string) [32]byte) {
 		id := hash(hashTerm, t.Kind.String()+"\x00"+t.Text)
 		term := append(termRows(ref), id[:shortHash]...)
-		there, err := get(s.db, term)
-		if err != nil || there != nil {
-			rows = err
-			return
+		if !fresh {
+			there, err := get(s.db, term)
+			if err != nil || there != nil {
+				rows = err
+				return
+			}
 		}
 		var hashes []byte
 		for _, part := range t.tokens() {

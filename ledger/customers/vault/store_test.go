@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +80,10 @@ func TestStoreAfterCrash(t *testing.T) {
 	h.ok(h.Advance(Cursor{Size: 2}, []Rows{{d.Ref, "", []Term{{Name, "Merlin Cloud"}}}}))
 	e := NewCustomer()
 	h.ok(h.Stage(2, []New{{e, "a-3"}}))
+	late := h.crash().reopen() // whose entry is there, and its rows are not
+	if n := must(late.Unstage(3)); n != 0 || must(late.Customer(e.Ref)).Handle != e.Handle {
+		t.Errorf("%d dropped whose entries are there", n)
+	}
 	g := h.crash().reopen()
 	for _, x := range []Customer{c, d, e} {
 		if got := must(g.Customer(x.Ref)); got.Handle != x.Handle {
@@ -121,6 +127,20 @@ func TestStoreAfterCrash(t *testing.T) {
 	if n := must(g.Unstage(3)); n != 0 {
 		t.Errorf("%d dropped that the cursor is past", n)
 	}
+}
+
+// The log's progress settles those whose entries it has passed, and nobody else.
+func TestAdvanceKeepsWhoIsStaged(t *testing.T) {
+	h := build(t)
+	c, d := NewCustomer(), NewCustomer()
+	h.ok(h.Stage(1, []New{{c, ""}}))
+	h.ok(h.Stage(2, []New{{d, ""}}))
+	h.ok(h.Advance(Cursor{Size: 2}, nil))
+	if n := must(h.Unstage(0)); n != 1 || must(h.Customer(c.Ref)).Handle != c.Handle {
+		t.Errorf("%d dropped, want the second alone", n)
+	}
+	_, err := h.Customer(d.Ref)
+	is(t, err, ErrNoCustomer)
 }
 
 func TestAdvanceAgainIsTheSame(t *testing.T) {
@@ -340,5 +360,77 @@ func TestBackupAltered(t *testing.T) {
 	}
 	if err := read(append(whole[:len(whole):len(whole)], 0)); !errors.Is(err, ErrBackup) {
 		t.Errorf("a byte behind the end: %v", err)
+	}
+}
+
+// Customers are read and found while others are staged, erased and wrapped anew, and while the
+// vault is locked and unlocked: each answer is right, or that it is locked or gone.
+func TestEverythingAtOnce(t *testing.T) {
+	h := build(t)
+	kept := h.admit(0, "a-0", Term{Name, "Kestrel Hosting"})
+	var others []Ref
+	for i := range 6 {
+		others = append(others, h.admit(uint64(i)+1, fmt.Sprintf("a-%d", i+1), Term{Name, names(i)}).Ref)
+	}
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	loop := func(f func() error) {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := f(); err != nil && !errors.Is(err, ErrLocked) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	loop(func() error {
+		c, err := h.Customer(kept.Ref)
+		if err == nil && c.Handle != kept.Handle {
+			t.Error("another handle")
+		}
+		return err
+	})
+	loop(func() error {
+		found, err := h.Find(t.Context(), []Term{{Name, "kestrel hosting"}}, 10)
+		if err == nil && !slices.Contains(found.Refs, kept.Ref) {
+			t.Error("not found")
+		}
+		return err
+	})
+	loop(func() error {
+		house, err := h.House()
+		if err == nil {
+			_, err = house.Seal(nil, []byte("x"), nil)
+		}
+		return err
+	})
+	at := uint64(7)
+	loop(func() error {
+		c := NewCustomer()
+		err := h.Stage(at, []New{{c, ""}})
+		if err == nil {
+			at++
+			err = h.Advance(Cursor{Size: at}, []Rows{{c.Ref, "", []Term{{IP, "192.0.2.1"}}}})
+		}
+		return err
+	})
+	for i, ref := range others {
+		h.Lock()
+		h.ok(h.Unlock(h.id))
+		h.ok(h.Erase(t.Context(), ref))
+		if i%3 == 0 {
+			h.ok(Rotate(t.Context(), h.Vault, h.Store, nil, nil))
+		}
+	}
+	close(stop)
+	all.Wait()
+	if got := must(h.Stats()).Customers; got != at-6 {
+		t.Errorf("%d customers after %d were staged and 6 erased", got, at)
 	}
 }

@@ -111,7 +111,10 @@ func Create(files vfs.FS, name string, recipients []Recipient) (*Vault, error) {
 // [ErrWrongKey], [ErrNoPlugin], or those of reading.
 func Open(files vfs.FS, name string, identities ...age.Identity) (*Vault, error) {
 	v := &Vault{files: files, name: name}
-	return v, v.Unlock(identities...)
+	if err := v.Unlock(identities...); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // Unlock reads the file anew, for the same users: also where it was rotated meanwhile.
@@ -149,8 +152,7 @@ func (v *Vault) take(s *secrets, unlock bool) {
 		return
 	}
 	o := &opened{secrets: s, wrapping: make(map[uint32]*Key)}
-	search := s.Search
-	o.search.New = func() any { return hmac.New(sha256.New, search[:]) }
+	o.search.New = func() any { return hmac.New(sha256.New, s.Search[:]) }
 	if before != nil {
 		o.house = before.house
 	} else {
@@ -243,7 +245,7 @@ func (v *Vault) Recipients() (texts []string, err error) {
 	return texts, err
 }
 
-// Reseal encrypts the same secrets to other recipients. Whoever kept an older file and its
+// Reseal encrypts the same secrets to other recipients (nil: to the same). Whoever kept an older file and its
 // key has the secrets still: [Rotate] changes those that seal customers' keys.
 func (v *Vault) Reseal(recipients []Recipient) error {
 	return v.rewrite(recipients, func(*secrets) bool { return true })
