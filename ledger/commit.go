@@ -170,10 +170,10 @@ func (p *pool[V]) notify() {
 // An error means that the ledger has stopped, but for [ErrClock], [ErrFold] and ctx's
 // own: then nothing was written, and it may be called again. A batch that is judged is
 // also written, whatever ctx says meanwhile.
-func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, false) }
+func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, l.config.Overlap) }
 
 // commit is Commit. With overlap, the next batch is judged and written while the fold
-// advances over the one before: Run gains by it a good part of the second core. Without
+// advances over the one before: that gains a good part of the second core. Without
 // overlap the steps run one after another, so that the simulation can repeat a run
 // exactly.
 func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {

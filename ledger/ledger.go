@@ -118,6 +118,10 @@ type Config struct {
 	MaxBacklog    int   // most entries committed and not published; 131,072 if zero
 	CacheBytes    int64 // checked full tiles kept in memory; 64 MiB if zero
 
+	// Overlap has Commit judge and write a batch while the fold advances over the one before, as
+	// Run does, for who has no use of Run.
+	Overlap bool
+
 	// StoreTimeout is how long one call of the store may take; 1 min if zero. A read that
 	// takes longer fails, and a write stops the ledger: its outcome is unknown.
 	StoreTimeout time.Duration

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -51,9 +53,9 @@ func benchAccess(i, accounts int) event.Input {
 // BenchmarkAccess is log-ins by batches of 1,000 from two callers: events a second, and bytes
 // of all files an event.
 func BenchmarkAccess(b *testing.B) {
-	const accounts = 10_000
+	const accounts = 2_000
 	n, dir := benchLog(b, accounts)
-	before := bytesIn(b, dir)
+	before, cpu := bytesIn(b, dir), cpuTime(b)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	b.ResetTimer()
@@ -75,6 +77,7 @@ func BenchmarkAccess(b *testing.B) {
 	wg.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/event")
 	if err := n.close(); err != nil {
 		b.Fatal(err)
 	}
@@ -99,6 +102,32 @@ func BenchmarkSingle(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
+// BenchmarkFind searches among 100,000 customers, each search logged, and says how long
+// closing a period and opening the log take with them.
+func BenchmarkFind(b *testing.B) {
+	const accounts = 100_000
+	n, _ := benchLog(b, accounts)
+	at := time.Now()
+	if _, err := n.ClosePeriod(b.Context(), day(-1)); err != nil {
+		b.Fatal(err)
+	}
+	closing := time.Since(at)
+	at = time.Now()
+	if _, err := n.Audit(b.Context(), nil); err != nil {
+		b.Fatal(err)
+	}
+	audit := time.Since(at)
+	b.ResetTimer()
+	for i := range b.N {
+		query := []string{"customer 77001 bench", "acct-0004711@mail.example", "account:acct-0012345", "costumer 5005"}[i%4]
+		if _, _, err := n.Find(b.Context(), reader, query, 20); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(closing.Milliseconds()), "ms/close")
+	b.ReportMetric(float64(audit.Milliseconds()), "ms/audit")
+}
+
 func bytesIn(b *testing.B, dir string) (sum int64) {
 	b.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
@@ -113,4 +142,15 @@ func bytesIn(b *testing.B, dir string) (sum int64) {
 		b.Fatal(err)
 	}
 	return sum
+}
+
+// cpuTime is what the process has used of all processors: what says more than the clock where
+// others use them too.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

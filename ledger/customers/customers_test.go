@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -80,13 +81,14 @@ func TestRefusals(t *testing.T) {
 	n := w.mustOpen(t)
 	defer n.close()
 	bad := input("a-1", 5, &event.Verified{Method: "documentary", Outcome: "verified", By: "c"})
-	other := access("a-1", 1, "192.0.2.9")
+	other, later := access("a-1", 1, "192.0.2.9"), access("a-1", 1, "192.0.2.7")
+	later.Time = later.Time.Add(time.Second)
 	results, err := n.Add(t.Context(), []event.Input{
-		access("a-1", 1, "192.0.2.7"), opened("a-1", "Ada Reed"), bad, access("a-1", 1, "192.0.2.7"), other, closed("a-1", 2), access("a-1", 3, "192.0.2.7")})
+		access("a-1", 1, "192.0.2.7"), opened("a-1", "Ada Reed"), bad, access("a-1", 1, "192.0.2.7"), other, later, closed("a-1", 2), access("a-1", 3, "192.0.2.7")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"not open here", "", "/content/document: is missing", "", "another event of this account has this ID", "", "was closed at"} {
+	for i, want := range []string{"not open here", "", "/content/document: is missing", "", "another event of this account has this ID", "another event of this account has this ID", "", "was closed at"} {
 		if err := results[i].Err; (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("event %d: %v, want %q", i, err, want)
 		}
@@ -101,6 +103,41 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("nobody: %v", err)
 	}
 	n.audit(t)
+}
+
+// Whatever shows something of a customer is an act of the house, with who and what for, also
+// where it finds nothing.
+func TestEveryReadIsLogged(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	h := n.add(t, opened("a-1", "Ada Reed"), access("a-1", 1, "192.0.2.7"))[0].Handle
+	for what, read := range map[event.Kind]func() error{
+		event.KindShown:    func() error { _, err := n.Customer(t.Context(), reader, h); return err },
+		event.KindSearched: func() error { _, _, err := n.Find(t.Context(), reader, "no such name", 5); return err },
+		event.KindExported: func() error {
+			return n.Each(t.Context(), event.Act{What: event.KindExported, By: reader.By}, func(event.State) error { return nil })
+		},
+		"a later page": func() error { _, _, err := n.Events(t.Context(), reader, h, 1, 5); return err },
+	} {
+		if err := read(); err != nil {
+			t.Fatal(err)
+		}
+		acts, _, err := n.House(t.Context(), 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if what == "a later page" {
+			what = event.KindShown
+		}
+		if a := acts[0].Content.(*event.Act); a.What != what || a.By != reader.By || what == event.KindShown && a.Customer != h.String() || what == event.KindSearched && a.Query != "no such name" {
+			t.Errorf("after a read that is %s the newest act is %+v", what, a)
+		}
+	}
+	before, _, err := n.House(t.Context(), 0, 100)
+	if err != nil || len(before) != 4 {
+		t.Errorf("%d acts, %v", len(before), err)
+	}
 }
 
 // While the vault is locked nothing is taken in and nothing shown; unlocked, all is there.
@@ -213,4 +250,22 @@ func checkEvidence(t *testing.T, w *world, ev *customers.Evidence) {
 			t.Errorf("filed %v, %v", filed, err)
 		}
 	}
+}
+
+// The vault's key is rotated while the log is used; all customers open under the new one, and
+// after a restart.
+func TestRotate(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer func() { n.close() }()
+	h := n.add(t, opened("a-1", "Ada Reed"), opened("b-2", "Bo"))[0].Handle
+	if err := n.RotateVault(t.Context(), reader, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	n.add(t, access("a-1", 1, "192.0.2.7"))
+	n = w.reopen(t, n)
+	if s, err := n.Customer(t.Context(), reader, h); err != nil || s.Accesses != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	n.audit(t)
 }

@@ -29,14 +29,14 @@ type item struct {
 	period *periodRow
 }
 
-// lockedRefusal concerns one item alone, so that the engine goes on: the vault was locked
-// while the item waited.
-type lockedRefusal struct{ error }
+// itemRefusal is an error that concerns one item alone, so that the log goes on for others: the
+// vault was locked while it waited, or what lies on the disk of this one customer is damaged.
+type itemRefusal struct{ error }
 
-func (e lockedRefusal) Unwrap() error { return e.error }
+func (e itemRefusal) Unwrap() error { return e.error }
 
 // RefusesItem says that the error is of one item (ledger.Refusal).
-func (lockedRefusal) RefusesItem() {}
+func (itemRefusal) RefusesItem() {}
 
 // fold is the ledger.Fold of the customer log, over data/ and the key store.
 type fold struct {
@@ -172,7 +172,7 @@ func (f *fold) draft(on *draft, base uint64, admitted time.Time) *draft {
 // draft is events judged one on another, and what they change.
 type draft struct {
 	fold   *fold
-	on     *draft // the one below, as long as the fold has not taken it in
+	on     *draft // the one below, if the fold had not taken it in when this one was begun
 	base   uint64 // leaf index of the first entry
 	next   uint64 // and of the next one
 	logged time.Time
@@ -198,14 +198,15 @@ type touched struct {
 
 // Next implements [ledger.Draft].
 func (d *draft) Next(admitted time.Time) ledger.Draft[item] {
+	d.on = nil // it has advanced, and nobody judges into d any more
 	return d.fold.draft(d, d.next, admitted)
 }
 
 // Judge implements [ledger.Draft].
 func (d *draft) Judge(it item) (entry []byte, err error) {
 	defer func() {
-		if errors.Is(err, vault.ErrLocked) {
-			err = lockedRefusal{err}
+		if errors.Is(err, vault.ErrLocked) || errors.Is(err, ledger.ErrCorrupt) || disk.Damaged(err) {
+			err = itemRefusal{err}
 		}
 	}()
 	switch {
@@ -375,7 +376,6 @@ func (d *draft) advance(head ledger.Head, data, search bool) error {
 		}
 		f.search = head
 	}
-	d.on = nil
 	return nil
 }
 

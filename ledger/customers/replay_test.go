@@ -10,6 +10,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
 // tell does the whole story.
@@ -170,7 +171,8 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// Keys that are gone without an erased event, and leaves whose events are gone, are damage.
+// Keys that are gone without an erased event, and leaves whose events are gone, are damage;
+// nothing is lost by trying, and what is brought back is whole.
 func TestLostParts(t *testing.T) {
 	for name, lose := range map[string]struct {
 		dir  string
@@ -182,12 +184,64 @@ func TestLostParts(t *testing.T) {
 		if err := n.close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.fs.RemoveAll(w.path(lose.dir)); err != nil {
+		if err := w.fs.Rename(w.path(lose.dir), w.path("away")); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := w.open(t); !errors.Is(err, lose.want) {
 			t.Errorf("without %s: %v, want %v", name, err, lose.want)
 			n.close()
 		}
+		if err := errors.Join(w.fs.RemoveAll(w.path(lose.dir)), w.fs.Rename(w.path("away"), w.path(lose.dir))); err != nil {
+			t.Fatal(err)
+		}
+		n = w.mustOpen(t)
+		if r := n.audit(t); r.Events != 1 {
+			t.Errorf("%s brought back: %+v", name, r)
+		}
+		n.close()
+	}
+}
+
+// What was staged for leaves that never came is not there after the opening: no customer, and
+// no event where padding comes to stand.
+func TestStagedAndNeverLogged(t *testing.T) {
+	w := newWorld(t)
+	w.wrapStore = func(s ledger.Store) ledger.Store {
+		return &storetest.FaultyStore{Store: s, FaultOf: func(int) storetest.Fault { return storetest.WriteLost }}
+	}
+	n := w.mustOpen(t)
+	if _, err := n.Add(t.Context(), []event.Input{opened("a-1", "Ada Reed"), access("a-1", 1, "192.0.2.7")}); !errors.Is(err, ledger.ErrUnknown) {
+		t.Fatalf("a lost write: %v", err)
+	}
+	w.wrapStore = nil
+	n = w.reopen(t, n)
+	defer func() { n.close() }()
+	if h, err := n.Handle(t.Context(), "a-1"); !errors.Is(err, vault.ErrNoCustomer) {
+		t.Errorf("an account that was never opened is %s, %v", h, err)
+	}
+	if s, err := n.Stats(); err != nil || s.Customers != 0 {
+		t.Errorf("stats %+v, %v", s, err)
+	}
+	if _, err := n.ClosePeriod(t.Context(), day(-1)); err != nil {
+		t.Fatal(err)
+	}
+	n = w.reopen(t, n)
+	if r := n.audit(t); r.Padding != 999 || r.Events != 0 {
+		t.Errorf("audit: %+v", r)
+	}
+}
+
+// Damage of one customer's row keeps that one's events out, and nobody else's.
+func TestOneCustomerDamaged(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	h := n.add(t, opened("a-1", "Ada Reed"), opened("b-2", "Bo"))[0].Handle
+	if err := n.SpoilChain(h); err != nil {
+		t.Fatal(err)
+	}
+	results, err := n.Add(t.Context(), []event.Input{access("a-1", 1, "192.0.2.7"), access("b-2", 1, "192.0.2.7")})
+	if err != nil || !errors.Is(results[0].Err, ledger.ErrCorrupt) || results[1].Err != nil || n.Err() != nil {
+		t.Errorf("%+v, %v, %v", results, err, n.Err())
 	}
 }

@@ -162,7 +162,8 @@ func (s *Store) scrub(ctx context.Context, spans []span) error {
 	})
 	// Pebble keeps the manifest before the current one, and write-ahead logs to use again, as
 	// long as a database is open. Opening removes the logs and begins a manifest, a second time
-	// the manifest of before; a third one waits, in the closing between, until that is done.
+	// the manifest of before; a third one waits, in the closing between, until that is done, and
+	// syncs the directory, or else a crash would bring back what was removed.
 	for i := 0; i < 3 && err == nil; i++ {
 		err = s.reopen()
 	}

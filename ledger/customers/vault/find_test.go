@@ -48,6 +48,7 @@ func TestFind(t *testing.T) {
 			"ip:192.0.2.64/26":            AsWritten,
 			"ip:192.0.2.77/32":            AsWritten,
 			"::ffff:192.0.2.77":           AsWritten,
+			"ip:::ffff:192.0.2.0/120":     AsWritten,
 			"ip:192.0.0.0/17":             AsWritten,
 			"ip:192.0.0.0/8":              AsWritten,
 			"ip:192.0.0.0/6":              AsWritten,
@@ -88,6 +89,7 @@ func TestFind(t *testing.T) {
 			"xue":    InLatin,
 			"公司 云计算": AsWritten,
 		}},
+		{"j-1", []Term{{Name, "John Osprey"}}, map[string]How{"j osprey": AsWritten, "joh": AsWritten}},
 		{"s-1", []Term{{Name, "J. Li"}}, map[string]How{"li": AsWritten, "j li": AsWritten, "j": AsWritten}},
 	}
 	refs := make(map[Ref]int)
@@ -128,6 +130,16 @@ func TestFind(t *testing.T) {
 			if m, fits := Matches(must(ParseQuery(typed)), append(slices.Clone(who.terms), Term{Account, who.account})); fits && m.How < Similar {
 				t.Errorf("%q finds %s, %s", typed, who.account, m.How)
 			}
+		}
+	}
+}
+
+// An initial is looked up only where there is nothing else: most words that begin so have no
+// row for it.
+func TestInitials(t *testing.T) {
+	for form, want := range map[string]int{"j osprey": 1, "j r": 1, "jo osprey": 2, "雪 osprey": 2, "": 0} {
+		if got := words(form); len(got) != want {
+			t.Errorf("%q is looked up by %v, want %d words", form, got, want)
 		}
 	}
 }
@@ -196,6 +208,13 @@ func TestFindIsBounded(t *testing.T) {
 				t.Errorf("%v, limit %d: %d found, more %v; want %d, %v", q, limit, len(found.Refs), found.More, len(want.Refs), want.More)
 			}
 		}
+	}
+	// Of those with similar names, in whatever order, all that fit the other term.
+	for i := 0; i < 60; i += 3 {
+		h.ok(h.Advance(Cursor{Size: 60}, []Rows{{news[i].Ref, "", []Term{{Name, "Kestrall Hostyng"}}}}))
+	}
+	if found := must(h.Find(t.Context(), []Term{{Name, "Kestrall Hostink"}, {IP, "10.0.0.0/19"}}, 100)); len(found.Refs) != 32 || found.More {
+		t.Errorf("%d found under the prefix, more %v; want 32", len(found.Refs), found.More)
 	}
 	x := &search{ctx: t.Context(), db: h.db, steps: 10}
 	defer x.close()

@@ -80,6 +80,10 @@ func TestStoreAfterCrash(t *testing.T) {
 	h.ok(h.Advance(Cursor{Size: 2}, []Rows{{d.Ref, "", []Term{{Name, "Merlin Cloud"}}}}))
 	e := NewCustomer()
 	h.ok(h.Stage(2, []New{{e, "a-3"}}))
+	late := h.crash().reopen() // whose entry is there, and its rows are not
+	if n := must(late.Unstage(3)); n != 0 || must(late.Customer(e.Ref)).Handle != e.Handle {
+		t.Errorf("%d dropped whose entries are there", n)
+	}
 	g := h.crash().reopen()
 	for _, x := range []Customer{c, d, e} {
 		if got := must(g.Customer(x.Ref)); got.Handle != x.Handle {
@@ -123,6 +127,20 @@ func TestStoreAfterCrash(t *testing.T) {
 	if n := must(g.Unstage(3)); n != 0 {
 		t.Errorf("%d dropped that the cursor is past", n)
 	}
+}
+
+// The log's progress settles those whose entries it has passed, and nobody else.
+func TestAdvanceKeepsWhoIsStaged(t *testing.T) {
+	h := build(t)
+	c, d := NewCustomer(), NewCustomer()
+	h.ok(h.Stage(1, []New{{c, ""}}))
+	h.ok(h.Stage(2, []New{{d, ""}}))
+	h.ok(h.Advance(Cursor{Size: 2}, nil))
+	if n := must(h.Unstage(0)); n != 1 || must(h.Customer(c.Ref)).Handle != c.Handle {
+		t.Errorf("%d dropped, want the second alone", n)
+	}
+	_, err := h.Customer(d.Ref)
+	is(t, err, ErrNoCustomer)
 }
 
 func TestAdvanceAgainIsTheSame(t *testing.T) {

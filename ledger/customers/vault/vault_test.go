@@ -195,6 +195,9 @@ func TestReseal(t *testing.T) {
 	if must(h.House()) != house {
 		t.Error("another key for the same secret: whoever holds it would be locked out")
 	}
+	if _, err := house.Seal(nil, nil, nil); err != nil {
+		t.Errorf("whoever holds the house's key is locked out: %v", err)
+	}
 	if _, err := Open(h.fs, "vault.age", h.id); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("the one before: %v", err)
 	}
