@@ -68,7 +68,7 @@ func (sim *simulation) stepCustomers() error {
 	case d < 76:
 		after := sim.intn(pick(sim, 6, 60))
 		sim.tracef("the power of the customer log will fail after %d writes", after)
-		n.fault.arm(false, after, pick(sim, 0, 0, 50, 100), sim.rng.Uint64())
+		n.fault.arm(false, after, pick(sim, 0, 0, 100), sim.rng.Uint64())
 		return pick(sim, n.addSome, n.closePeriod, n.erase)()
 	case d < 81:
 		keep := pick(sim, 0, 50, 100)
@@ -99,7 +99,7 @@ func (sim *simulation) stepCustomers() error {
 // it finds against what it ever acknowledged.
 func (n *customerNode) restart() error {
 	if n.sim.chance(20) {
-		n.fault.arm(false, n.sim.intn(40), pick(n.sim, 0, 50, 100), n.sim.rng.Uint64())
+		n.fault.arm(false, n.sim.intn(40), pick(n.sim, 0, 100), n.sim.rng.Uint64())
 	}
 	ok, err := n.start(n.sim.dayCtx)
 	n.sim.tracef("the customer log starts: %v", ok)
@@ -348,36 +348,34 @@ func (n *customerNode) publish() error {
 	return n.sim.finishTasks()
 }
 
-// publishAll publishes every closed period, on a network that does its best, and keeps the receipts.
+// publishAll publishes every closed period and keeps the receipts; the network does its best.
 func (n *customerNode) publishAll() error {
-	sim := n.sim
-	sim.net.setFaultFree(true)
-	defer sim.net.setFaultFree(false)
-	sim.ledger.fault.disarm()
 	n.fault.disarm()
 	for range 2 * len(n.log.Periods()) {
 		if err := n.publish(); err != nil {
 			return err
 		}
-		if err := sim.commitAndPublish(); err != nil {
+		if err := n.sim.commitAndPublish(); err != nil {
 			return err
 		}
 	}
 	return n.keepReceipts()
 }
 
-// keepReceipts brings the receipts that the provider was given home.
+// keepReceipts fetches what shows that a period is published, where the answer to the submission
+// never came.
 func (n *customerNode) keepReceipts() error {
 	_, all := n.sim.publicLog()
-	for _, r := range n.sim.invariants.receipts {
-		for _, logged := range all {
-			said := logged.Statement.Predicate.(*record.CustomerLog)
-			if r.ID != logged.ID || said.Origin != n.origin {
-				continue
-			}
-			if _, err := n.log.Recorded(n.sim.dayCtx, officer, r.Text); err != nil {
-				return fmt.Errorf("the receipt of record %s: %w", r.ID, err)
-			}
+	for _, r := range all {
+		if r.Statement.Predicate.(*record.CustomerLog).Origin != n.origin {
+			continue
+		}
+		chain, err := n.chainOf(r.ID)
+		if err == nil {
+			_, err = n.log.Recorded(n.sim.dayCtx, officer, chain)
+		}
+		if err != nil {
+			return fmt.Errorf("the receipt of record %s: %w", r.ID, err)
 		}
 	}
 	return nil
@@ -544,11 +542,12 @@ func (n *customerNode) disclose() error {
 	if _, err := n.log.Act(n.sim.dayCtx, event.Act{What: event.KindUnlocked, By: "compliance-1"}); err != nil {
 		return nil // the clock was set back
 	}
+	n.sim.ledger.fault.disarm()
+	n.sim.net.setFaultFree(true)
+	defer n.sim.net.setFaultFree(false)
 	if err := n.publishAll(); err != nil {
 		return err
 	}
-	n.sim.net.setFaultFree(true)
-	defer n.sim.net.setFaultFree(false)
 	_, table, err := n.answer(a)
 	if err != nil {
 		return fmt.Errorf("a disclosure about %s: %w", a.name, err)
