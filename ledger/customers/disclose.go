@@ -16,9 +16,11 @@ import (
 	"filippo.io/age"
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/index"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
@@ -107,7 +109,7 @@ func (l *Log) Message(d *Disclosure) []byte {
 
 // Prepare makes a bundle, verifies it as its recipient will, and keeps what it was made of, with its
 // digest: not the bundle itself, which is made again from the log when it is read or handed out. What was asked amiss is a
-// *[record.Refusal]; vault.ErrNoCustomer: there never was a customer with one of the handles.
+// *[record.Refusal]; vault.ErrNoCustomer: nobody ever had one of the handles, and no period is published that could prove it.
 func (l *Log) Prepare(ctx context.Context, who Who, ask Ask) (*Disclosure, error) {
 	if err := ask.check(); err != nil {
 		return nil, err
@@ -273,7 +275,11 @@ func (l *Log) bundleCustomer(ctx context.Context, d *Disclosure, h event.Handle)
 	switch {
 	case erased:
 		ev, err = l.erasedEvidence(ctx, h, d)
-		c.Erased = true
+		c.Erased = err == nil
+		if erased = c.Erased; !erased && errors.Is(err, vault.ErrNoCustomer) && d.Period > 0 {
+			c.Proof, err = l.proveAbsent(ctx, h, d.Period) // nobody ever had the handle
+			return c, err
+		}
 	case d.Period > 0:
 		ev, err = l.evidence(ctx, h, d.Period)
 	default:
@@ -382,6 +388,20 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 		}
 	}
 	return ev, nil
+}
+
+// proveAbsent proves that nothing is filed under a handle that nobody has, nor had.
+func (l *Log) proveAbsent(ctx context.Context, h event.Handle, period uint64) (*index.Proof, error) {
+	ev, err := l.mapEvidence(ctx, period)
+	if err != nil {
+		return nil, err
+	}
+	ev.Handle = h
+	there, err := l.proveHandle(ev)
+	if err == nil && there {
+		err = fmt.Errorf("%w: the map of period %d files something under %s, and there is no chain of it", ledger.ErrCorrupt, period, h)
+	}
+	return ev.MapProof, err
 }
 
 // findErased finds an erased customer by the handle: vault.ErrNoCustomer if nobody had it. It

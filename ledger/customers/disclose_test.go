@@ -178,6 +178,13 @@ func TestDisclosure(t *testing.T) {
 	if _, err := s.Approve(t.Context(), officer, d.Number, s.holders[1].key.ID(), ed25519.Sign(s.holders[1].private, s.Message(&other))); err == nil || !containsText(err, "is not that of the key") {
 		t.Errorf("the signature of another digest: %v", err)
 	}
+	holders := s.disclosers
+	s.disclosers = holders[:1] // one of the two holds the role no longer
+	s.node = s.reopen(t, s.node)
+	if _, _, err := s.HandOut(t.Context(), officer, d.Number); err == nil || !strings.Contains(err.Error(), "1 of 2 approvals") {
+		t.Errorf("approved by who holds no role now: %v", err)
+	}
+	s.disclosers = holders
 	s.node = s.reopen(t, s.node)
 	s.add(t, access("a-1", 5, "192.0.2.11")) // what comes after is not of it
 	file, digest, err := s.HandOut(t.Context(), officer, d.Number)
@@ -259,8 +266,18 @@ func TestDisclosureOfNothing(t *testing.T) {
 		t.Errorf("nobody: %q", text)
 	}
 	s.ask.Handles = []event.Handle{{9}}
-	if _, err := s.Prepare(t.Context(), officer, s.ask); !errors.Is(err, vault.ErrNoCustomer) {
-		t.Errorf("a handle that nobody had: %v", err)
+	d, raw = s.prepare(t)
+	table = s.verify(t, raw)
+	if text := strings.Join(table.Proven(), "\n"); !strings.Contains(text, "Nothing was filed under the handle 0900") || !strings.Contains(strings.Join(d.Leaves, "\n"), "that nothing is filed under it") {
+		t.Errorf("a handle that nobody had: %q, %q", text, d.Leaves)
+	}
+	if text := strings.Join(table.NotProven(), "\n"); !strings.Contains(text, "That a person is no customer") {
+		t.Errorf("a handle that nobody had: %q", text)
+	}
+	b := must(bundle.Parse(raw))
+	b.Customers[0].Handle = s.ada
+	if _, err := b.Verify(s.public); !errors.Is(err, bundle.ErrUnproven) {
+		t.Errorf("the absence of one who is there: %v", err)
 	}
 }
 
@@ -275,6 +292,10 @@ func TestDisclosureBeforeAnyPeriod(t *testing.T) {
 	d, err := n.Prepare(t.Context(), officer, s.ask)
 	if err != nil || !strings.Contains(strings.Join(d.NotProven, "\n"), "1 event is not fixed by any period yet") || d.Proven != nil {
 		t.Errorf("%+v, %v", d, err)
+	}
+	s.ask.Handles = []event.Handle{{9}}
+	if _, err := n.Prepare(t.Context(), officer, s.ask); !errors.Is(err, vault.ErrNoCustomer) {
+		t.Errorf("a handle that nobody had: %v", err)
 	}
 }
 
