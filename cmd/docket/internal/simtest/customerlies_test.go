@@ -69,7 +69,7 @@ func (n *customerNode) publishesPeriod() error {
 // wantFound holds what a check said against what it should have found.
 func wantFound(err error, what string) error {
 	if err == nil || !strings.Contains(err.Error(), what) {
-		return fmt.Errorf("a lie is answered with %w; want %q", err, what)
+		return fmt.Errorf("a lie is answered with %v; want %q", err, what)
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func TestProviderThatBackDates(t *testing.T) {
 		if want := []bool{false, false, true, false}; !slices.Equal(late, want) {
 			return fmt.Errorf("logged late are %v; want %v", late, want)
 		}
-		return errors.Join(n.audit(), wantSaid(table.NotProven(), "1 event: it lies in a period that an earlier public record had fixed without it, so it was logged late"))
+		return errors.Join(n.audit(), wantSaid(table.NotProven(), "That 1 event happened when the provider says: a public record before had fixed that period without it, so that it was logged late."))
 	})
 }
 

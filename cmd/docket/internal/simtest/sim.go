@@ -14,6 +14,9 @@
 // requests that they must refuse; the operator may restore an old backup, and may later
 // sign two histories with the same keys and serve each to some clients.
 //
+// With customers, the ledger is alone and a provider publishes the periods of a private
+// customer log on it (customerlog.go), whose machine crashes on its own.
+//
 // To add a part, give it a disk ([crashedDisk]) and links of its own on the [network],
 // steps in steps.go, and invariants beside the others. What it does while the other parts
 // go on is a task ([simulation.startTask]).
