@@ -233,7 +233,16 @@ func (l *Log) plaintext(ctx context.Context, d *Disclosure) ([]byte, error) {
 			return nil, err
 		}
 	}
+	room := uint64(bundle.MaxBytes / leastLine)
 	for _, h := range d.Handles {
+		n, err := l.filedNow(h)
+		if err != nil {
+			return nil, err
+		}
+		if n > room { // before they are all read
+			return nil, bundle.ErrTooLarge
+		}
+		room -= n
 		c, err := l.bundleCustomer(ctx, d, h)
 		if err != nil {
 			return nil, fmt.Errorf("customer %s: %w", h, err)
@@ -241,6 +250,21 @@ func (l *Log) plaintext(ctx context.Context, d *Disclosure) ([]byte, error) {
 		b.Customers = append(b.Customers, c)
 	}
 	return b.Format()
+}
+
+// leastLine is how many bytes an event takes in a bundle at the least: its canonical form and a salt.
+const leastLine = 700
+
+// filedNow is how many events a customer has; 0 where he is erased or there is none.
+func (l *Log) filedNow(h event.Handle) (uint64, error) {
+	c, err := l.byHandle(h)
+	if errors.Is(err, vault.ErrNoCustomer) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	chain, _, err := l.fold.readChain(c.ref, c)
+	return chain.Leaves, err
 }
 
 // bundleLog is what a bundle says of the log at the period's end.
