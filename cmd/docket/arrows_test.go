@@ -65,7 +65,7 @@ var libraryOwners = map[string][]string{
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
 	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
-	"filippo.io/age/":                                 {"ledger/customers"},
+	"filippo.io/age/":                                 {"ledger/customers", "cmd/docket/internal/simtest"},
 }
 
 // pebbleFS is only a file system, with one that fails on purpose below it; whoever

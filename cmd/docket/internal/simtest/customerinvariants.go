@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -186,7 +186,7 @@ func (n *customerNode) tracesOf(a *account) (traces [][]byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open("keys", &pebble.Options{FS: crashedDisk(n.disk, 100, 0), Logger: quiet{}})
+	db, err := openRaw(crashedDisk(n.disk, 100, 0), "keys")
 	if err != nil {
 		return nil, err
 	}
@@ -215,12 +215,10 @@ func (n *customerNode) tracesOf(a *account) (traces [][]byte, err error) {
 	return traces, nil
 }
 
-// quiet is a Pebble logger.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)           {}
-func (quiet) Errorf(string, ...any)          {}
-func (quiet) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
+// openRaw opens one of the log's stores to look at its rows as they lie on the disk.
+func openRaw(fs vfs.FS, dir string) (*disk.DB, error) {
+	return disk.Open(disk.Options{FS: fs, Dir: dir, Name: dir, Existing: true, Health: disk.NewHealth(disk.Config{})})
+}
 
 // checkNoTraces: of who is erased nothing lies in any file of the machine, nor would after a crash
 // now; and no name lies there in clear at all.

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -169,7 +170,7 @@ func TestProviderThatDropsFromMap(t *testing.T) {
 
 // rawRow is a row of the log's data as it lies on the disk, read while the process is down.
 func (n *customerNode) rawRow(table byte, key []byte) (row []byte, err error) {
-	err = n.withRaw(func(db *pebble.DB) error {
+	err = n.withRaw(func(db *disk.DB) error {
 		value, closer, err := db.Get(append([]byte{table}, key...))
 		if err != nil {
 			return err
@@ -181,14 +182,14 @@ func (n *customerNode) rawRow(table byte, key []byte) (row []byte, err error) {
 }
 
 func (n *customerNode) setRawRow(table byte, key, row []byte) error {
-	return n.withRaw(func(db *pebble.DB) error { return db.Set(append([]byte{table}, key...), row, pebble.Sync) })
+	return n.withRaw(func(db *disk.DB) error { return db.Set(append([]byte{table}, key...), row, pebble.Sync) })
 }
 
-func (n *customerNode) withRaw(do func(db *pebble.DB) error) error {
+func (n *customerNode) withRaw(do func(db *disk.DB) error) error {
 	if err := n.end(); err != nil {
 		return err
 	}
-	db, err := pebble.Open("data", &pebble.Options{FS: n.disk, Logger: quiet{}})
+	db, err := openRaw(n.disk, "data")
 	if err != nil {
 		return err
 	}
@@ -259,6 +260,9 @@ func TestProviderThatLostItsLog(t *testing.T) {
 		_, err = n.log.NextRecord(n.sim.dayCtx, officer, public, "")
 		if !errors.Is(err, customers.ErrNotLedUp) {
 			return fmt.Errorf("another log would go on where the lost one stopped: %w", err)
+		}
+		if err := wantFound(err, "publish with a restart that says why: it is shown for ever"); err != nil {
+			return err
 		}
 		next, err := n.log.NextRecord(n.sim.dayCtx, officer, public, "the disk burned")
 		if err != nil {
