@@ -382,12 +382,15 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 	if err != nil {
 		return nil, err
 	}
-	ev := &Evidence{Scope: l.fold.scope, Handle: h, Events: []Proven{{Logged: Logged{chain.Last, e}}}}
+	ev := &Evidence{Scope: l.fold.scope}
+	if d.Period > 0 {
+		if ev, err = l.mapEvidence(ctx, d.Period); err != nil {
+			return nil, err
+		}
+	}
+	ev.Handle, ev.Events = h, []Proven{{Logged: Logged{chain.Last, e}}}
 	if d.Period == 0 {
 		return ev, nil
-	}
-	if ev.Period, err = l.period(d.Period); err != nil {
-		return nil, err
 	}
 	there, err := l.proveHandle(ev)
 	if err != nil {
@@ -407,7 +410,7 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 		ev.Filed = &o
 	}
 	if chain.Last < ev.Period.Size {
-		if ev.Events[0], err = l.prove(ctx, ev.Period, ev.Events[0].Logged); err != nil {
+		if ev.Events[0], err = l.prove(ctx, ev.tree, ev.Events[0].Logged); err != nil {
 			return nil, err
 		}
 	}
