@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -126,7 +127,7 @@ func (n *customerNode) checkRecovered() error {
 			n.sim.countEvent("erasure cut off, and not begun")
 		}
 	}
-	if err := n.checkNoTraces(); err != nil {
+	if err := errors.Join(n.checkNoTraces(), n.checkNoneStaged()); err != nil {
 		return err
 	}
 	if ok, err := n.resolve(); err != nil || !ok {
@@ -152,6 +153,30 @@ func (n *customerNode) checkRecovered() error {
 		return fmt.Errorf("the log grew from %d to %d leaves by events that it knew (%w)", size, s.Size, err)
 	}
 	return n.audit()
+}
+
+// checkNoneStaged: no sealed event lies on the disk whose leaf never came.
+func (n *customerNode) checkNoneStaged() error {
+	s, err := n.log.Stats()
+	if err != nil {
+		return err
+	}
+	db, err := openRaw(crashedDisk(n.disk, 100, 0), "data")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	if it.SeekLT([]byte{'e' + 1}) && it.Key()[0] == 'e' {
+		if at := binary.BigEndian.Uint64(it.Key()[1:]); at >= s.Size {
+			return fmt.Errorf("there is an event for leaf %d, and the log has %d leaves", at, s.Size)
+		}
+	}
+	return nil
 }
 
 // audit: an auditor with the plaintexts accounts for every leaf.
