@@ -246,7 +246,11 @@ func (l *Log) fixMap(ctx context.Context, last Period) (row periodRow, err error
 		}
 		entries = append(entries, e)
 	}
-	row.Customers, row.Dummies = last.row.Customers+fresh, last.row.Dummies+step(fresh)-fresh
+	left, err := l.dummiesSince(last)
+	if err != nil {
+		return row, err
+	}
+	row.Customers, row.Dummies = last.row.Customers+fresh, last.row.Dummies+step(fresh+left)-fresh
 	for n := last.row.Dummies; n < row.Dummies; n++ {
 		e, err := l.fold.dummyEntry(n)
 		if err != nil {
@@ -262,6 +266,23 @@ func (l *Log) fixMap(ctx context.Context, last Period) (row periodRow, err error
 		}
 	}
 	return row, nil
+}
+
+// dummiesSince is how many dummies an attempt to end the period left in the map, that was cut
+// off before its leaf came. Nothing is taken out of a map again: they count from now on, or the
+// map would hold more than the period says.
+func (l *Log) dummiesSince(last Period) (left uint64, err error) {
+	for {
+		e, err := l.fold.dummyEntry(last.row.Dummies + left)
+		if err != nil {
+			return 0, err
+		}
+		_, there, err := l.maps.Newest().Value(e.Key)
+		if err != nil || !there {
+			return left, err
+		}
+		left++
+	}
 }
 
 // mapAt is the map that a period fixed; before the first the empty one.
