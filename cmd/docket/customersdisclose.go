@@ -228,14 +228,15 @@ func (a *app) customersApprove() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve --dir C NUMBER --key FILE",
 		Short: "Approve a disclosure, by the signature of one holder",
-		Long: `Shows what would leave the house and, after a question, signs that with a discloser's key
-(docket customers discloser). Two of them are needed, with two keys. --out writes the whole
+		Long: `Shows what would leave the house, verified by the copy of the ledger as the authority will, and,
+after a question, signs that with a discloser's key (docket customers discloser). Two of them are needed, with two keys. --out writes the whole
 bundle as the authority would read it, to be looked at first; keep that file no longer than
 it takes.`,
 		Example: `  docket customers approve 1 --dir C --key discloser-1`,
 		Args:    cobra.ExactArgs(1),
 	}
 	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	trust := a.trustFlags(c)
 	c.Flags().StringVar(&key, "key", "", "private key file or KMS URI of a discloser; without it the disclosure is only shown")
 	c.Flags().StringVar(&out, "out", "", "write the bundle as it would leave the house, in clear, to this new file")
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking (it asks on a terminal only)")
@@ -246,6 +247,10 @@ it takes.`,
 		}
 		var review customers.Review
 		if err := s.post(c.Context(), "disclosures/review", q, &review); err != nil {
+			return err
+		}
+		message, err := a.checkReview(c, trust, s, q.Number, &review)
+		if err != nil {
 			return err
 		}
 		a.printDisclosure(review.Disclosure)
@@ -264,7 +269,7 @@ it takes.`,
 		if err := a.confirmSigning(c.Context(), yes || !a.tty, "Approve this?"); err != nil {
 			return err
 		}
-		if q.Signature, err = signer.SignMessage(c.Context(), review.Disclosure.Message); err != nil {
+		if q.Signature, err = signer.SignMessage(c.Context(), message); err != nil {
 			return refusal("signing: %w", err)
 		}
 		q.KeyID = signer.Key().ID()
@@ -373,7 +378,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		s.Disclosers = append(s.Disclosers, customernode.Discloser{Name: args[0], Key: key.PEM()})
 		return s.Write(vfs.Default, addFlags.dir)
 	}
-	list := &cobra.Command{Use: "list", Short: "Show who may approve", Args: cobra.NoArgs}
+	list := &cobra.Command{Use: "list", Short: "Show who may approve", Example: "  docket customers discloser list --dir C", Args: cobra.NoArgs}
 	listFlags := a.customersFlags(list)
 	list.RunE = func(*cobra.Command, []string) error {
 		s, err := listFlags.settings()
@@ -392,7 +397,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		}
 		return nil
 	}
-	remove := &cobra.Command{Use: "remove NAME", Short: "Let one approve no more", Args: cobra.ExactArgs(1)}
+	remove := &cobra.Command{Use: "remove NAME", Short: "Let one approve no more", Example: "  docket customers discloser remove discloser-1 --dir C", Args: cobra.ExactArgs(1)}
 	removeFlags := a.customersFlags(remove)
 	remove.RunE = func(_ *cobra.Command, args []string) error {
 		s, err := removeFlags.settings()

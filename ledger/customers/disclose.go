@@ -102,10 +102,15 @@ func (d *Disclosure) State() string {
 	return "prepared"
 }
 
-// Message is what a holder signs to approve: the request, and the digest of the bundle.
-func (l *Log) Message(d *Disclosure) []byte {
-	return fmt.Appendf(nil, "docket-disclosure-approval/v1\n%s\n%s\n%s\n%s\n", l.config.Ledger, l.config.Party, d.Request, d.Digest)
+// Message is what a holder signs to approve, of a party's log on a ledger: which disclosure, the request, to
+// whose key it is encrypted, and the digest of the bundle. Without the number an approval of what was withdrawn would
+// hold for the next one, and without the recipient it would let the same bundle out to another.
+func (d *Disclosure) Message(ledger record.ID, party string) []byte {
+	return fmt.Appendf(nil, "docket-disclosure-approval/v1\n%s\n%s\n%d\n%s\n%s\n%s\n", ledger, party, d.Number, d.Request, d.Recipient, d.Digest)
 }
+
+// Message is that of a disclosure from this log.
+func (l *Log) Message(d *Disclosure) []byte { return d.Message(l.config.Ledger, l.config.Party) }
 
 // Prepare makes a bundle, verifies it as its recipient will, and keeps what it was made of, with its
 // digest: not the bundle itself, which is made again from the log when it is read or handed out. What was asked amiss is a
@@ -157,8 +162,15 @@ func (a Ask) check() error {
 	if request == nil {
 		return record.Refuse(record.Invalid, "a disclosure answers a request: name its record")
 	}
-	if _, ok := request.Predicate.(*record.DisclosureRequest); !ok {
+	demand, ok := request.Predicate.(*record.DisclosureRequest)
+	if !ok {
 		return record.Refuse(record.Invalid, "a disclosure answers a disclosure-request, and %s is a record of kind %s", a.Public.Request.ID, request.Predicate.Kind())
+	}
+	if !demand.Asks() {
+		return record.Refuse(record.Invalid, "%s is a later record of %s: name the one that asks, by which it is known what was logged before the demand", a.Public.Request.ID, request.Thread)
+	}
+	if demand.Recipient != "" && a.Recipient != demand.Recipient {
+		return record.Refuse(record.Forbidden, "the request is to be answered to the key that it names, and to no other")
 	}
 	recipients, err := vault.ParseRecipients([]byte(a.Recipient), nil)
 	if err != nil || len(recipients) != 1 || !vault.HasPostQuantum(recipients) {
@@ -419,7 +431,7 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 
 // proveAbsent proves that nothing is filed under a handle that nobody has, nor had.
 func (l *Log) proveAbsent(ctx context.Context, h event.Handle, period uint64) (*index.Proof, error) {
-	ev, err := l.mapEvidence(ctx, period)
+	ev, _, err := l.mapEvidence(ctx, period)
 	if err != nil {
 		return nil, err
 	}

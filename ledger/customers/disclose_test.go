@@ -102,13 +102,20 @@ type scene struct {
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
+	return newSceneOf(t, 0)
+}
+
+// newSceneOf is a scene whose customers did what they did by the minutes from one on.
+func newSceneOf(t testing.TB, minute int) *scene {
+	t.Helper()
 	s := &scene{world: newWorld(t), ledger: &ledgerOf{}, holders: []holder{newHolder(), newHolder(), newHolder()}}
 	for _, h := range s.holders[:2] {
 		s.disclosers = append(s.disclosers, h.key)
 	}
 	s.node = s.mustOpen(t)
 	t.Cleanup(func() { s.node.close() })
-	results := s.add(t, opened("a-1", "Ada Reed"), opened("b-2", "Bo Lindqvist"), access("a-1", 1, "192.0.2.7"), access("a-1", 2, "192.0.2.8"), access("b-2", 3, "192.0.2.9"))
+	results := s.add(t, input("a-1", minute, &event.Opened{Account: "a-1", Type: "person", Name: "Ada Reed"}), opened("b-2", "Bo Lindqvist"),
+		access("a-1", minute+1, "192.0.2.7"), access("a-1", minute+2, "192.0.2.8"), access("b-2", 3, "192.0.2.9"))
 	s.ada, s.bo = results[0].Handle, results[1].Handle
 	if _, err := s.ClosePeriod(t.Context(), day(-2)); err != nil {
 		t.Fatal(err)
@@ -303,10 +310,8 @@ func TestDisclosureBeforeAnyPeriod(t *testing.T) {
 // Of an erased customer it is said that he is, by the event; and a disclosure that waits stops
 // the erasure.
 func TestDisclosureOfErased(t *testing.T) {
-	s := newScene(t)
-	longAgo := closed("a-1", 0)
-	longAgo.Time = began.AddDate(-3, 0, 0)
-	s.add(t, longAgo)
+	s := newSceneOf(t, threeYearsAgo)
+	s.add(t, closed("a-1", threeYearsAgo+3))
 	d, _ := s.prepare(t)
 	if errs, err := s.Erase(t.Context(), officer, s.ada); err != nil || errs[0] == nil || !containsText(errs[0], "disclosure 1 names it") {
 		t.Fatalf("erased under a disclosure: %v, %v", errs, err)
@@ -409,6 +414,42 @@ func TestLyingBundles(t *testing.T) {
 		if _, err = must(bundle.Parse(again)).Verify(s.public); !errors.Is(err, bundle.ErrUnproven) || !containsText(err, c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// A holder approves one disclosure to one key. Whoever prepares the same bundle again, after it was
+// withdrawn or to a key of his own, has no use of that signature, nor of a record that is no demand.
+func TestApprovalIsOfOneDisclosureToOneKey(t *testing.T) {
+	s := newScene(t)
+	_, mine, err := vault.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := s.prepare(t)
+	signature := ed25519.Sign(s.holders[1].private, s.Message(first))
+	if _, err := s.Withdraw(t.Context(), officer, first.Number); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := s.prepare(t)
+	if again.Digest != first.Digest {
+		t.Fatal("the same question has another bundle")
+	}
+	if _, err := s.Approve(t.Context(), officer, again.Number, s.holders[1].key.ID(), signature); err == nil || !containsText(err, "is not that of the key") {
+		t.Errorf("an approval of what was withdrawn: %v", err)
+	}
+	other := *again
+	if other.Recipient = mine; bytes.Equal(s.Message(&other), s.Message(again)) {
+		t.Error("an approval says nothing of whom the bundle is encrypted to")
+	}
+	ask := s.ask
+	ask.Recipient = mine
+	if _, err := s.Prepare(t.Context(), officer, ask); err == nil || !containsText(err, "to the key that it names") {
+		t.Errorf("encrypted to another than the request names: %v", err)
+	}
+	ask = s.ask
+	ask.Public.Request = s.ledger.admit("disclosure/2027-7", "authority", &record.DisclosureRequest{Status: "withdrawn"}, [32]byte{1}, s.public.Request.ID)
+	if _, err := s.Prepare(t.Context(), officer, ask); err == nil || !containsText(err, "is a later record of") {
+		t.Errorf("an answer to a request's withdrawal: %v", err)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 // Erasable is nil if a customer may be erased now, and else a *[record.Refusal] that says why
-// not, and from when on.
+// not, and from when on. The retention begins when he was last seen: otherwise whoever dates a
+// closing back erases by himself and at once what an account did yesterday.
 func (l *Log) Erasable(s event.State, now time.Time) error {
 	switch {
 	case s.Erased:
@@ -24,8 +25,12 @@ func (l *Log) Erasable(s event.State, now time.Time) error {
 	case len(s.Holds) > 0:
 		return record.Refuse(record.Conflict, "it is held, since %s: release it first", record.Instant{Time: s.Holds[0].At})
 	}
-	if from := l.config.Retention.AddTo(s.ClosedAt); now.Before(from) {
-		return record.Refuse(record.Conflict, "it was closed at %s and is kept for %s: it may be erased from %s on", record.Instant{Time: s.ClosedAt}, l.config.Retention, record.Instant{Time: from})
+	seen, said := s.LastSeen(), "closed"
+	if seen.After(s.ClosedAt) {
+		said = "last seen"
+	}
+	if from := l.config.Retention.AddTo(seen); now.Before(from) {
+		return record.Refuse(record.Conflict, "it was %s at %s and is kept for %s: it may be erased from %s on", said, record.Instant{Time: seen}, l.config.Retention, record.Instant{Time: from})
 	}
 	return nil
 }

@@ -102,7 +102,8 @@ func TestErase(t *testing.T) {
 	n := w.mustOpen(t)
 	defer func() { n.close() }()
 	who := customers.Who{By: "compliance-1", Reason: "retention is over"}
-	gone := n.add(t, input("old", 2*threeYearsAgo, &event.Opened{Account: "old", Type: "person", Name: "Ola Vanish"}), access("old", 1, "192.0.2.66"))[0].Handle
+	gone := n.add(t, input("old", 2*threeYearsAgo, &event.Opened{Account: "old", Type: "person", Name: "Ola Vanish"}), access("old", threeYearsAgo-1, "192.0.2.66"))[0].Handle
+	used := n.add(t, input("used", 2*threeYearsAgo, &event.Opened{Account: "used", Type: "person", Name: "Una Lately"}), access("used", 1, "192.0.2.67"), closed("used", threeYearsAgo))[0].Handle
 	stay := n.add(t, opened("a-1", "Ada Reed"))[0].Handle
 	erase := func(want ...string) {
 		t.Helper()
@@ -127,6 +128,9 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	erase("", "may be erased from")
+	if outcomes, err := n.Erase(t.Context(), who, used); err != nil || outcomes[0] == nil || !containsText(outcomes[0], "it was last seen at") {
+		t.Errorf("closed, as it is said, long before the newest access: %v, %v", outcomes, err)
+	}
 	nobody := func() {
 		t.Helper()
 		_, err1 := n.Customer(t.Context(), reader, gone)

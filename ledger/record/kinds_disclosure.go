@@ -65,6 +65,10 @@ func (r *DisclosureRequest) isSealed() bool {
 	return r.Type.Commitment != nil || r.Provider.Commitment != nil
 }
 
+// Asks tells whether the record is the one that asks. Only the first one of a thread does; later ones
+// say what became of it, or open what was sealed.
+func (r *DisclosureRequest) Asks() bool { return r.Status == RequestRequested && r.Open == nil }
+
 func (r *DisclosureRequest) check(s *Statement, f *faultList) {
 	sealed := r.isSealed()
 	if sealed && r.Open == nil {
@@ -73,7 +77,7 @@ func (r *DisclosureRequest) check(s *Statement, f *faultList) {
 		f.addIf(s.Document != nil, "would tell of what is sealed: leave it out until the request is opened", "/predicate/document")
 		f.addIf(s.Subject.Name != "" && s.Subject.Name != string(s.Thread), "would tell of what is sealed: leave it out until the request is opened", "/subject/0/name")
 	}
-	asks := r.Status == RequestRequested && r.Open == nil // only a first record does
+	asks := r.Asks()
 	if asks || s.Follows.IsZero() {
 		r.checkFirst(sealed, f)
 	}

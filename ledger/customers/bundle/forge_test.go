@@ -71,7 +71,7 @@ func (f forger) bundle(t *testing.T) (*bundle.Bundle, bundle.Public) {
 		return &record.Statement{Kind: p.Kind(), Subject: record.Subject{SHA256: root}, Predicate: p, Common: record.Common{Ledger: record.ID{7}, Thread: thread}}
 	}
 	public := bundle.Public{
-		Request: bundle.Record{ID: record.ID{1}, Index: 9, Statement: st(&record.DisclosureRequest{}, "disclosure/1")},
+		Request: bundle.Record{ID: record.ID{1}, Index: 9, Statement: st(&record.DisclosureRequest{Status: record.RequestRequested}, "disclosure/1")},
 		Logs: []bundle.Record{{ID: record.ID{2}, Index: 8, Statement: st(&record.CustomerLog{Origin: "o", Size: int64(len(leaves)), PeriodUntil: record.Date{Year: 2027, Month: 3, Day: 1}},
 			record.CustomerLogThread("acme-cloud"))}},
 	}
@@ -117,6 +117,9 @@ func pathIn(leaves []proof.Hash, at int) (root proof.Hash, path []proof.Hash) {
 func TestForgedLogs(t *testing.T) {
 	erased := &event.Event{Header: event.Header{Handle: ann, Kind: event.KindErased, Time: noon, Logged: noon, Number: 5, Before: 1}, Salt: event.NewSalt()}
 	two := event.FiledOf([]uint64{0, 1})
+	since := &event.Event{Header: event.Header{Handle: ann, Kind: event.KindErased, Time: noon, Logged: noon, Number: 1, Before: 1}, Salt: event.NewSalt()}
+	elsewhere := event.FiledOf([]uint64{1})
+	since.Content = &event.Erased{Reason: "r", By: "b", Events: 1, Filed: hex.EncodeToString(elsewhere.Digest[:])}
 	erased.Content = &event.Erased{Reason: "r", By: "b", Events: 2, Filed: hex.EncodeToString(two.Digest[:])}
 	for name, c := range map[string]struct {
 		forger
@@ -129,6 +132,10 @@ func TestForgedLogs(t *testing.T) {
 		"drops the last one, in the map too":   {forger: forger{events: []*event.Event{login(ann, 0, 0), login(ann, 1, 0)}, filed: []uint64{0}}},
 		"files another's event":                {forger: forger{events: []*event.Event{login(ann, 0, 0), login(ben, 1, 0)}, filed: []uint64{0, 1}}, want: "it is an event of 02"},
 		"erased, and says less than was filed": {forger: forger{events: []*event.Event{login(ann, 0, 0), login(ann, 1, 0), erased}, filed: []uint64{0, 1, 2}}, lie: func(b *bundle.Bundle) { b.Customers[0].Erased, b.Customers[0].Events = true, b.Customers[0].Events[2:] }, want: "it is number 5 of the chain, and says that 2"},
+		"erased since, and says that others were filed": {forger: forger{events: []*event.Event{login(ann, 0, 0)}, filed: []uint64{0}}, lie: func(b *bundle.Bundle) {
+			openings, _ := event.NewScope(record.ID{7}, "acme-cloud").Openings(since)
+			b.Customers[0].Erased, b.Customers[0].Events = true, []bundle.Event{{Leaf: 5, Openings: openings}}
+		}, want: "the map files other leaves"},
 		"makes an event up": {forger: forger{events: []*event.Event{login(ann, 0, 0)}, filed: []uint64{0}}, lie: func(b *bundle.Bundle) {
 			b.Customers[0].Events[0].Openings, _ = event.NewScope(record.ID{7}, "acme-cloud").Openings(login(ann, 0, 0))
 		}, want: "entry is not in the tree"},
@@ -150,6 +157,21 @@ func TestForgedLogs(t *testing.T) {
 	}
 }
 
+// A sealed request is opened later than it was made. Whoever rests on the record that opens it would have
+// everything that was published meanwhile be from before the demand.
+func TestOpeningIsNoDemand(t *testing.T) {
+	b, public := forger{events: []*event.Event{login(ann, 0, 0)}, filed: []uint64{0}}.bundle(t)
+	demand := public.Request.Statement.Predicate.(*record.DisclosureRequest)
+	demand.Open = &record.RequestOpen{Type: "warrant", Provider: "acme-cloud"}
+	if _, err := b.Verify(public); err == nil || !strings.Contains(err.Error(), "only the one that asks is a demand") {
+		t.Errorf("resting on the opening: %v", err)
+	}
+	demand.Open, demand.Status = nil, record.RequestWithdrawn
+	if _, err := b.Verify(public); err == nil || !strings.Contains(err.Error(), "only the one that asks is a demand") {
+		t.Errorf("resting on the withdrawal: %v", err)
+	}
+}
+
 // A log that was lost and begun anew: what the records before fixed is not of this one.
 func TestRestartedLog(t *testing.T) {
 	b, public := forger{events: []*event.Event{login(ann, 0, 0)}, filed: []uint64{0}}.bundle(t)
@@ -166,6 +188,46 @@ func TestRestartedLog(t *testing.T) {
 	}
 	if r := table.Customers[0].Events[0]; r.Late || r.FixedBy.ID != public.Logs[0].ID {
 		t.Errorf("after a restart: fixed by %v, late %t", r.FixedBy.ID, r.Late)
+	}
+	if text := strings.Join(table.NotProven(), "\n"); !strings.Contains(text, "before it was begun anew on") || table.Newer.ID != (record.ID{}) {
+		t.Errorf("after a restart: %q, newer %v", text, table.Newer.ID)
+	}
+}
+
+// A provider rests its answer on an old record, or on none, where newer ones from before the demand
+// would show that more was filed: who knows of them is told.
+func TestRestsOnOldRecord(t *testing.T) {
+	b, public := forger{events: []*event.Event{login(ann, 0, 0)}, filed: []uint64{0}}.bundle(t)
+	add := func(id byte, index uint64) {
+		newer := public.Logs[0]
+		said := *newer.Statement.Predicate.(*record.CustomerLog)
+		said.Size, said.PeriodUntil = 5000, record.Date{Year: 2027, Month: 4, Day: 1}
+		st := *newer.Statement
+		st.Predicate, newer.Statement, newer.ID, newer.Index = &said, &st, record.ID{id}, index
+		public.Logs = append(public.Logs, newer)
+	}
+	verify := func() (*bundle.Table, string) {
+		t.Helper()
+		table, err := b.Verify(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table, strings.Join(table.NotProven(), "\n")
+	}
+	public.Request.Index = 10
+	add(4, 11) // after the demand: nothing that it could have rested on is kept back
+	if table, text := verify(); !table.Newer.ID.IsZero() || strings.Contains(text, "does not rest on it") {
+		t.Errorf("a record after the demand: %q", text)
+	}
+	add(5, 9)
+	if table, text := verify(); table.Newer.ID != (record.ID{5}) || !strings.Contains(text, "covers the log until 2027-04-01, and the bundle does not rest on it") ||
+		strings.Contains(strings.Join(table.Proven(), "\n"), "before the demand (periods") {
+		t.Errorf("on an old record: %q, %q", text, table.Proven())
+	}
+	b.Head.Log = nil
+	b.Customers[0] = bundle.Customer{Handle: ann}
+	if table, text := verify(); table.Newer.ID != (record.ID{5}) || !strings.Contains(text, "the bundle does not rest on it") {
+		t.Errorf("on none: %q", text)
 	}
 }
 

@@ -44,6 +44,8 @@ type Table struct {
 	Fixed       Record // the customer-log record; zero where none fixes the log
 	FixedBefore bool   // it stands in the ledger before the demand
 	Until       record.Date
+	Newer       Record // the newest record known from before the demand, if it covers more of the log than Fixed; else zero
+	Restart     Record // the one by which the log was begun anew, if it ever was; else zero
 	Customers   []Shown
 }
 
@@ -107,6 +109,8 @@ func (v *verifier) checkRequest() error {
 	switch p, ok := predicateOf[*record.DisclosureRequest](r); {
 	case !ok:
 		return unproven("no request to disclose is given that it could answer")
+	case !p.Asks(): // a later record would move what counts as logged before the demand
+		return unproven("it answers the record %s, which opens a request or says what became of it: only the one that asks is a demand", r.ID)
 	case r.ID != v.bundle.Head.Request:
 		return unproven("it answers the request %s, and the one given is %s", v.bundle.Head.Request, r.ID)
 	case p.Provider.Text != "" && p.Provider.Text != v.bundle.Head.Party:
@@ -129,11 +133,13 @@ func predicateOf[P record.Predicate](r Record) (p P, ok bool) {
 func (v *verifier) checkLog() error {
 	log := v.bundle.Head.Log
 	if log == nil {
+		v.findNewer(0)
 		return nil
 	}
 	if err := v.findLogs(log.Record); err != nil {
 		return err
 	}
+	v.findNewer(v.table.Fixed.Index)
 	fixed := v.table.Fixed
 	said, _ := predicateOf[*record.CustomerLog](fixed)
 	root, _ := proof.ParseHash(log.Root)
@@ -147,16 +153,36 @@ func (v *verifier) checkLog() error {
 	return v.checkMap(log)
 }
 
-// findLogs sorts the records of the provider's log, and finds the one that the bundle names.
-func (v *verifier) findLogs(id record.ID) error {
-	logs := slices.Clone(v.public.Logs)
-	slices.SortFunc(logs, func(a, b Record) int { return cmp.Compare(a.Index, b.Index) })
-	found := false
-	for _, l := range logs {
-		said, ok := predicateOf[*record.CustomerLog](l)
-		if !ok || l.Statement.Thread != v.scope.Thread || l.Statement.Ledger != v.scope.Ledger {
-			continue
+// findNewer finds what a bundle could have rested on, of the records after an index, and does not: by
+// an older one, or by none, a provider keeps back what the newer ones fixed before the demand.
+func (v *verifier) findNewer(after uint64) {
+	for _, l := range v.ofLog() {
+		said, _ := predicateOf[*record.CustomerLog](l)
+		if l.Index > after && l.Index < v.public.Request.Index {
+			v.table.Newer = l
 		}
+		if said.Restart != nil {
+			v.table.Restart = l
+		}
+	}
+}
+
+// ofLog are the records of the provider's log, ascending.
+func (v *verifier) ofLog() (logs []Record) {
+	for _, l := range v.public.Logs {
+		if _, ok := predicateOf[*record.CustomerLog](l); ok && l.Statement.Thread == v.scope.Thread && l.Statement.Ledger == v.scope.Ledger {
+			logs = append(logs, l)
+		}
+	}
+	slices.SortFunc(logs, func(a, b Record) int { return cmp.Compare(a.Index, b.Index) })
+	return logs
+}
+
+// findLogs takes the records from the last restart on, and finds the one that the bundle names.
+func (v *verifier) findLogs(id record.ID) error {
+	found := false
+	for _, l := range v.ofLog() {
+		said, _ := predicateOf[*record.CustomerLog](l)
 		if said.Restart != nil && !found {
 			v.logs = nil // what was before is another log's
 		} else if said.Restart != nil {
@@ -387,7 +413,7 @@ func (v *verifier) erased(c *Customer, filed event.Filed, s *Shown) error {
 	if h.Number != before.Leaves {
 		return fmt.Errorf("it is number %d of the chain, and says that %d events were before it", h.Number, before.Leaves)
 	}
-	if row.FixedBy != nil && before.Add(row.Leaf) != filed || row.FixedBy == nil && c.Filed != nil && filed.Leaves > before.Leaves {
+	if row.FixedBy != nil && before.Add(row.Leaf) != filed || row.FixedBy == nil && (filed.Leaves > before.Leaves || filed.Leaves == before.Leaves && filed != before) {
 		return errors.New("the map files other leaves under it than the event by which it was erased says")
 	}
 	s.Erased = &row

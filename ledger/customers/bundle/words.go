@@ -72,7 +72,9 @@ func (t *Table) Proven() (said []string) {
 			continue
 		}
 		which := "by the public record, which came after the demand,"
-		if t.FixedBefore {
+		if !t.Newer.ID.IsZero() {
+			which = "by an older public record than the newest before the demand,"
+		} else if t.FixedBefore {
 			which = "before the demand"
 		}
 		switch {
@@ -111,12 +113,20 @@ func (t *Table) NotProven() (said []string) {
 	if n.Word > 0 {
 		say("%s not fixed by any period yet: the provider's word, and so is that there are no others since.", count(n.Word, "event is", "events are"))
 	} else if t.Head.Log == nil {
-		say("No period was published: all of it is the provider's word.")
+		say("It rests on no published period: all of it is the provider's word.")
 	} else {
 		say("What the log took in after the period until %s: that is not here, or is the provider's word.", t.Until)
 	}
 	if t.Head.Log != nil && !t.FixedBefore {
 		say("That nothing was added or left out between the demand and the public record, which came after it.")
+	}
+	if !t.Newer.ID.IsZero() {
+		covers, _ := predicateOf[*record.CustomerLog](t.Newer)
+		say("That it is all that was filed before the demand: the public record %s, from before the demand, covers the log until %s, and the bundle does not rest on it. Ask for one that does.", t.Newer.ID, covers.PeriodUntil)
+	}
+	if !t.Restart.ID.IsZero() {
+		why, _ := predicateOf[*record.CustomerLog](t.Restart)
+		say("What the log had before it was begun anew on %s, for the reason given: %s", record.DateOf(t.Restart.Admitted, time.UTC), why.Restart.Reason)
 	}
 	if n.Late > 0 {
 		say("That %s happened when the provider says: a public record before had fixed that period without %s, so that %s logged late.",

@@ -73,6 +73,26 @@ type Closure struct {
 	Closed
 }
 
+// LastSeen is the latest time at which the customer did something, or something of him was learnt, however
+// early the account is said to be closed.
+func (s *State) LastSeen() time.Time {
+	latest := s.ClosedAt
+	seen := func(t time.Time) {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	seen(s.OpenedAt)
+	seen(s.LastAccess)
+	for _, v := range s.Verifications {
+		seen(v.At)
+	}
+	for _, times := range s.Changes {
+		seen(times[len(times)-1])
+	}
+	return latest
+}
+
 func conflict(format string, args ...any) error {
 	return record.Refuse(record.Conflict, format, args...)
 }
