@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"embed"
 	"fmt"
 	"html/template"
 	"maps"
@@ -17,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // The HTML pages: html/template escapes what others have signed for the place where it
@@ -25,14 +25,11 @@ import (
 // script of another's.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-//go:embed web
-var webFiles embed.FS
-
 var (
 	pageTemplates = parsePages()
-	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
+	styleSheet    = web.Sheet()
 	styleSheetTag = entityTag(styleSheet)
-	findScript    = mustRead("web/find.js")
+	findScript    = web.Read("find.js")
 	findScriptTag = entityTag(findScript)
 )
 
@@ -57,10 +54,10 @@ var pageWords = template.FuncMap{
 	"day":      func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 	"short":    func(id record.ID) string { return id.String()[:12] },
 	"plain":    statusWords,
-	"count":    countOf,
+	"count":    web.Count,
 	"says":     changeSays,
 	"ago":      ago,
-	"sentence": sentence,
+	"sentence": web.Sentence,
 	"rfc":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"millis":   func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" },
 
@@ -80,42 +77,23 @@ func statusWords(s any) string {
 	return words
 }
 
-// countOf is a number with its noun, "1 record" or "25 records".
-func countOf(n any, noun string) string {
-	if text := fmt.Sprint(n); text != "1" {
-		if noun, isY := strings.CutSuffix(noun, "y"); isY {
-			return text + " " + noun + "ies"
-		}
-		return text + " " + noun + "s"
-	}
-	return "1 " + noun
-}
-
 // parsePages parses each page in web with what all of them share.
 func parsePages() map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
-	files, err := webFiles.ReadDir("web")
+	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(web.Files, "layout.html", "tables.html", "parts.html", "things.html"))
+	files, err := web.Files.ReadDir(".")
 	if err != nil {
-		panic(err) // embedded by this very file
+		panic(err) // embedded by that very package
 	}
 	for _, f := range files {
 		name, isPage := strings.CutSuffix(f.Name(), ".html")
 		if !isPage || shared.Lookup(f.Name()) != nil {
 			continue
 		}
-		page := template.Must(template.Must(shared.Clone()).ParseFS(webFiles, "web/"+f.Name()))
+		page := template.Must(template.Must(shared.Clone()).ParseFS(web.Files, f.Name()))
 		parsed[name] = page.Lookup(f.Name())
 	}
 	return parsed
-}
-
-func mustRead(name string) []byte {
-	b, err := webFiles.ReadFile(name)
-	if err != nil {
-		panic(err) // embedded by this very file
-	}
-	return b
 }
 
 func (s *Server) style(x *request) error {
@@ -198,18 +176,10 @@ func (x *request) answerProblemPage(err error) {
 		x.Writer.Header().Set("Retry-After", p.retrySeconds())
 	}
 	title := problemKinds[p.kind].title
-	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle(), Copy: x.server.copyState()}, Detail: sentence(p.detail)}
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle(), Copy: x.server.copyState()}, Detail: web.Sentence(p.detail)}
 	if err := x.answerPage(p.status(), "failure", data); err != nil {
 		x.answerProblem(err)
 	}
-}
-
-// sentence begins with a capital and ends with a full stop, unless it is a question.
-func sentence(s string) string {
-	if !strings.HasSuffix(s, "?") {
-		s += "."
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 type failurePage struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // The lists, each with what /v1 answers to the same question, and links to that answer.
@@ -538,7 +539,7 @@ func changeSays(c view.Change) string {
 	case len(c.Changed) > 0:
 		return "changed: " + strings.Join(c.Changed, ", ")
 	case len(c.Records) > 0:
-		return countOf(len(c.Records), "record") + " added"
+		return web.Count(len(c.Records), "record") + " added"
 	}
 	return "by the calendar alone"
 }

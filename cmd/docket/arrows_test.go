@@ -38,9 +38,10 @@ var allowedImports = map[string][]string{
 	"client":                 {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
 	"witness":                {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
 	"witness/gossip":         {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                 {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/record/schema", "ledger/proof", "ledger/register", "ledger/register/view", "server/front", "server/verifier"},
+	"server":                 {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/record/schema", "ledger/proof", "ledger/register", "ledger/register/view", "server/front", "server/verifier", "server/web"},
 	"server/front":           {},
 	"server/verifier":        {},
+	"server/web":             {},
 
 	// Its worlds sign, which what judges never does.
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
