@@ -292,6 +292,7 @@ var commands = []struct {
 	{"operate", (*app).doctor},
 	{"operate", (*app).withhold},
 	{"operate", (*app).witness},
+	{"operate", (*app).customers},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},
 }

@@ -8,13 +8,12 @@ import (
 	"io/fs"
 	"net"
 	"net/rpc"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/ownsocket"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -64,7 +63,7 @@ func OpenCommitted(ctx context.Context, files vfs.FS, dir string, fatal func(rea
 		if !errors.Is(err, disk.ErrLocked) || files != vfs.Default {
 			return nil, nil, err
 		}
-		conn, err := dialSocket(ctx, dir)
+		conn, err := ownsocket.Dial(ctx, dir, socketName)
 		if err == nil {
 			c := rpc.NewClient(conn)
 			return besideReader{c}, &closers{[]io.Closer{c}}, nil
@@ -225,56 +224,8 @@ func (r besideReader) Archived(ctx context.Context, start, end uint64) ([][]byte
 	return ask[[][]byte](ctx, r, "Archived", Range{start, end})
 }
 
-// socketName is the socket's, in the ledger's directory. Who may not enter that may not
-// ask; and who may, but is not its owner, may not either.
+// socketName is the socket's, in the ledger's directory.
 const socketName = "backup.sock"
-
-// maxSocketPath is how long a socket's name may be everywhere (POSIX promises 92 bytes).
-const maxSocketPath = 92
-
-// socketPath is the shorter of the two names that a socket has.
-func socketPath(dir string) (string, error) {
-	path := filepath.Join(dir, socketName)
-	if here, err := os.Getwd(); err == nil {
-		if whole, err := filepath.Abs(path); err == nil {
-			if short, err := filepath.Rel(here, whole); err == nil && len(short) < len(path) {
-				path = short
-			}
-		}
-	}
-	if len(path) > maxSocketPath {
-		return "", fmt.Errorf("%s is too long for the name of a socket, of which no more than %d bytes work everywhere", path, maxSocketPath)
-	}
-	return path, nil
-}
-
-func dialSocket(ctx context.Context, dir string) (net.Conn, error) {
-	path, err := socketPath(dir)
-	if err != nil {
-		return nil, err
-	}
-	return (&net.Dialer{}).DialContext(ctx, "unix", path)
-}
-
-// listenSocket makes the socket. The caller has the lock of the directory, so that one that
-// is there is of a process that is gone.
-func listenSocket(dir string) (net.Listener, error) {
-	path, err := socketPath(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
 
 // maxBeside is how many processes read beside this one; the next waits.
 const maxBeside = 4
@@ -285,7 +236,7 @@ func (n *Node) serveBeside(ctx context.Context) {
 	if n.config.Files != vfs.Default {
 		return
 	}
-	l, err := listenSocket(n.config.Dir)
+	l, err := ownsocket.Listen(n.config.Dir, socketName)
 	if err != nil {
 		n.config.Log.Warn("no socket for docket backup: it waits until this process has ended", "origin", n.config.Keys.Origin, "err", err)
 		return

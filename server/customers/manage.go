@@ -1,0 +1,386 @@
+package customers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	private "github.com/seed-53cf897a/docket/ledger/customers"
+	"github.com/seed-53cf897a/docket/ledger/customers/event"
+	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// api is the table of paths.
+func (s *Server) api() []route {
+	const v1 = "/v1/customers/"
+	reading := []Role{Reader, Compliance, Discloser}
+	return []route{
+		{pattern: "GET /healthz", locked: true, answer: func(x *request) error { return x.answer(map[string]bool{"ok": true}) }},
+		{pattern: "GET /readyz", locked: true, answer: s.ready},
+		{pattern: "POST " + v1 + "events", roles: []Role{Writer, Compliance}, answer: s.addEvents},
+		{pattern: "POST " + v1 + "find", roles: reading, reads: true, answer: s.find},
+		{pattern: "POST " + v1 + "show", roles: reading, reads: true, answer: s.show},
+		{pattern: "POST " + v1 + "house", roles: []Role{Compliance}, reads: true, answer: s.house},
+		{pattern: "POST " + v1 + "queue", roles: []Role{Compliance, Reader}, reads: true, answer: s.queue},
+		{pattern: "GET " + v1 + "stats", roles: Roles(), answer: s.statistics},
+		{pattern: "GET " + v1 + "periods", roles: reading, answer: s.periods},
+		{pattern: "POST " + v1 + "periods", roles: []Role{Compliance}, long: true, answer: s.closePeriod},
+		{pattern: "POST " + v1 + "periods/published", roles: []Role{Compliance}, answer: s.published},
+		{pattern: "POST " + v1 + "erase", roles: []Role{Compliance}, long: true, answer: s.erase},
+		{pattern: "POST " + v1 + "report", roles: []Role{Compliance}, long: true, answer: s.report},
+		{pattern: "POST " + v1 + "export", roles: []Role{Compliance}, long: true, answer: s.export},
+		{pattern: "POST " + v1 + "audit", roles: []Role{Compliance}, long: true, answer: s.audit},
+		{pattern: "POST " + v1 + "rotate", roles: []Role{Compliance}, long: true, answer: s.rotate},
+		{pattern: "POST " + v1 + "backup-keys", roles: []Role{Compliance}, long: true, answer: s.backup},
+		{pattern: "POST " + v1 + "unlock", roles: []Role{Compliance}, locked: true, long: true, answer: s.unlock},
+		{pattern: "POST " + v1 + "lock", roles: []Role{Compliance}, locked: true, long: true, answer: s.lock},
+	}
+}
+
+// ready says whether events are taken and customers shown.
+func (s *Server) ready(x *request) error {
+	l := s.open.Load()
+	if l == nil || l.Locked() {
+		return vault.ErrLocked
+	}
+	if err := l.Err(); err != nil {
+		return err
+	}
+	return x.answer(map[string]bool{"ready": true})
+}
+
+// Stats is how large the log is.
+type Stats struct {
+	Customers uint64 `json:"customers"` // with a key: erased ones are not
+	Size      uint64 `json:"size"`      // leaves
+	Published uint64 `json:"published"` // of them in closed periods
+	Periods   int    `json:"periods"`
+	DataBytes uint64 `json:"dataBytes"`
+	KeyBytes  uint64 `json:"keyBytes"`
+}
+
+func (s *Server) statistics(x *request) error {
+	st, err := x.log.Stats()
+	if err != nil {
+		return err
+	}
+	return x.answer(Stats(st))
+}
+
+// Period is a closed period as the public record of it needs it.
+type Period struct {
+	Number      uint64      `json:"number"`
+	Until       record.Date `json:"until"`
+	Size        uint64      `json:"size"`
+	Root        string      `json:"root"`
+	MapRoot     string      `json:"mapRoot"`
+	Customers   uint64      `json:"customers"`
+	ClosedAt    time.Time   `json:"closedAt"`
+	Checkpoint  string      `json:"checkpoint,omitempty"`  // the signed note
+	Consistency []string    `json:"consistency,omitempty"` // from the period before
+	Record      *record.ID  `json:"record,omitempty"`      // the public one, once there is one
+}
+
+// Periods are all of them, the earliest first.
+type Periods struct {
+	Periods []Period `json:"periods"`
+}
+
+func (s *Server) periodOf(x *request, p, before private.Period) (Period, error) {
+	out := Period{Number: p.Number, Until: p.Until, Size: p.Size, Root: p.Root.String(), MapRoot: record.ID(p.MapRoot).String(),
+		Customers: p.Customers, ClosedAt: p.ClosedAt, Checkpoint: string(p.Checkpoint)}
+	if !p.Record.IsZero() {
+		out.Record = &p.Record
+	}
+	if before.Number > 0 && before.Size < p.Size && p.Checkpoint != nil {
+		path, err := x.log.Consistency(x.req.Context(), before.Size, p.Size)
+		if err != nil {
+			return out, err
+		}
+		for _, h := range path {
+			out.Consistency = append(out.Consistency, h.String())
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) periods(x *request) error {
+	out := Periods{Periods: []Period{}}
+	var before private.Period
+	for _, p := range x.log.Periods() {
+		one, err := s.periodOf(x, p, before)
+		if err != nil {
+			return err
+		}
+		out.Periods, before = append(out.Periods, one), p
+	}
+	return x.answer(out)
+}
+
+// CloseQuery closes a period.
+type CloseQuery struct {
+	Until record.Date `json:"until"` // its last day, inclusive
+}
+
+func (s *Server) closePeriod(x *request) error {
+	var q CloseQuery
+	if err := x.decode(&q); err != nil {
+		return err
+	}
+	if q.Until.IsZero() {
+		return newProblem(problemMalformed, "until: want the period's last day, like 2027-01-31")
+	}
+	if today := s.today(); q.Until.After(today) {
+		return newProblem(problemConflict, "the period cannot end on %s: today is %s", q.Until, today)
+	}
+	p, err := x.log.ClosePeriod(x.req.Context(), q.Until)
+	if err != nil {
+		return err
+	}
+	var before private.Period
+	if all := x.log.Periods(); p.Number > 1 {
+		before = all[p.Number-2]
+	}
+	out, err := s.periodOf(x, p, before)
+	if err != nil {
+		return err
+	}
+	return x.answer(out)
+}
+
+// PublishedQuery notes the public record of a period.
+type PublishedQuery struct {
+	Number uint64    `json:"number"`
+	Record record.ID `json:"record"`
+}
+
+func (s *Server) published(x *request) error {
+	var q PublishedQuery
+	if err := x.decode(&q); err != nil {
+		return err
+	}
+	if q.Record.IsZero() {
+		return newProblem(problemMalformed, "record: want the record ID of the public customer-log record")
+	}
+	if err := x.log.Published(x.req.Context(), x.who(Purpose{}, Compliance), q.Number, q.Record); err != nil {
+		return err
+	}
+	return x.answer(struct{}{})
+}
+
+// EraseQuery erases customers: those named, or all that may be erased by now.
+type EraseQuery struct {
+	Handles []string `json:"handles,omitempty"`
+	Due     bool     `json:"due,omitempty"`
+	DryRun  bool     `json:"dryRun,omitempty"`
+	// Keep are accounts that an open request asks about: they are not erased.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Erasure is what became of one customer.
+type Erasure struct {
+	Handle event.Handle `json:"handle"`
+	Detail string       `json:"detail,omitempty"` // why not; "" erased, or to be
+}
+
+// Erased is the answer.
+type Erased struct {
+	Customers []Erasure `json:"customers"`
+}
+
+func (s *Server) erase(x *request) error {
+	var q EraseQuery
+	if err := x.decode(&q); err != nil {
+		return err
+	}
+	if q.Due == (len(q.Handles) > 0) {
+		return newProblem(problemMalformed, "want handles, or due: true for all that may be erased")
+	}
+	var handles []event.Handle
+	for _, text := range q.Handles {
+		h, err := event.ParseHandle(text)
+		if err != nil {
+			return newProblem(problemMalformed, "%v", err)
+		}
+		handles = append(handles, h)
+	}
+	ctx, now := x.req.Context(), time.Now()
+	if q.Due {
+		for st, err := range states(ctx, x.log, event.Act{}) {
+			if err != nil {
+				return err
+			}
+			if x.log.Erasable(*st, now) == nil {
+				handles = append(handles, st.Handle)
+			}
+		}
+	}
+	out := Erased{Customers: make([]Erasure, len(handles))}
+	errs := make([]error, len(handles))
+	switch {
+	case q.DryRun:
+		for i, h := range handles {
+			st, err := x.log.Customer(ctx, x.who(Purpose{Reason: "whether it may be erased"}, Compliance), h)
+			if err == nil {
+				err = x.log.Erasable(st, now)
+			}
+			errs[i] = err
+		}
+	case len(handles) > 0:
+		var err error
+		if errs, err = x.log.Erase(ctx, x.who(Purpose{Reason: q.Reason}, Compliance), handles...); err != nil {
+			return err
+		}
+	}
+	for i, h := range handles {
+		out.Customers[i].Handle = h
+		if errs[i] != nil {
+			p := problemOf(errs[i])
+			if p.kind == problemInternal || p.status() >= http.StatusInternalServerError {
+				return errs[i]
+			}
+			out.Customers[i].Detail = p.detail
+		}
+	}
+	return x.answer(out)
+}
+
+// ExportQuery asks for all customers: one a line.
+type ExportQuery struct {
+	For string `json:"for"` // screened or exported: what is logged
+	Purpose
+}
+
+// export streams all customers, as JSON Lines, and last one line {"end":true}: without it the
+// answer broke off.
+func (s *Server) export(x *request) error {
+	var q ExportQuery
+	if err := x.decode(&q); err != nil {
+		return err
+	}
+	act := event.Act{By: x.client.Name, Request: q.Request, Reason: q.Reason}
+	switch q.For {
+	case "screened":
+		act.What = event.KindScreened
+	case "", "exported":
+		act.What = event.KindExported
+	default:
+		return newProblem(problemMalformed, "for: want screened or exported")
+	}
+	started := false
+	w := json.NewEncoder(x)
+	err := x.log.Each(x.req.Context(), act, func(st event.State) error {
+		if !started {
+			x.Header().Set("Content-Type", "application/jsonl")
+			started = true
+		}
+		return w.Encode(customerOf(st))
+	})
+	switch {
+	case err != nil && started:
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		return err
+	}
+	if !started {
+		x.Header().Set("Content-Type", "application/jsonl")
+	}
+	w.Encode(map[string]bool{"end": true})
+	return nil
+}
+
+func (s *Server) audit(x *request) error {
+	report, err := x.log.Audit(x.req.Context(), nil)
+	if err != nil {
+		return err
+	}
+	return x.answer(auditOf(report))
+}
+
+// RotateQuery gives the vault a new key.
+type RotateQuery struct {
+	Recipients string `json:"recipients,omitempty"` // one a line; "": as before
+}
+
+func (s *Server) rotate(x *request) error {
+	var q RotateQuery
+	if err := x.decode(&q); err != nil {
+		return err
+	}
+	var recipients []vault.Recipient
+	if q.Recipients != "" {
+		var err error
+		if recipients, err = vault.ParseRecipients([]byte(q.Recipients), nil); err != nil {
+			return newProblem(problemMalformed, "recipients: %v", err)
+		}
+	}
+	if err := x.log.RotateVault(x.req.Context(), x.who(Purpose{}, Compliance), recipients, nil); err != nil {
+		return err
+	}
+	return x.answer(struct{}{})
+}
+
+// BackupQuery backs up the customers' keys.
+type BackupQuery struct {
+	Dir string `json:"dir"` // absolute, on the server's machine
+}
+
+// Backup is the answer.
+type Backup struct {
+	Name    string   `json:"name"`
+	Deleted []string `json:"deleted,omitempty"`
+}
+
+func (s *Server) backup(x *request) error {
+	var q BackupQuery
+	if err := x.decode(&q); err != nil {
+		return err
+	}
+	if x.client.Name != owner.Name || s.cfg.Backup == nil {
+		return newProblem(problemForbidden, "a backup is made over the socket in the log's directory alone")
+	}
+	if !filepath.IsAbs(q.Dir) {
+		return newProblem(problemMalformed, "dir: want an absolute path")
+	}
+	var out Backup
+	var err error
+	if out.Name, out.Deleted, err = s.cfg.Backup(x.req.Context(), q.Dir); err != nil {
+		return err
+	}
+	return x.answer(out)
+}
+
+// unlock takes the secret key of age as the body. It is never kept, and never logged.
+func (s *Server) unlock(x *request) error {
+	raw, err := x.body()
+	if err != nil {
+		return err
+	}
+	defer clear(raw)
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return newProblem(problemMalformed, "want the secret key of age that opens the vault as the body")
+	}
+	ids, err := vault.ParseIdentities(raw, nil)
+	if err != nil {
+		return newProblem(problemMalformed, "%v", err)
+	}
+	err = s.Unlock(x.req.Context(), x.who(Purpose{}, Compliance), ids...)
+	switch {
+	case err == nil:
+		return x.answer(struct{}{})
+	case errors.Is(err, vault.ErrNoVault), errors.Is(err, vault.ErrNotVault), errors.Is(err, vault.ErrRotated), errors.Is(err, vault.ErrNoPlugin), errors.Is(err, vault.ErrOtherVault):
+		return newProblem(problemConflict, "%v", err)
+	}
+	return err
+}
+
+func (s *Server) lock(x *request) error {
+	if err := s.Lock(x.req.Context(), x.who(Purpose{Reason: "asked for"}, Compliance)); err != nil {
+		return err
+	}
+	return x.answer(struct{}{})
+}
