@@ -27,13 +27,14 @@ func Sheet() []byte { return append(Read("style.css"), Read("things.css")...) }
 
 // Count is a number with its noun, "1 record" or "25 records".
 func Count(n any, noun string) string {
-	if text := fmt.Sprint(n); text != "1" {
-		if noun, isY := strings.CutSuffix(noun, "y"); isY {
-			return text + " " + noun + "ies"
-		}
-		return text + " " + noun + "s"
+	text := fmt.Sprint(n)
+	if text == "1" {
+		return "1 " + noun
 	}
-	return "1 " + noun
+	if stem, isY := strings.CutSuffix(noun, "y"); isY && !strings.HasSuffix(stem, "a") {
+		return text + " " + stem + "ies"
+	}
+	return text + " " + noun + "s"
 }
 
 // Sentence begins with a capital and ends with a full stop, unless it is a question.
