@@ -2,11 +2,9 @@ package server
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -51,8 +49,8 @@ func TestPagesOnAPhone(t *testing.T) {
 		p.Do(chromedp.EmulateViewport(width, 800))
 		for _, path := range w.pagesToSee() {
 			p.Do(chromedp.Navigate(url + path))
-			if wide := browsertest.Evaluate[int](p, `document.documentElement.scrollWidth`); int64(wide) > width {
-				t.Errorf("%s is %d px wide on a screen of %d: %s", path, wide, width, browsertest.Evaluate[string](p, `[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest(".scroll, pre")).slice(0, 3).map(e => e.outerHTML.slice(0, 160)).join("\n")`))
+			if beyond := p.Overflow(); beyond != "" {
+				t.Errorf("%s at %d px: %s", path, width, beyond)
 			}
 			if hidden := browsertest.Evaluate[string](p, `[...document.querySelectorAll(".state")].filter(e => { const r = e.getBoundingClientRect(); return r.width > 0 && (r.right > innerWidth || r.left < 0) && getComputedStyle(e).display !== "none"; }).map(e => e.textContent).join(", ")`); hidden != "" {
 				t.Errorf("%s at %d px has states out of sight: %s", path, width, hidden)
@@ -63,23 +61,17 @@ func TestPagesOnAPhone(t *testing.T) {
 
 // axe finds nothing to say of any page, light or dark: WCAG 2.2 AA as far as a machine can judge it.
 func TestPagesAreAccessible(t *testing.T) {
-	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Skip("no axe-core here: (cd server && npm ci --ignore-scripts)")
-	}
+	axe := browsertest.Axe(t, "node_modules")
 	w := hostileWorld(t)
 	p, url := w.listenInBrowser(t)
 	for _, look := range []struct {
 		scheme string
 		width  int64
 	}{{"light", 390}, {"dark", 1280}} {
-		p.Do(chromedp.EmulateViewport(look.width, 900))
-		browsertest.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}})
+		p.See(look.width, look.scheme)
 		for _, path := range w.pagesToSee() {
 			p.Do(chromedp.Navigate(url + path))
-			browsertest.Evaluate[bool](p, string(axe)+"; true")
-			found := browsertest.Evaluate[[]string](p, `axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] }).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 2).map(n => n.html.slice(0, 200) + " " + (n.any[0]?.message ?? "")).join(" | ")))`)
-			for _, fault := range found {
+			for _, fault := range p.Inaccessible(axe) {
 				t.Errorf("%s, %s: %s", path, look.scheme, fault)
 			}
 		}
