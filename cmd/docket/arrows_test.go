@@ -15,33 +15,35 @@ const module = "github.com/seed-53cf897a/docket"
 // allowedImports is the table of DESIGN.md section 5: what a package may import of
 // ours. A package that is not named here inherits the row of the folder above.
 var allowedImports = map[string][]string{
-	"ledger/disk":            {},
-	"ledger/record":          {"ledger/record/schema", "ledger/proof"},
-	"ledger/record/schema":   {},
-	"ledger/record/draft":    {"ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
-	"ledger/proof":           {},
-	"ledger/register":        {"ledger/record", "ledger/record/schema", "ledger/proof", "ledger/disk", "ledger/register/rules1", "ledger/register/screen"},
-	"ledger/register/rules1": {"ledger/record", "ledger/record/schema"},
-	"ledger/register/screen": {"ledger/register/rules1"},
-	"ledger/register/view":   {"ledger/record", "ledger/register", "ledger/register/screen"},
-	"ledger":                 {"ledger/proof", "ledger/reader"},
-	"ledger/reader":          {"ledger/proof"},
-	"ledger/auditors":        {"ledger/proof", "ledger/disk"},
-	"ledger/index":           {"ledger/proof", "ledger/disk"},
-	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
-	"ledger/customers":       {"ledger", "ledger/index", "ledger/customers/event", "ledger/customers/vault", "ledger/disk", "ledger/proof", "ledger/record", "ledger/record/schema"},
-	"ledger/customers/event": {"ledger/record", "ledger/record/schema"},
-	"ledger/customers/vault": {"ledger/disk", "ledger/register/screen"},
-	"ledger/pebblestore":     {"ledger", "ledger/proof", "ledger/disk"},
-	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
-	"client/wire":            {"ledger/proof"},
-	"client":                 {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
-	"witness":                {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
-	"witness/gossip":         {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                 {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/record/schema", "ledger/proof", "ledger/register", "ledger/register/view", "server/front", "server/verifier", "server/web"},
-	"server/front":           {},
-	"server/verifier":        {},
-	"server/web":             {},
+	"ledger/disk":             {},
+	"ledger/record":           {"ledger/record/schema", "ledger/proof"},
+	"ledger/record/schema":    {},
+	"ledger/record/draft":     {"ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
+	"ledger/proof":            {},
+	"ledger/register":         {"ledger/record", "ledger/record/schema", "ledger/proof", "ledger/disk", "ledger/register/rules1", "ledger/register/screen"},
+	"ledger/register/rules1":  {"ledger/record", "ledger/record/schema"},
+	"ledger/register/screen":  {"ledger/register/rules1"},
+	"ledger/register/view":    {"ledger/record", "ledger/register", "ledger/register/screen"},
+	"ledger":                  {"ledger/proof", "ledger/reader"},
+	"ledger/reader":           {"ledger/proof"},
+	"ledger/auditors":         {"ledger/proof", "ledger/disk"},
+	"ledger/index":            {"ledger/proof", "ledger/disk"},
+	"ledger/public":           {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+	"ledger/customers":        {"ledger", "ledger/index", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/vault", "ledger/disk", "ledger/proof", "ledger/record", "ledger/record/schema"},
+	"ledger/customers/bundle": {"ledger/customers/event", "ledger/index", "ledger/proof", "ledger/record", "ledger/record/schema"},
+	"ledger/customers/event":  {"ledger/record", "ledger/record/schema"},
+	"ledger/customers/vault":  {"ledger/disk", "ledger/register/screen"},
+	"ledger/pebblestore":      {"ledger", "ledger/proof", "ledger/disk"},
+	"ledger/storetest":        {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
+	"client/wire":             {"ledger/proof"},
+	"client":                  {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
+	"witness":                 {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
+	"witness/gossip":          {"ledger/proof", "ledger/disk", "client/wire"},
+	"server":                  {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/record/schema", "ledger/proof", "ledger/register", "ledger/register/view", "server/front", "server/verifier", "server/web"},
+	"server/front":            {},
+	"server/customers":        {"ledger", "ledger/customers", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/programme", "ledger/customers/vault", "ledger/proof", "ledger/record", "ledger/record/schema", "server/front", "server/web"},
+	"server/verifier":         {},
+	"server/web":              {},
 
 	// Its worlds sign, which what judges never does.
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
@@ -49,7 +51,7 @@ var allowedImports = map[string][]string{
 	// Whoever has a register can screen against it, without a trust directory.
 	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "cmd/docket/internal/sheet", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
 
-	// A programme is written by people, as records are.
+	// The private customer log.
 	"ledger/customers/programme": {"ledger/customers/event", "ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
 
 	// What people write is read by shapes, whether it becomes a record or a programme.
@@ -65,7 +67,7 @@ var libraryOwners = map[string][]string{
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
 	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
-	"filippo.io/age/":                                 {"ledger/customers"},
+	"filippo.io/age/":                                 {"ledger/customers", "server/customers", "cmd/docket"},
 }
 
 // pebbleFS is only a file system, with one that fails on purpose below it; whoever

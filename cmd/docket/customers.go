@@ -54,7 +54,9 @@ so is what for (--reason).`,
 	c.AddCommand(
 		a.customersInit(), a.customersServe(), a.customersUnlock(), a.customersLock(), a.customersAccess(),
 		a.customersAdd(), a.customersFind(), a.customersShow(), a.customersHouse(), a.customersQueue(), a.customersStats(),
-		a.customersClosePeriod(), a.customersPeriods(),
+		a.customersVerified(), a.customersChange(), a.customersClose(), a.customersHold(), a.customersRelease(),
+		a.customersClosePeriod(), a.customersPublish(), a.customersPeriods(), a.customersReport(),
+		a.customersErase(), a.customersRotate(), a.customersBackupKeys(), a.customersAudit(),
 	)
 	return c
 }

@@ -33,7 +33,8 @@ func (a *app) customersAdd() *cobra.Command {
 or events as JSON Lines ("-": standard input). What the columns are is found by their
 headings, or said by --column. An event is the same event when it comes again, by its
 account and its ID, or where a row has no ID by what it says: the same file twice adds
-nothing, and a run that was interrupted goes on where it was.
+nothing, and a run that was interrupted goes on where it was. Where no column says when an account was opened, it is
+when the file was written last.
 
 A row that is refused keeps no other back. Refused rows are written to FILE.refused.csv (or
 .jsonl) with what is wrong: mend them there and add that file. A payment reference that
@@ -74,7 +75,7 @@ func (m *customersAdd) run(c *cobra.Command, s *customersServer, args []string) 
 		return refusal("reading %s: %w", name, err)
 	}
 	defer source.Close()
-	m.options.Now = time.Now()
+	m.options.Now = writtenAt(from)
 	if m.options.Zone, err = s.settings.Location(); err != nil {
 		return err
 	}
@@ -118,9 +119,20 @@ func (m *customersAdd) run(c *cobra.Command, s *customersServer, args []string) 
 		m.app.printf("%s: %s taken, %d there already, %s refused\n", printable(name), plural(totals.Taken, "event"), totals.Same, plural(totals.Refused, "row"))
 	}
 	if err == nil && totals.Refused > 0 {
-		return refusal("%s refused", beAre(totals.Refused, "row is", "rows are")).hint("mend them in %s and add that file", refused)
+		return refusal("%s refused", beAre(totals.Refused, "row", "rows")).hint("mend them in %s and add that file", refused)
 	}
 	return err
+}
+
+// writtenAt is when a file was written last: the same file tells the same again. Of what is no
+// file it is now.
+func writtenAt(r io.ReadCloser) time.Time {
+	if f, ok := r.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.ModTime().Before(time.Now()) {
+			return info.ModTime().UTC().Truncate(time.Millisecond)
+		}
+	}
+	return time.Now()
 }
 
 // asFile keeps a file a file, of which the digest is taken without a copy.

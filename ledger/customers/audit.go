@@ -89,8 +89,8 @@ type auditor struct {
 // auditedKey is a key of the map, whose it is, sorted when a map is made.
 type auditedKey struct {
 	key index.Key
-	of  *audited // nil: a dummy
-	n   uint64   // of a dummy
+	of  *audited // nil: a dummy, or the map's own salt
+	n   uint64   // of a dummy, from 1; 0 is the salt
 }
 
 func (a *auditor) problem(format string, args ...any) {
@@ -290,12 +290,15 @@ func (a *auditor) periodEnd(ctx context.Context, at uint64, leaf []byte, r event
 	if p.Number != a.period.Number+1 || a.period.Number > 0 && !p.Until.After(a.period.Until) {
 		a.problem("leaf %d ends period %d until %s, after period %d until %s", at, p.Number, p.Until, a.period.Number, a.period.Until)
 	}
+	if a.period.Number == 0 {
+		a.keys = append(a.keys, auditedKey{key: saltKey()})
+	}
 	for n := a.period.Dummies; n < p.Dummies; n++ {
 		e, err := f.dummyEntry(n)
 		if err != nil {
 			return err
 		}
-		a.keys = append(a.keys, auditedKey{key: e.Key, n: n})
+		a.keys = append(a.keys, auditedKey{key: e.Key, n: n + 1})
 	}
 	a.period, a.logged = p, p.ClosedAt
 	a.report.Periods++
@@ -315,10 +318,13 @@ func (a *auditor) mapRoot(ctx context.Context) (root proof.Hash, err error) {
 	root, buildErr := index.Root(func(yield func(index.Entry) bool) {
 		for _, k := range a.keys {
 			var e index.Entry
-			if k.of == nil {
-				e, err = a.log.fold.dummyEntry(k.n)
-			} else {
+			switch {
+			case k.of != nil:
 				e, err = a.log.fold.mapEntry(k.of.handle, k.of.filed())
+			case k.n > 0:
+				e, err = a.log.fold.dummyEntry(k.n - 1)
+			default:
+				e, err = a.log.fold.saltEntry()
 			}
 			if err = errors.Join(err, ctx.Err()); err != nil || !yield(e) {
 				return

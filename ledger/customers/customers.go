@@ -70,6 +70,9 @@ type Config struct {
 	Keys  *vault.Store
 	Vault *vault.Vault
 
+	// Disclosers are the keys of who holds the role discloser: two of them approve a disclosure.
+	Disclosers []*record.Key
+
 	Retention record.Period // after closing, before a customer may be erased; P2Y if zero
 
 	KeysMarked bool         // as of [ledger.Config]
@@ -91,6 +94,8 @@ type Log struct {
 	holding sync.RWMutex
 
 	identities identities
+
+	disclosing sync.Mutex // held while a disclosure is changed
 
 	mu      sync.Mutex // guards what follows
 	periods []Period

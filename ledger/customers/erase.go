@@ -65,6 +65,12 @@ func (l *Log) logErasure(ctx context.Context, who Who, h event.Handle, now time.
 	if err == nil {
 		err = l.Erasable(s, now)
 	}
+	if err == nil {
+		var number uint64
+		if number, err = l.waiting(h); number > 0 {
+			err = record.Refuse(record.Conflict, "disclosure %d names it and is not handed out: hand it out or withdraw it first", number)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -239,6 +239,13 @@ func (l *Log) fixMap(ctx context.Context, last Period) (row periodRow, err error
 		}
 		entries = append(entries, e)
 	}
+	if last.Number == 0 {
+		e, err := l.fold.saltEntry()
+		if err != nil {
+			return row, err
+		}
+		entries = append(entries, e)
+	}
 	row.Customers, row.Dummies = last.row.Customers+fresh, last.row.Dummies+step(fresh)-fresh
 	for n := last.row.Dummies; n < row.Dummies; n++ {
 		e, err := l.fold.dummyEntry(n)
@@ -313,6 +320,21 @@ func (f *fold) mapKey(h event.Handle) (index.Key, error) {
 	return index.HashedKey(event.MapKey(salt, h)), nil
 }
 
+// saltKey is where the map has its own salt.
+func saltKey() index.Key {
+	k, err := index.NewKey(event.MapSaltName)
+	if err != nil {
+		panic(err) // one text is a key
+	}
+	return k
+}
+
+// saltEntry is the map's entry of its own salt, there from the first period on.
+func (f *fold) saltEntry() (index.Entry, error) {
+	salt, err := f.vault.MapSalt()
+	return index.Entry{Key: saltKey(), Value: event.MapSaltValue(salt)}, err
+}
+
 func (f *fold) filedOpening(h event.Handle, filed event.Filed) (record.Opening, error) {
 	salt, err := f.vault.MapHMAC([]byte("filed"), h[:], binary.BigEndian.AppendUint64(nil, filed.Leaves))
 	return event.FiledOpening(salt, filed), err
@@ -374,15 +396,17 @@ type Proven struct {
 // Evidence is all that is filed under a handle as of a period, with what proves that it is
 // all: whoever makes a disclosure shows as much of it as is asked for.
 type Evidence struct {
-	Scope    event.Scope
-	Period   Period
-	Handle   event.Handle
-	Events   []Proven        // the earliest first
-	Last     Proven          // the period's last leaf; it has no event
-	Map      record.Opening  // and its opening: the root of the map
-	MapKey   index.Key       // where the handle stands in the map
-	MapProof *index.Proof    // of its value there, or that there is none
-	Filed    *record.Opening // of the value; nil where nothing is filed
+	Scope     event.Scope
+	Period    Period
+	Handle    event.Handle
+	Events    []Proven        // the earliest first
+	Last      Proven          // the period's last leaf; it has no event
+	Map       record.Opening  // and its opening: the root of the map
+	MapKey    index.Key       // where the handle stands in the map
+	MapProof  *index.Proof    // of its value there, or that there is none
+	MapSalt   []byte          // of the map's keys
+	SaltProof *index.Proof    // that it is this map's
+	Filed     *record.Opening // of the value; nil where nothing is filed
 }
 
 // Evidence gathers what proves which events are filed under a handle as of a period. Whoever
@@ -393,29 +417,16 @@ func (l *Log) Evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 		return nil, err
 	}
 	defer l.end()
-	p, err := l.period(period)
+	return l.evidence(ctx, h, period)
+}
+
+func (l *Log) evidence(ctx context.Context, h event.Handle, period uint64) (*Evidence, error) {
+	ev, err := l.mapEvidence(ctx, period)
 	if err != nil {
 		return nil, err
 	}
-	if p.Checkpoint == nil {
-		return nil, ErrUnpublished
-	}
-	ev := &Evidence{Scope: l.fold.scope, Period: p, Handle: h}
-	if err := l.proveMap(ctx, ev); err != nil {
-		return nil, err
-	}
-	v, err := l.mapAt(p)
-	if err != nil {
-		return nil, err
-	}
-	if ev.MapKey, err = l.fold.mapKey(h); err != nil {
-		return nil, err
-	}
-	if ev.MapProof, err = v.Prove(ev.MapKey); err != nil {
-		return nil, err
-	}
-	value, there, err := v.Value(ev.MapKey)
-	if err != nil || !there {
+	ev.Handle = h
+	if there, err := l.proveHandle(ev); err != nil || !there {
 		return ev, err
 	}
 	filed, err := l.proveEvents(ctx, ev)
@@ -427,10 +438,51 @@ func (l *Log) Evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 		return nil, err
 	}
 	ev.Filed = &o
-	if l.fold.scope.FiledValue(o) != value {
-		return nil, fmt.Errorf("%w: the map of period %d files other leaves under %s than the chain has", ledger.ErrCorrupt, p.Number, h)
+	value, _, err := ev.MapProof.VerifyKey(ev.Period.MapRoot, ev.MapKey)
+	if err == nil && l.fold.scope.FiledValue(o) != value {
+		err = fmt.Errorf("%w: the map of period %d files other leaves under %s than the chain has", ledger.ErrCorrupt, ev.Period.Number, h)
 	}
-	return ev, nil
+	return ev, err
+}
+
+// mapEvidence is what does not depend on the handle.
+func (l *Log) mapEvidence(ctx context.Context, period uint64) (*Evidence, error) {
+	p, err := l.period(period)
+	if err != nil {
+		return nil, err
+	}
+	if p.Checkpoint == nil {
+		return nil, ErrUnpublished
+	}
+	ev := &Evidence{Scope: l.fold.scope, Period: p}
+	if err := l.proveMap(ctx, ev); err != nil {
+		return nil, err
+	}
+	v, err := l.mapAt(p)
+	if err != nil {
+		return nil, err
+	}
+	if ev.MapSalt, err = l.config.Vault.MapSalt(); err != nil {
+		return nil, err
+	}
+	ev.SaltProof, err = v.Prove(saltKey())
+	return ev, err
+}
+
+// proveHandle proves what the map has of the handle: a value, or none.
+func (l *Log) proveHandle(ev *Evidence) (there bool, err error) {
+	v, err := l.mapAt(ev.Period)
+	if err != nil {
+		return false, err
+	}
+	if ev.MapKey, err = l.fold.mapKey(ev.Handle); err != nil {
+		return false, err
+	}
+	if ev.MapProof, err = v.Prove(ev.MapKey); err != nil {
+		return false, err
+	}
+	_, there, err = v.Value(ev.MapKey)
+	return there, err
 }
 
 func (l *Log) proveMap(ctx context.Context, ev *Evidence) (err error) {

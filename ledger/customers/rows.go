@@ -32,20 +32,22 @@ import (
 //	k number    → the period's signed checkpoint
 //	r size      → record ID of the public record of a period of that size
 //	x ref       → nothing: the customer is erased, and the key is to be destroyed
+//	d number    → a sealed disclosure: what was asked, its digest, who approved; not the bundle
 //	m name      → of the data themselves
 //
-// The rows e, k, mformat and mclock are synced before what rests on them; the others are
+// The rows e, k, d, mformat and mclock are synced before what rests on them; the others are
 // derived, and mcursor says how far.
 const (
-	tableEvent   = 'e'
-	tableChain   = 'c'
-	tableLife    = 's'
-	tableID      = 'i'
-	tablePeriod  = 'p'
-	tableNote    = 'k'
-	tableRecord  = 'r'
-	tableErasing = 'x'
-	tableMeta    = 'm'
+	tableEvent      = 'e'
+	tableChain      = 'c'
+	tableLife       = 's'
+	tableID         = 'i'
+	tablePeriod     = 'p'
+	tableNote       = 'k'
+	tableRecord     = 'r'
+	tableErasing    = 'x'
+	tableDisclosure = 'd'
+	tableMeta       = 'm'
 )
 
 var (

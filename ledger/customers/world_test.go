@@ -40,14 +40,22 @@ type world struct {
 	fs        vfs.FS
 	under     string // where on it; "" is its root
 	id        *age.X25519Identity
+	origin    string // of the log
 	signer    *proof.Signer
 	wrapStore func(ledger.Store) ledger.Store
+
+	disclosers []*record.Key
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOf(t, origin)
+}
+
+func newWorldOf(t testing.TB, origin string) *world {
+	t.Helper()
 	signer, _ := storetest.NewLogKey(t, origin)
-	w := &world{fs: vfs.NewCrashableMem(), id: must(age.GenerateX25519Identity()), signer: signer}
+	w := &world{origin: origin, fs: vfs.NewCrashableMem(), id: must(age.GenerateX25519Identity()), signer: signer}
 	must(vault.Create(w.fs, "vault.age", must(vault.ParseRecipients([]byte(w.id.Recipient().String()), nil))))
 	return w
 }
@@ -103,8 +111,8 @@ func (w *world) open(t testing.TB) (n *node, err error) {
 		s = w.wrapStore(s)
 	}
 	n.Log, err = customers.Open(t.Context(), customers.Config{
-		FS: w.fs, Dir: w.path("c"), Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: origin,
-		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health,
+		FS: w.fs, Dir: w.path("c"), Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: w.origin,
+		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health, Disclosers: w.disclosers,
 	})
 	return n, err
 }

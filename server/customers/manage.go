@@ -29,7 +29,14 @@ func (s *Server) api() []route {
 		{pattern: "GET " + v1 + "stats", roles: Roles(), answer: s.statistics},
 		{pattern: "GET " + v1 + "periods", roles: reading, answer: s.periods},
 		{pattern: "POST " + v1 + "periods", roles: []Role{Compliance}, long: true, answer: s.closePeriod},
-		{pattern: "POST " + v1 + "periods/published", roles: []Role{Compliance}, answer: s.published},
+		{pattern: "POST " + v1 + "publish/next", roles: []Role{Compliance}, answer: s.next},
+		{pattern: "POST " + v1 + "publish/recorded", roles: []Role{Compliance}, answer: s.recorded},
+		{pattern: "GET " + v1 + "disclosures", roles: []Role{Discloser, Compliance}, reads: true, answer: s.disclosures},
+		{pattern: "POST " + v1 + "disclosures/prepare", roles: []Role{Discloser}, long: true, answer: s.prepare},
+		{pattern: "POST " + v1 + "disclosures/review", roles: []Role{Discloser, Compliance}, reads: true, long: true, answer: s.review},
+		{pattern: "POST " + v1 + "disclosures/approve", roles: []Role{Discloser}, answer: s.approve},
+		{pattern: "POST " + v1 + "disclosures/withdraw", roles: []Role{Discloser}, answer: s.withdraw},
+		{pattern: "POST " + v1 + "disclosures/hand-out", roles: []Role{Discloser}, long: true, answer: s.handOut},
 		{pattern: "POST " + v1 + "erase", roles: []Role{Compliance}, long: true, answer: s.erase},
 		{pattern: "POST " + v1 + "report", roles: []Role{Compliance}, long: true, answer: s.report},
 		{pattern: "POST " + v1 + "export", roles: []Role{Compliance}, long: true, answer: s.export},
@@ -152,33 +159,12 @@ func (s *Server) closePeriod(x *request) error {
 	return x.answer(out)
 }
 
-// PublishedQuery notes the public record of a period.
-type PublishedQuery struct {
-	Number uint64    `json:"number"`
-	Record record.ID `json:"record"`
-}
-
-func (s *Server) published(x *request) error {
-	var q PublishedQuery
-	if err := x.decode(&q); err != nil {
-		return err
-	}
-	if q.Record.IsZero() {
-		return newProblem(problemMalformed, "record: want the record ID of the public customer-log record")
-	}
-	if err := x.log.Published(x.req.Context(), x.who(Purpose{}, Compliance), q.Number, q.Record); err != nil {
-		return err
-	}
-	return x.answer(struct{}{})
-}
-
 // EraseQuery erases customers: those named, or all that may be erased by now.
 type EraseQuery struct {
 	Handles []string `json:"handles,omitempty"`
 	Due     bool     `json:"due,omitempty"`
 	DryRun  bool     `json:"dryRun,omitempty"`
-	// Keep are accounts that an open request asks about: they are not erased.
-	Reason string `json:"reason,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
 }
 
 // Erasure is what became of one customer.

@@ -29,6 +29,7 @@ const (
 	problemInvalid        problemKind = "invalid"
 	problemConflict       problemKind = "conflict"
 	problemWrongKey       problemKind = "wrong-key"
+	problemNotLedUp       problemKind = "not-led-up"
 	problemTooMany        problemKind = "too-many"
 	problemLocked         problemKind = "locked"
 	problemOverloaded     problemKind = "overloaded"
@@ -51,6 +52,7 @@ var problemKinds = map[problemKind]struct {
 	problemTooLarge:       {http.StatusRequestEntityTooLarge, "The request is over a limit"},
 	problemInvalid:        {http.StatusUnprocessableEntity, "What was sent breaks its schema"},
 	problemConflict:       {http.StatusConflict, "It does not fit the log as it is"},
+	problemNotLedUp:       {http.StatusConflict, "The log does not lead up to its newest public record"},
 	problemWrongKey:       {http.StatusForbidden, "That key does not open the vault"},
 	problemTooMany:        {http.StatusTooManyRequests, "Too many requests in a short time"},
 	problemLocked:         {http.StatusServiceUnavailable, "The vault is locked"},
@@ -136,6 +138,9 @@ func problemOf(err error) *problem {
 	var large *http.MaxBytesError
 	again := func(k problemKind, wait time.Duration, detail string) *problem {
 		return &problem{kind: k, detail: detail, retryAfter: wait, cause: err}
+	}
+	if p := disclosureProblem(err); p != nil {
+		return p
 	}
 	switch {
 	case errors.As(err, &p):

@@ -393,7 +393,7 @@ func (*Erased) check(*schema.Decoder) {}
 
 // Act is the content of every act of the house.
 type Act struct {
-	What     Kind         `json:"what" rule:"required enum=searched|shown|exported|prepared|approved|disclosed|published|rotated|screened|unlocked|locked" doc:"the act"`
+	What     Kind         `json:"what" rule:"required enum=searched|shown|exported|prepared|approved|disclosed|published|rotated|screened|unlocked|locked|withdrawn" doc:"the act"`
 	By       string       `json:"by" rule:"required max=200" doc:"who: a key's or certificate's name" eg:"reader-1"`
 	Query    string       `json:"query,omitempty" rule:"max=1000" doc:"what was searched for"`
 	Customer string       `json:"customer,omitempty" rule:"max=32" doc:"handle of whom it concerns"`

@@ -83,3 +83,12 @@ func (s Scope) VerifyFiled(value [32]byte, o record.Opening) (Filed, error) {
 func MapKey(mapSalt []byte, h Handle) [32]byte {
 	return sha256.Sum256(append(append(make([]byte, 0, 48), mapSalt...), h[:]...))
 }
+
+// MapSaltName is the text at whose key a map has the value of its own salt: so one map has
+// one salt, and no handle is absent under another.
+const MapSaltName = "salt"
+
+// MapSaltValue is the value there: SHA-256("docket-map-salt/v1\n" ‖ salt).
+func MapSaltValue(mapSalt []byte) [32]byte {
+	return sha256.Sum256(append([]byte("docket-map-salt/v1\n"), mapSalt...))
+}

@@ -38,6 +38,7 @@ const (
 	KindScreened  Kind = "screened"
 	KindUnlocked  Kind = "unlocked"
 	KindLocked    Kind = "locked"
+	KindWithdrawn Kind = "withdrawn"
 )
 
 // Content is what an event says beside its header: the struct of its kind.
@@ -92,6 +93,7 @@ var kinds = []kindSpec{
 	actSpec(40, KindScreened, "all customers were screened"),
 	actSpec(41, KindUnlocked, "the vault was unlocked"),
 	actSpec(42, KindLocked, "the vault was locked"),
+	actSpec(43, KindWithdrawn, "a disclosure that was prepared is not to leave the house"),
 }
 
 func specOf[T any, P interface {

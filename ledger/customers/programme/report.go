@@ -47,8 +47,8 @@ type Counts struct {
 	Accesses             int64 `json:"accesses"`             // in the period
 }
 
-// each calls f with every count, in the order in which people read them.
-func (c *Counts) each(f func(name string, n *int64)) {
+// Each calls f with every count, in the order in which people read them.
+func (c *Counts) Each(f func(name string, n *int64)) {
 	for _, one := range []struct {
 		name string
 		n    *int64
@@ -263,7 +263,7 @@ func (r *Report) ShortForm(c Certification) string {
 	open("compliant", c.Compliant, "complied with in the period")
 	line("%-40s # counted: %d could not be verified, %d of them beyond their day", fmt.Sprintf("unverifiableResolved: %t", r.UnverifiableResolved), r.Counts.Unverifiable, r.Counts.UnverifiableLate)
 	line("counts:")
-	r.Counts.each(func(name string, n *int64) { line("  %s: {secret: \"%d\"}", name, *n) })
+	r.Counts.Each(func(name string, n *int64) { line("  %s: {secret: \"%d\"}", name, *n) })
 	return b.String()
 }
 
@@ -277,7 +277,7 @@ func (r *Report) Differences(openings []record.Opening) (all []string) {
 			told[name] = o.Value
 		}
 	}
-	r.Counts.each(func(name string, n *int64) {
+	r.Counts.Each(func(name string, n *int64) {
 		value, ok := told[name]
 		delete(told, name)
 		switch want := strconv.FormatInt(*n, 10); {

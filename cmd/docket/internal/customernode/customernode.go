@@ -106,6 +106,10 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 	if err != nil {
 		return nil, err
 	}
+	disclosers, err := c.Settings.disclosers()
+	if err != nil {
+		return nil, err
+	}
 	v, err := vault.Open(c.Files, at(VaultFile), identities...)
 	if err != nil {
 		return nil, err
@@ -131,6 +135,7 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 		FS: c.Files, Dir: c.Dir, Party: c.Settings.Party, Ledger: c.Settings.Ledger, Origin: c.Settings.Origin,
 		Signers: []*proof.Signer{signer}, Store: n.store, Keys: n.keys, Vault: v, Retention: c.Settings.Retention,
 		KeysMarked: marked, MarkKeys: func() error { return n.mark() }, Log: c.Log, Health: n.health,
+		Disclosers: disclosers,
 	})
 	return n.log, err
 }

@@ -30,6 +30,32 @@ type Settings struct {
 	Retention record.Period      `json:"retention,omitzero"`  // after closing; P2Y if absent
 	LockAfter string             `json:"lockAfter,omitempty"` // without a call; 15m if absent, never: "0"
 	Clients   []customers.Client `json:"clients,omitempty"`   // who may ask over the network
+
+	// Disclosers hold the role discloser: the signatures of two of them let a bundle out.
+	Disclosers []Discloser `json:"disclosers,omitempty"`
+}
+
+// Discloser is one who approves disclosures.
+type Discloser struct {
+	Name string     `json:"name"`
+	Key  record.PEM `json:"key"` // public
+}
+
+// disclosers are their keys.
+func (s *Settings) disclosers() (keys []*record.Key, err error) {
+	for _, d := range s.Disclosers {
+		k, err := record.ParseKey([]byte(d.Key))
+		if err != nil {
+			return nil, fmt.Errorf("discloser %s: %w", d.Name, err)
+		}
+		for _, other := range keys {
+			if other.ID() == k.ID() {
+				return nil, fmt.Errorf("discloser %s has the key of another: two approve with two keys", d.Name)
+			}
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
 }
 
 const settingsVersion = 1
@@ -65,6 +91,9 @@ func (s *Settings) check() error {
 		return err
 	}
 	if _, err := s.Idle(); err != nil {
+		return err
+	}
+	if _, err := s.disclosers(); err != nil {
 		return err
 	}
 	return customers.CheckClients(s.Clients)
