@@ -74,6 +74,7 @@ func (s *Server) pages() []route {
 		{pattern: "GET /search", roles: seeing, answer: s.searchPage},
 		{pattern: "POST /search", roles: seeing, reads: true, answer: s.foundPage},
 		{pattern: "GET /holds", roles: []Role{Compliance, Reader}, reads: true, long: true, answer: s.holdsPage},
+		{pattern: "GET /disclosures", roles: []Role{Discloser, Compliance}, reads: true, answer: s.disclosuresPage},
 		{pattern: "GET /periods", roles: seeing, answer: s.periodsPage},
 		{pattern: "GET /house", roles: deciding, reads: true, answer: s.housePage},
 		{pattern: "GET /style.css", locked: true, answer: func(x *request) error { return x.answerBytes(http.StatusOK, "text/css; charset=utf-8", pageStyle) }},

@@ -2,8 +2,9 @@ package customers
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,7 +48,6 @@ type customerView struct {
 	Earlier  string // address of the page of earlier events
 	Fault    string // why a form was refused
 	Typed    typed
-	Once     string // of a form: sent twice, it is done once
 	Erasable bool
 }
 
@@ -102,7 +102,7 @@ func (x *request) answerCustomer(status int, h event.Handle, before uint64, faul
 	}
 	v := customerView{
 		pageHeader: x.header("Customer "+h.String()[:12], ""), Handle: h, Customer: shown.Customer,
-		Moments: x.moments(shown.Events), Fault: fault, Typed: back, Once: randomText(),
+		Moments: x.moments(shown.Events), Fault: fault, Typed: back,
 	}
 	if n := len(shown.Events); shown.More && n > 0 {
 		v.Earlier = "/customers/" + h.String() + "?before=" + strconv.FormatUint(shown.Events[n-1].Index, 10)
@@ -141,46 +141,59 @@ func flagKey(f event.Flag) string {
 	return strings.Join([]string{f.Thread, f.Matched, f.At.UTC().Format(time.RFC3339Nano), f.DecidedAt.UTC().Format(time.RFC3339Nano)}, " ")
 }
 
+// meaning is the event that a form on a customer's page means; errDone if it was logged before:
+// a form that is sent twice is done once.
+type meaning func(st *event.State, back typed) (event.Input, []record.Fault, error)
+
+var errDone = errors.New("done already")
+
 // decidePage takes a decision about a hit.
 func (s *Server) decidePage(x *request) error {
-	return x.change("decide", func(st *event.State, form url.Values, back typed) (event.Input, []record.Fault, error) {
+	return x.change("decide", func(st *event.State, back typed) (event.Input, []record.Fault, error) {
 		for _, f := range st.Flags {
 			if flagKey(f) == back.Flag {
 				in, faults := st.Decide(f, back.Outcome, x.client.Name, back.Reason, time.Now())
 				return in, faults, nil
+			}
+			undecided := f
+			if undecided.DecidedAt = (time.Time{}); flagKey(undecided) == back.Flag && f.Outcome == back.Outcome && f.By == x.client.Name && f.Reason == back.Reason {
+				return event.Input{}, nil, errDone
 			}
 		}
 		return event.Input{}, nil, newProblem(problemConflict, "the hit is another by now: it was decided, or screening found it again. Look at it as it is")
 	})
 }
 
-// holdPage places a hold, and releasePage ends one.
+// holdPage places a hold.
 func (s *Server) holdPage(x *request) error {
-	return x.change("hold", func(st *event.State, form url.Values, back typed) (event.Input, []record.Fault, error) {
-		in := x.input(st, form, &event.Held{Reason: back.Reason, Request: back.Request, By: x.client.Name})
-		return in, in.Check(), nil
+	return x.change("hold", func(st *event.State, back typed) (event.Input, []record.Fault, error) {
+		c := event.Held{Reason: back.Reason, Request: back.Request, By: x.client.Name}
+		if slices.ContainsFunc(st.Holds, func(h event.Hold) bool { return h.Held == c }) {
+			return event.Input{}, nil, errDone
+		}
+		return inputOf(st, &c)
 	})
 }
 
+// releasePage ends the hold for a request, or the one for none.
 func (s *Server) releasePage(x *request) error {
-	return x.change("release", func(st *event.State, form url.Values, back typed) (event.Input, []record.Fault, error) {
-		in := x.input(st, form, &event.Released{Reason: back.Reason, Request: back.Request, By: x.client.Name})
-		return in, in.Check(), nil
+	return x.change("release", func(st *event.State, back typed) (event.Input, []record.Fault, error) {
+		if !slices.ContainsFunc(st.Holds, func(h event.Hold) bool { return h.Request == back.Request }) {
+			return event.Input{}, nil, errDone
+		}
+		return inputOf(st, &event.Released{Reason: back.Reason, Request: back.Request, By: x.client.Name})
 	})
 }
 
-// input is an event of now by somebody at a page. The form's own name is in its ID, so that a
-// form that is sent twice is one event.
-func (x *request) input(st *event.State, form url.Values, c event.Content) event.Input {
-	return event.Input{
-		Account: st.Customer.Account, ID: "page:" + cmp.Or(form.Get("once"), randomText()), Kind: c.Kind(),
-		Time: time.Now().UTC().Truncate(time.Millisecond), Content: c,
-	}
+// inputOf is an event of now by somebody at a page.
+func inputOf(st *event.State, c event.Content) (event.Input, []record.Fault, error) {
+	in := event.Input{Account: st.Customer.Account, ID: "page:" + randomText(), Kind: c.Kind(), Time: time.Now().UTC().Truncate(time.Millisecond), Content: c}
+	return in, in.Check(), nil
 }
 
 // change adds the event that a form on a customer's page means, and shows the customer again:
 // with what was typed, where it was refused.
-func (x *request) change(what string, mean func(*event.State, url.Values, typed) (event.Input, []record.Fault, error)) error {
+func (x *request) change(what string, mean meaning) error {
 	form, err := x.form()
 	if err != nil {
 		return err
@@ -197,7 +210,7 @@ func (x *request) change(what string, mean func(*event.State, url.Values, typed)
 	if err != nil {
 		return err
 	}
-	in, faults, err := mean(&st, form, back)
+	in, faults, err := mean(&st, back)
 	if err == nil && len(faults) > 0 {
 		err = newProblem(problemInvalid, "%s", faultWords(faults))
 	}
@@ -207,7 +220,7 @@ func (x *request) change(what string, mean func(*event.State, url.Values, typed)
 			err = results[0].Err
 		}
 	}
-	if err == nil {
+	if err == nil || err == errDone {
 		return x.see("/customers/" + h.String())
 	}
 	p := problemOf(err)

@@ -53,7 +53,7 @@ func TestPagesKeepThingsPrivate(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/?late=only", "/?duty=decide", "/search", "/holds", "/periods", "/house", "/sign-in"} {
+	for _, path := range []string{"/", "/?late=only", "/?duty=decide", "/search", "/holds", "/disclosures", "/periods", "/house", "/sign-in"} {
 		look(b.get(path, http.StatusOK))
 	}
 	for account := range strings.FieldsSeq("acct-1 acct-2 acct-3 acct-4 acct-5") {
@@ -134,8 +134,20 @@ func TestDecideOnPage(t *testing.T) {
 	}
 	b.get(path, http.StatusOK)
 	b.says(t, "it is somebody else", "Decided by compliance-1 about designation/2026-014")
-	b.post(path+"/decide", http.StatusConflict, good) // sent again: it is decided by now
+	b.post(path+"/decide", http.StatusSeeOther, good) // sent again
+	b.get(path, http.StatusOK)
+	other := b.filled(path + "/hold")
+	for name, value := range map[string]string{"flag": good.Get("flag"), "outcome": "true-match", "reason": "The same seat."} {
+		other.Set(name, value)
+	}
+	b.post(path+"/decide", http.StatusConflict, other) // from a page of before
 	b.says(t, "The hit is another by now", "Kestrel Hosting")
+	if f := flag(); f.Outcome != "false-positive" {
+		t.Errorf("decided %+v", f)
+	}
+	if n := strings.Count(b.page, "Decided by compliance-1"); n != 1 {
+		t.Errorf("decided %d times", n)
+	}
 }
 
 // A hold is placed once, however often the form is sent, and released.
@@ -187,7 +199,7 @@ func TestPeriodsAndLock(t *testing.T) {
 	locked := func() {
 		t.Helper()
 		res := b.get("/", http.StatusServiceUnavailable)
-		b.says(t, "The vault is locked", `docket customers unlock --dir '/srv/it'\''s'`)
+		b.says(t, "The vault is locked", `docket customers unlock --dir '/srv/it'\''s' --identity FILE`)
 		if res.Header.Get("Retry-After") == "" || res.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("headers %v", res.Header)
 		}
@@ -267,4 +279,32 @@ func TestSignIn(t *testing.T) {
 	if owner.Code != http.StatusOK || !strings.Contains(owner.Body.String(), "owner") {
 		t.Errorf("over the owner's socket: %d\n%s", owner.Code, owner.Body)
 	}
+}
+
+// What waits for an approval is shown in words, with the command that approves it; then what has left.
+func TestDisclosuresPage(t *testing.T) {
+	h := newHouse(t)
+	h.unlock()
+	h.people()
+	b := h.signIn("discloser-1")
+	b.get("/disclosures", http.StatusOK)
+	b.says(t, "Nothing waits for an approval.")
+	d := h.prepare("acct-2")
+	b.get("/disclosures", http.StatusOK)
+	b.says(t, "waits for two approvals", "disclosure/2027-7", "12 events, 12 access", "prepared by discloser-1", d.Digest, d.Recipient, "docket customers approve 1 --dir", "/customers/"+h.handle("acct-2"), "Not proven:")
+	h.approve(d, 0)
+	b.get("/disclosures", http.StatusOK)
+	b.says(t, "waits for the second approval", "Approved by discloser-1")
+	h.approve(d, 1)
+	b.get("/disclosures", http.StatusOK)
+	b.says(t, "approved, and not handed out yet", "Approved by discloser-2")
+	if _, _, err := h.log.HandOut(t.Context(), private.Who{By: "discloser-1"}, d.Number); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/disclosures", http.StatusOK)
+	b.says(t, "has left the house", "12 events of 1 customer", "approved by discloser-1 and discloser-2", "Nothing waits for an approval.")
+	h.signIn("reader-1").get("/disclosures", http.StatusForbidden)
+	c := h.signIn("compliance-1")
+	c.get("/house", http.StatusOK)
+	c.says(t, "prepared a disclosure of 12 events", "let a disclosure leave the house: 12 events", "discloser: the disclosures")
 }

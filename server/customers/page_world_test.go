@@ -3,6 +3,7 @@ package customers_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	private "github.com/seed-53cf897a/docket/ledger/customers"
+	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
@@ -41,8 +43,9 @@ type house struct {
 	t    testing.TB
 	log  *private.Log
 	id   *age.X25519Identity
-	keys map[string]string // of clients, by name
-	said syncBuffer        // what the server logged
+	keys map[string]string    // of clients, by name
+	said syncBuffer           // what the server logged
+	hold []ed25519.PrivateKey // of the disclosers
 	now  time.Time
 }
 
@@ -97,6 +100,12 @@ func newHouse(t testing.TB) *house {
 			t.Error(err)
 		}
 	})
+	var disclosers []*record.Key
+	for range 2 {
+		public, private, _ := ed25519.GenerateKey(nil)
+		h.hold = append(h.hold, private)
+		disclosers = append(disclosers, check[*record.Key](t)(record.NewKey(public)))
+	}
 	open := func(ctx context.Context, ids ...age.Identity) (*private.Log, error) {
 		v, err := vault.Open(fs, "vault.age", ids...)
 		if err != nil {
@@ -107,14 +116,14 @@ func newHouse(t testing.TB) *house {
 		}
 		h.log, err = private.Open(ctx, private.Config{
 			FS: fs, Dir: "c", Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: "log.example/acme-cloud/customers",
-			Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health,
+			Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: disclosers,
 		})
 		return h.log, err
 	}
 	rules := check[*programme.Programme](t)(programme.Parse([]byte(programme.Template("acme", record.DateOf(h.now, time.UTC).AddDays(-400)))))
 	history := check[*programme.History](t)(programme.NewHistory(rules))
 	var clients []customers.Client
-	for _, role := range []customers.Role{customers.Writer, customers.Reader, customers.Compliance} {
+	for _, role := range []customers.Role{customers.Writer, customers.Reader, customers.Compliance, customers.Discloser} {
 		key, hash := customers.NewKey()
 		name := string(role) + "-1"
 		h.keys[name] = key
@@ -177,6 +186,33 @@ func (h *house) people() {
 			h.t.Fatalf("%s of %s: %v", in[i].Kind, in[i].Account, r.Err)
 		}
 	}
+}
+
+// prepare prepares a disclosure of a customer's log-ins.
+func (h *house) prepare(account string) *private.Disclosure {
+	h.t.Helper()
+	_, recipient, err := vault.NewIdentity()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	due := record.DateOf(h.now, time.UTC).AddDays(30)
+	payload := check[[]byte](h.t)(record.EncodeStatement(&record.Statement{
+		Kind: record.KindDisclosureRequest, Subject: record.Subject{SHA256: [32]byte{1}},
+		Common:    record.Common{Ledger: sha256.Sum256([]byte("charter")), Thread: "disclosure/2027-7", Issuer: "authority", IssuedAt: h.now},
+		Predicate: &record.DisclosureRequest{Status: "requested", Type: record.Sealable{Text: "warrant"}, Provider: record.Sealable{Text: "acme-cloud"}, Jurisdiction: "XA", DueOn: &due, Recipient: recipient},
+	}))
+	request := bundle.Record{ID: record.IDOf(payload), Index: 1, Admitted: h.now, Statement: check[*record.Statement](h.t)(record.ParseStatement(payload))}
+	handle := check[event.Handle](h.t)(h.log.Handle(h.t.Context(), account))
+	return check[*private.Disclosure](h.t)(h.log.Prepare(h.t.Context(), private.Who{By: "discloser-1", Role: "discloser"}, private.Ask{
+		Public: bundle.Public{Request: request}, Recipient: recipient, Handles: []event.Handle{handle}, Asked: bundle.Asked{Kinds: []string{"access"}},
+	}))
+}
+
+// approve is one holder's approval.
+func (h *house) approve(d *private.Disclosure, holder int) {
+	h.t.Helper()
+	key := check[*record.Key](h.t)(record.NewKey(h.hold[holder].Public()))
+	check[*private.Disclosure](h.t)(h.log.Approve(h.t.Context(), private.Who{By: fmt.Sprintf("discloser-%d", holder+1)}, d.Number, key.ID(), ed25519.Sign(h.hold[holder], h.log.Message(d))))
 }
 
 func (h *house) handle(account string) string {

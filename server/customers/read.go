@@ -272,11 +272,15 @@ func (x *request) due(q QueueQuery) (programme.Page, error) {
 	if err != nil {
 		return page, err
 	}
-	a := x.shownAct("the queue of what is due")
-	n := int64(len(page.Rows))
-	a.Count = &n
-	_, err = x.log.Act(x.req.Context(), a)
-	return page, err
+	return page, x.shows(x.shownAct("the queue of what is due"), len(page.Rows))
+}
+
+// shows logs that so many rows of a list are shown.
+func (x *request) shows(a event.Act, rows int) error {
+	n := int64(rows)
+	a.What, a.By, a.Count = event.KindShown, x.client.Name, &n
+	_, err := x.log.Act(x.req.Context(), a)
+	return err
 }
 
 // shownAct is that a list of customers is shown.
