@@ -27,6 +27,7 @@ func TestJourneyInBrowser(t *testing.T) {
 	listening := httptest.NewServer(h.Handler())
 	t.Cleanup(listening.Close)
 	p := browsertest.Open(t, listening.URL+"/")
+	h.approve(h.prepare("acct-2"), 0)
 	look := func(where, want string) {
 		t.Helper()
 		if text := p.Text("main"); !strings.Contains(text, want) {
@@ -63,6 +64,8 @@ func TestJourneyInBrowser(t *testing.T) {
 
 	p.Do(chromedp.Click(css(`nav a[href="/periods"]`)), chromedp.WaitVisible(css(".numbers")))
 	look("periods", "1 period to publish")
+	p.Do(chromedp.Click(css(`nav a[href="/disclosures"]`)), chromedp.WaitVisible(css("article.hit")))
+	look("disclosures", "waits for the second approval")
 	p.Do(chromedp.Click(css(`nav a[href="/house"]`)), chromedp.WaitVisible(css("q")))
 	look("who looked", "brandt")
 }

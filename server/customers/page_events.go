@@ -23,6 +23,7 @@ type moment struct {
 	Title  string
 	State  string // the class of its colour
 	Facts  []fact
+	Then   bool // they are long, and as they were then: known since by other events
 	Number uint64
 	Index  uint64
 	Folded []moment // of accesses
@@ -74,9 +75,13 @@ func (x *request) moment(e Logged) moment {
 	o := objectOf(e.Content)
 	m := moment{At: x.here(e.Time), Number: e.Number, Index: e.Index, Facts: factsOf(e.Content, hiddenIn(e.Kind)...)}
 	m.Title, m.State = titleOf(e.Kind, o)
+	m.Then = e.Kind == event.KindOpened
 	for i, f := range m.Facts {
 		if e.Kind == event.KindFlagged && f.Name == "matched" {
 			m.Facts[i].Value = pointerWords(f.Value)
+		}
+		if e.Kind == event.KindFlagged && f.Name == "score" {
+			m.Facts[i].Value += " of 1000"
 		}
 	}
 	if late := e.Logged.Sub(e.Time); late >= 24*time.Hour {
@@ -96,7 +101,7 @@ func titleOf(k event.Kind, o schema.Object) (title, state string) {
 	case event.KindOpened:
 		return "Account opened", ""
 	case event.KindVerified:
-		how := map[string]string{"documentary": "by a document", "non-documentary": "without a document", "other": "by another method"}[text("method")]
+		how := methodWords(text("method"))
 		if d, ok := o.Lookup("document").(schema.Object); ok {
 			kind, _ := d.Lookup("kind").(string)
 			issuer, _ := d.Lookup("issuer").(string)
@@ -157,6 +162,10 @@ func hiddenIn(k event.Kind) []string {
 		return []string{"what", "thread", "outcome", "by"}
 	}
 	return []string{"by"}
+}
+
+func methodWords(method string) string {
+	return map[string]string{"documentary": "by a document", "non-documentary": "without a document", "other": "by another method"}[method]
 }
 
 func decisionWords(outcome string) string {

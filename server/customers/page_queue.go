@@ -64,6 +64,15 @@ func periodWords(s string) string {
 	return "within " + web.Count(n, map[string]string{"D": "day", "W": "week", "M": "month", "Y": "year"}[unit])
 }
 
+// How are the methods of which one verifies, as words.
+func (v dueView) How() string {
+	words := make([]string, len(v.Methods))
+	for i, m := range v.Methods {
+		words[i] = methodWords(m)
+	}
+	return strings.Join(words, ", or ")
+}
+
 // Names are the elements that are missing, as words.
 func (v dueView) Names() string {
 	names := make([]string, len(v.Elements))
