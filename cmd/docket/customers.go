@@ -221,7 +221,7 @@ func (f *customersFlags) newServer(n *customernode.Node, s customernode.Settings
 		return nil, refusal("%w", err)
 	}
 	return customers.New(customers.Config{
-		Open: n.Open, Zone: zone, Clients: s.Clients, Log: log, LockAfter: idle, MetricsListener: metrics,
+		Open: n.Open, Zone: zone, Clients: s.Clients, Dir: f.dir, Log: log, LockAfter: idle, MetricsListener: metrics,
 		Programme: func() (*programme.History, error) { return customernode.Programme(vfs.Default, f.dir) },
 		Backup: func(ctx context.Context, dir string) (string, []string, error) {
 			return n.Keys().Backup(ctx, vfs.Default, dir, time.Now())

@@ -2,10 +2,8 @@ package customers_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -20,32 +18,22 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	private "github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
-	"github.com/seed-53cf897a/docket/ledger/disk"
-	"github.com/seed-53cf897a/docket/ledger/pebblestore"
-	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
-	"github.com/seed-53cf897a/docket/ledger/storetest"
 	"github.com/seed-53cf897a/docket/server/customers"
 )
 
-// house is a provider's log on a disk in memory, behind a server, with five customers.
+// house is a world with clients of all roles, two disclosers, and five customers.
 type house struct {
-	*customers.Server
-	t    testing.TB
-	log  *private.Log
-	id   *age.X25519Identity
+	*world
 	keys map[string]string    // of clients, by name
-	said syncBuffer           // what the server logged
 	hold []ed25519.PrivateKey // of the disclosers
+	said syncBuffer           // what the server logged
 	now  time.Time
 }
 
@@ -76,63 +64,28 @@ func check[T any](t testing.TB) func(v T, err error) T {
 	}
 }
 
-// newHouse is one without customers.
+// newHouse is one without customers, and locked.
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	fs := vfs.NewMem()
-	h := &house{t: t, id: check[*age.X25519Identity](t)(age.GenerateX25519Identity()), keys: make(map[string]string), now: time.Now().UTC().Truncate(time.Second)}
-	if _, err := vault.Create(fs, "vault.age", check[[]vault.Recipient](t)(vault.ParseRecipients([]byte(h.id.Recipient().String()), nil))); err != nil {
-		t.Fatal(err)
-	}
-	signer, _ := storetest.NewLogKey(t, "log.example/acme-cloud/customers")
-	health := disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
-	store := check[*pebblestore.Store](t)(pebblestore.Open(fs, "log", pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Health: health}))
-	var keys *vault.Store
-	t.Cleanup(func() {
-		var err error
-		if h.log != nil {
-			err = h.log.Close()
-		}
-		if keys != nil {
-			err = errors.Join(err, keys.Close())
-		}
-		if err = errors.Join(err, store.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	var disclosers []*record.Key
-	for range 2 {
-		public, private, _ := ed25519.GenerateKey(nil)
-		h.hold = append(h.hold, private)
-		disclosers = append(disclosers, check[*record.Key](t)(record.NewKey(public)))
-	}
-	open := func(ctx context.Context, ids ...age.Identity) (*private.Log, error) {
-		v, err := vault.Open(fs, "vault.age", ids...)
-		if err != nil {
-			return nil, err
-		}
-		if keys, err = vault.OpenStore(ctx, vault.StoreOptions{FS: fs, Dir: "keys", Health: health}, v); err != nil {
-			return nil, err
-		}
-		h.log, err = private.Open(ctx, private.Config{
-			FS: fs, Dir: "c", Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: "log.example/acme-cloud/customers",
-			Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: disclosers,
-		})
-		return h.log, err
-	}
+	h := &house{keys: make(map[string]string), now: time.Now().UTC().Truncate(time.Second)}
 	rules := check[*programme.Programme](t)(programme.Parse([]byte(programme.Template("acme", record.DateOf(h.now, time.UTC).AddDays(-400)))))
 	history := check[*programme.History](t)(programme.NewHistory(rules))
 	var clients []customers.Client
-	for _, role := range []customers.Role{customers.Writer, customers.Reader, customers.Compliance, customers.Discloser} {
+	for _, role := range customers.Roles() {
 		key, hash := customers.NewKey()
 		name := string(role) + "-1"
 		h.keys[name] = key
 		clients = append(clients, customers.Client{Name: name, Roles: []customers.Role{role}, KeySHA256: hash})
 	}
-	h.Server = check[*customers.Server](t)(customers.New(customers.Config{
-		Open: open, Zone: time.UTC, Programme: func() (*programme.History, error) { return history, nil },
-		Clients: clients, Dir: "/srv/it's", Log: slog.New(slog.NewTextHandler(&h.said, nil)),
-	}))
+	h.world = newWorld(t, customers.Config{
+		Programme: func() (*programme.History, error) { return history, nil },
+		Clients:   clients, Dir: "/srv/it's", Log: slog.New(slog.NewTextHandler(&h.said, nil)),
+	})
+	for range 2 {
+		public, private, _ := ed25519.GenerateKey(nil)
+		h.hold = append(h.hold, private)
+		h.disclosers = append(h.disclosers, check[*record.Key](t)(record.NewKey(public)))
+	}
 	return h
 }
 
@@ -198,7 +151,7 @@ func (h *house) prepare(account string) *private.Disclosure {
 	due := record.DateOf(h.now, time.UTC).AddDays(30)
 	payload := check[[]byte](h.t)(record.EncodeStatement(&record.Statement{
 		Kind: record.KindDisclosureRequest, Subject: record.Subject{SHA256: [32]byte{1}},
-		Common:    record.Common{Ledger: sha256.Sum256([]byte("charter")), Thread: "disclosure/2027-7", Issuer: "authority", IssuedAt: h.now},
+		Common:    record.Common{Ledger: record.ID{1}, Thread: "disclosure/2027-7", Issuer: "authority", IssuedAt: h.now},
 		Predicate: &record.DisclosureRequest{Status: "requested", Type: record.Sealable{Text: "warrant"}, Provider: record.Sealable{Text: "acme-cloud"}, Jurisdiction: "XA", DueOn: &due, Recipient: recipient},
 	}))
 	request := bundle.Record{ID: record.IDOf(payload), Index: 1, Admitted: h.now, Statement: check[*record.Statement](h.t)(record.ParseStatement(payload))}
