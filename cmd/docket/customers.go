@@ -54,7 +54,7 @@ so is what for (--reason).`,
   docket customers find --dir C 'marsh lantern'`,
 	}
 	c.AddCommand(
-		a.customersInit(), a.customersServe(), a.customersUnlock(), a.customersLock(), a.customersAccess(),
+		a.customersInit(), a.customersServe(), a.customersBrowse(), a.customersUnlock(), a.customersLock(), a.customersAccess(),
 		a.customersAdd(), a.customersFind(), a.customersShow(), a.customersHouse(), a.customersQueue(), a.customersStats(),
 		a.customersVerified(), a.customersChange(), a.customersClose(), a.customersHold(), a.customersRelease(),
 		a.customersClosePeriod(), a.customersPublish(), a.customersPeriods(), a.customersReport(),
