@@ -431,7 +431,7 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 
 // proveAbsent proves that nothing is filed under a handle that nobody has, nor had.
 func (l *Log) proveAbsent(ctx context.Context, h event.Handle, period uint64) (*index.Proof, error) {
-	ev, _, err := l.mapEvidence(ctx, period)
+	ev, err := l.mapEvidence(ctx, period)
 	if err != nil {
 		return nil, err
 	}
