@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"filippo.io/age"
+
 	private "github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/server/customers"
@@ -217,4 +219,40 @@ func TestReadsAreBounded(t *testing.T) {
 		}
 	}
 	want[customers.Taken](t, w.post("events", marsh), http.StatusOK)
+}
+
+// Who opens the vault, and where its keys are backed up, is not one person's to say over the network.
+func TestVaultOverNetwork(t *testing.T) {
+	key, hash := customers.NewKey()
+	w := unlocked(t, customers.Config{Clients: []customers.Client{{Name: "officer-1", Roles: []customers.Role{customers.Compliance}, KeySHA256: hash}}})
+	mine, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]string{"rotate": `{"recipients":"` + mine.Recipient().String() + `"}`, "backup-keys": `{"dir":"/tmp"}`} {
+		if got := kindOf(t, w.ask(key, "POST", "/v1/customers/"+path, "application/json", body)); got != "forbidden" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	want[struct{}](t, w.ask(key, "POST", "/v1/customers/rotate", "application/json", "{}"), http.StatusOK)
+	if err := w.Lock(t.Context(), private.Who{By: "owner"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Unlock(t.Context(), private.Who{By: "owner"}, w.id); err != nil {
+		t.Errorf("rotated to the same recipients: %v", err)
+	}
+}
+
+// A system that sends events decides nothing: who has its key releases no hold, and says of no hit that it is none.
+func TestWriterDecidesNothing(t *testing.T) {
+	key, hash := customers.NewKey()
+	w := unlocked(t, customers.Config{Clients: []customers.Client{{Name: "signup", Roles: []customers.Role{customers.Writer}, KeySHA256: hash}}})
+	held := `{"account":"C-1","id":"h1","kind":"held","time":"2026-01-06T09:00:00Z","content":{"reason":"letter","by":"legal-1"}}`
+	released := `{"account":"C-1","id":"r1","kind":"released","time":"2026-01-07T09:00:00Z","content":{"reason":"settled","by":"legal-1"}}`
+	want[customers.Taken](t, w.post("events", marsh+"\n"+held), http.StatusOK)
+	p := want[customers.Problem](t, w.ask(key, "POST", "/v1/customers/events", "application/jsonl", released+"\n"+login), http.StatusUnprocessableEntity)
+	if len(p.Events) != 2 || p.Events[0].Problem != "forbidden" || p.Events[1].Index == nil {
+		t.Errorf("%+v: want the release refused and the access taken", p.Events)
+	}
+	want[customers.Taken](t, w.post("events", released), http.StatusOK)
 }

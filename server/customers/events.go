@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 
 	private "github.com/seed-53cf897a/docket/ledger/customers"
@@ -61,7 +62,7 @@ func (s *Server) addEvents(x *request) error {
 		return newProblem(problemMalformed, "there is no event in the body: want one a line, as JSON")
 	}
 	outcomes := make([]Outcome, len(lines))
-	inputs, at := readEvents(lines, outcomes)
+	inputs, at := readEvents(x.client, lines, outcomes)
 	results, err := x.log.Add(x.req.Context(), inputs)
 	if err != nil {
 		return err
@@ -72,8 +73,12 @@ func (s *Server) addEvents(x *request) error {
 	return s.answerOutcomes(x, outcomes)
 }
 
+// decided are the events that are a person's decision, and no system's: a sign-up's key, stolen, releases no
+// legal hold and waves no hit through.
+var decided = []event.Kind{event.KindHeld, event.KindReleased, event.KindFlagged}
+
 // readEvents parses events, on all processors. Those with faults have their outcome.
-func readEvents(lines [][]byte, outcomes []Outcome) (inputs []event.Input, at []int) {
+func readEvents(of Client, lines [][]byte, outcomes []Outcome) (inputs []event.Input, at []int) {
 	all, bad := make([]event.Input, len(lines)), make([]bool, len(lines))
 	read := func(i int) {
 		if len(lines[i]) > maxEvent {
@@ -83,6 +88,8 @@ func readEvents(lines [][]byte, outcomes []Outcome) (inputs []event.Input, at []
 		in, faults := event.ParseInput(lines[i])
 		if all[i] = in; len(faults) > 0 {
 			bad[i], outcomes[i] = true, Outcome{Problem: string(problemInvalid), Detail: "the event breaks its schema", Faults: faults}
+		} else if slices.Contains(decided, in.Kind) && !of.may(Compliance) {
+			bad[i], outcomes[i] = true, Outcome{Problem: string(problemForbidden), Detail: fmt.Sprintf("%s has not the role for %s: it takes %s", of.Name, in.Kind, Compliance)}
 		}
 	}
 	var wg sync.WaitGroup

@@ -299,6 +299,9 @@ func (s *Server) rotate(x *request) error {
 	}
 	var recipients []vault.Recipient
 	if q.Recipients != "" {
+		if x.client.Name != owner.Name { // or one person over the network has the vault to himself
+			return newProblem(problemForbidden, "who opens the vault is said over the socket in the log's directory alone")
+		}
 		var err error
 		if recipients, err = vault.ParseRecipients([]byte(q.Recipients), nil); err != nil {
 			return newProblem(problemMalformed, "recipients: %v", err)

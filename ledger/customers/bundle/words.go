@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -120,6 +121,9 @@ func (t *Table) NotProven() (said []string) {
 	if t.Head.Log != nil && !t.FixedBefore {
 		say("That nothing was added or left out between the demand and the public record, which came after it.")
 	}
+	if question := t.Asked.words(); question != "" {
+		say("That the demand asked for no more: the provider understood it as %s. Hold that against the demand.", question)
+	}
 	if !t.Newer.ID.IsZero() {
 		covers, _ := predicateOf[*record.CustomerLog](t.Newer)
 		say("That it is all that was filed before the demand: the public record %s, from before the demand, covers the log until %s, and the bundle does not rest on it. Ask for one that does.", t.Newer.ID, covers.PeriodUntil)
@@ -133,6 +137,27 @@ func (t *Table) NotProven() (said []string) {
 			count(n.Late, "event", "events"), itOrThem(n.Late), map[bool]string{true: "it was", false: "they were"}[n.Late == 1])
 	}
 	return said
+}
+
+// words are the bounds of a question; "" where all is asked for.
+func (a Asked) words() string {
+	what := "all events"
+	if len(a.Kinds) > 0 {
+		what = strings.Join(a.Kinds, ", ") + " events alone"
+	}
+	if a.From != nil {
+		what += ", from " + a.From.String()
+	}
+	if a.Until != nil {
+		what += ", until " + a.Until.String()
+	}
+	if len(a.Fields) > 0 {
+		what += ", and of them " + strings.Join(a.Fields, ", ") + " alone"
+	}
+	if what == "all events" {
+		return ""
+	}
+	return what
 }
 
 // Leaves says in sentences what leaves the house with a bundle, for those who approve it.
