@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"embed"
 	"html/template"
 	"maps"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // The HTML pages: html/template escapes what others have signed for the place where it
@@ -24,15 +24,12 @@ import (
 // script of another's.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-//go:embed web
-var webFiles embed.FS
-
 var (
-	styleSheet    = append(mustRead("web/style.css"), mustRead("web/things.css")...)
+	styleSheet    = web.Sheet()
 	styleSheetTag = entityTag(styleSheet)
-	findScript    = mustRead("web/find.js")
+	findScript    = web.Read("find.js")
 	findScriptTag = entityTag(findScript)
-	icon          = mustRead("web/icon.svg")
+	icon          = web.Read("icon.svg")
 	iconTag       = entityTag(icon)
 )
 
@@ -58,10 +55,10 @@ var pageWords = template.FuncMap{
 	"plain":    statusWords,
 	"how":      howWords,
 	"states":   func(of string) []stateMeaning { return stateMeanings[of] },
-	"count":    countOf,
+	"count":    web.Count,
 	"says":     changeSays,
 	"ago":      ago,
-	"sentence": sentence,
+	"sentence": web.Sentence,
 	"rfc":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"millis":   func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" },
 
@@ -73,28 +70,20 @@ var pageWords = template.FuncMap{
 // parsePages parses each page in web with what all of them share, to show as much as a cut lets.
 func parsePages(cut int) map[string]*template.Template {
 	parsed := make(map[string]*template.Template)
-	shared := template.Must(template.New("").Funcs(pageWords).Funcs(cutWords(cut)).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/parts.html", "web/things.html"))
-	files, err := webFiles.ReadDir("web")
+	shared := template.Must(template.New("").Funcs(pageWords).Funcs(cutWords(cut)).ParseFS(web.Files, "layout.html", "tables.html", "parts.html", "things.html"))
+	files, err := web.Files.ReadDir(".")
 	if err != nil {
-		panic(err) // embedded by this very file
+		panic(err) // embedded by that very package
 	}
 	for _, f := range files {
 		name, isPage := strings.CutSuffix(f.Name(), ".html")
 		if !isPage || shared.Lookup(f.Name()) != nil {
 			continue
 		}
-		page := template.Must(template.Must(shared.Clone()).ParseFS(webFiles, "web/"+f.Name()))
+		page := template.Must(template.Must(shared.Clone()).ParseFS(web.Files, f.Name()))
 		parsed[name] = page.Lookup(f.Name())
 	}
 	return parsed
-}
-
-func mustRead(name string) []byte {
-	b, err := webFiles.ReadFile(name)
-	if err != nil {
-		panic(err) // embedded by this very file
-	}
-	return b
 }
 
 func (s *Server) style(x *request) error {
@@ -182,18 +171,10 @@ func (x *request) answerProblemPage(err error) {
 		x.Writer.Header().Set("Retry-After", p.retrySeconds())
 	}
 	title := problemKinds[p.kind].title
-	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle(), Copy: x.server.copyState()}, Detail: sentence(p.detail)}
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle(), Copy: x.server.copyState()}, Detail: web.Sentence(p.detail)}
 	if err := x.answerPage(p.status(), "failure", data); err != nil {
 		x.answerProblem(err)
 	}
-}
-
-// sentence begins with a capital and ends with a full stop, unless it is a question.
-func sentence(s string) string {
-	if !strings.HasSuffix(s, "?") {
-		s += "."
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 type failurePage struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 type designationPage struct {
@@ -204,7 +205,7 @@ func designationEffect(d view.DesignationDetail) string {
 	case view.StatusAnnounced:
 		text = "It takes effect on " + d.EffectiveFrom.String() + ". From then on" + withWord(", until the end of ", d.EffectiveUntil) + ", " + what + "."
 	default:
-		text = sentence(span + ", " + what)
+		text = web.Sentence(span + ", " + what)
 	}
 	if scope := d.Current.Scope; scope != nil {
 		var also []string
@@ -399,7 +400,7 @@ func (s *Server) recordPage(x *request) error {
 	}
 	line, entry, err := s.readEntry(x, index)
 	if p := (*problem)(nil); errors.As(err, &p) && p.kind == problemWithheld {
-		page.Withheld = sentence(p.detail)
+		page.Withheld = web.Sentence(p.detail)
 		return x.answerPage(p.status(), "record", page)
 	}
 	if err != nil {

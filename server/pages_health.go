@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // healthFacts are the newest checkpoint and its witnesses, in words.
@@ -228,13 +229,13 @@ func ago(t time.Time) string {
 	case t.IsZero():
 		return "never"
 	case d < 2*time.Minute:
-		return countOf(max(0, int(d.Seconds())), "second") + " ago"
+		return web.Count(max(0, int(d.Seconds())), "second") + " ago"
 	case d < 2*time.Hour:
-		return countOf(int(d.Minutes()), "minute") + " ago"
+		return web.Count(int(d.Minutes()), "minute") + " ago"
 	case d < 48*time.Hour:
-		return countOf(int(d.Hours()), "hour") + " ago"
+		return web.Count(int(d.Hours()), "hour") + " ago"
 	}
-	return countOf(int(d.Hours()/24), "day") + " ago"
+	return web.Count(int(d.Hours()/24), "day") + " ago"
 }
 
 // names are those who cosigned.

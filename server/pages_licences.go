@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 type licencePage struct {
@@ -133,7 +134,7 @@ func (s *Server) disclosurePage(x *request) error {
 	}
 	add("Decided", dateOrNone(r.Decided), "")
 	if r.Days != nil {
-		add("Took", countOf(r.Days, "day"), "")
+		add("Took", web.Count(r.Days, "day"), "")
 	}
 	return x.answerPage(http.StatusOK, "request", requestPage{f, r, requestEffect(r.Request)})
 }

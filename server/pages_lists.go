@@ -14,6 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // The lists, each with what /v1 answers to the same question, and links to that answer.
@@ -568,7 +569,7 @@ func changeSays(c view.Change) string {
 		}
 		return "changed: " + strings.Join(names, ", ")
 	case len(c.Records) > 0:
-		return countOf(len(c.Records), "record") + " added"
+		return web.Count(len(c.Records), "record") + " added"
 	}
 	return "by the calendar alone"
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 type searchAnswer struct {
@@ -90,7 +91,7 @@ func (s *Server) searchPage(x *request) error {
 	}
 	text, err := view.CleanQuery(q.text("q"))
 	if err != nil {
-		page.Searched, page.Fault = clipText(q.text("q")), sentence(err.Error())
+		page.Searched, page.Fault = clipText(q.text("q")), web.Sentence(err.Error())
 		return x.answerPage(http.StatusOK, "search", page)
 	}
 	page.Searched, page.Title = text, "Search: "+text

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // No state stands on a page that the page cannot explain, and none is explained that is not there.
@@ -50,8 +51,8 @@ func TestCountOf(t *testing.T) {
 		n          any
 		noun, want string
 	}{{1, "day", "1 day"}, {&two, "day", "2 days"}, {uint64(3), "entry", "3 entries"}, {0, "record", "0 records"}, {int64(2), "party", "2 parties"}} {
-		if got := countOf(c.n, c.noun); got != c.want {
-			t.Errorf("countOf(%v, %q) is %q, want %q", c.n, c.noun, got, c.want)
+		if got := web.Count(c.n, c.noun); got != c.want {
+			t.Errorf("web.Count(%v, %q) is %q, want %q", c.n, c.noun, got, c.want)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // shownText is text that somebody signed, for a page: set apart, so that its direction changes nothing
@@ -85,18 +85,6 @@ func howWords(h view.How) string {
 	}[h]
 }
 
-// countOf is a number with its noun: "1 record", "25 records", "2 days". A pointer counts as what it points to.
-func countOf(n any, noun string) string {
-	text := fmt.Sprint(reflect.Indirect(reflect.ValueOf(n)))
-	if text == "1" {
-		return "1 " + noun
-	}
-	if stem, isY := strings.CutSuffix(noun, "y"); isY && !strings.ContainsAny(stem[len(stem)-1:], "aeiou") {
-		return text + " " + stem + "ies"
-	}
-	return text + " " + noun + "s"
-}
-
 // knowableText says how something stood by what could have been known on a day, and how that is known.
 func knowableText(status string, by view.Knowable) string {
 	if status = statusWords(status); status == string(view.StatusNone) {
@@ -105,7 +93,7 @@ func knowableText(status string, by view.Knowable) string {
 	if by.Cosigned.IsZero() {
 		return status + ", by the server's clock alone: no cosigned checkpoint of that time is kept"
 	}
-	return fmt.Sprintf("%s, by the first %s, which witnesses had cosigned at %s", status, countOf(by.Size, "record"), by.Cosigned.UTC().Format(pageTimeFormat))
+	return fmt.Sprintf("%s, by the first %s, which witnesses had cosigned at %s", status, web.Count(by.Size, "record"), by.Cosigned.UTC().Format(pageTimeFormat))
 }
 
 var isoPeriod = regexp.MustCompile(`^P(\d+)([DMY])$`)
@@ -116,7 +104,7 @@ func periodWords(p string) string {
 	if m == nil {
 		return p
 	}
-	return fmt.Sprintf("%s (%s)", countOf(m[1], map[string]string{"D": "day", "M": "month", "Y": "year"}[m[2]]), p)
+	return fmt.Sprintf("%s (%s)", web.Count(m[1], map[string]string{"D": "day", "M": "month", "Y": "year"}[m[2]]), p)
 }
 
 var civilDate = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)

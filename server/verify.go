@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/verifier"
+	"github.com/seed-53cf897a/docket/server/web"
 )
 
 // "Check this in your browser": the page that checks files, and the script by which a page of ours hands it one.
@@ -12,7 +13,7 @@ var (
 	verifierTag    = `"` + verifier.SHA256() + `"` // what docket version --verifier prints
 	verifierPolicy = verifier.ContentPolicy() + "; frame-ancestors 'none'"
 
-	checkScript    = mustRead("web/check.js")
+	checkScript    = web.Read("check.js")
 	checkScriptTag = entityTag(checkScript)
 )
 

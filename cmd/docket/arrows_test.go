@@ -32,6 +32,7 @@ var allowedImports = map[string][]string{
 	"ledger/customers":        {"ledger", "ledger/index", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/vault", "ledger/disk", "ledger/proof", "ledger/record", "ledger/record/schema"},
 	"ledger/customers/event":  {"ledger/record", "ledger/record/schema"},
 	"ledger/customers/bundle": {"ledger/customers/event", "ledger/index", "ledger/proof", "ledger/record", "ledger/record/schema"},
+	"ledger/customers/event":  {"ledger/record", "ledger/record/schema"},
 	"ledger/customers/vault":  {"ledger/disk", "ledger/register/screen"},
 	"ledger/pebblestore":      {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":        {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
@@ -39,10 +40,11 @@ var allowedImports = map[string][]string{
 	"client":                  {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
 	"witness":                 {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
 	"witness/gossip":          {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                  {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/record/schema", "ledger/proof", "ledger/register", "ledger/register/view", "server/front", "server/verifier"},
+	"server":                  {"ledger", "ledger/auditors", "ledger/public", "ledger/reader", "ledger/record", "ledger/record/schema", "ledger/proof", "ledger/register", "ledger/register/view", "server/front", "server/verifier", "server/web"},
 	"server/front":            {},
-	"server/customers":        {"ledger", "ledger/customers", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/programme", "ledger/customers/vault", "ledger/proof", "ledger/record", "server/front"},
+	"server/customers":        {"ledger", "ledger/customers", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/programme", "ledger/customers/vault", "ledger/proof", "ledger/record", "ledger/record/schema", "server/front", "server/web"},
 	"server/verifier":         {},
+	"server/web":              {},
 
 	// Its worlds sign, which what judges never does.
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
@@ -50,7 +52,7 @@ var allowedImports = map[string][]string{
 	// Whoever has a register can screen against it, without a trust directory.
 	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "cmd/docket/internal/sheet", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
 
-	// The private customer log.
+	// A programme is written by people, as records are.
 	"ledger/customers/programme": {"ledger/customers/event", "ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
 
 	// What people write is read by shapes, whether it becomes a record or a programme.

@@ -54,7 +54,7 @@ so is what for (--reason).`,
   docket customers find --dir C 'marsh lantern'`,
 	}
 	c.AddCommand(
-		a.customersInit(), a.customersServe(), a.customersUnlock(), a.customersLock(), a.customersAccess(),
+		a.customersInit(), a.customersServe(), a.customersBrowse(), a.customersUnlock(), a.customersLock(), a.customersAccess(),
 		a.customersAdd(), a.customersFind(), a.customersShow(), a.customersHouse(), a.customersQueue(), a.customersStats(),
 		a.customersVerified(), a.customersChange(), a.customersClose(), a.customersHold(), a.customersRelease(),
 		a.customersClosePeriod(), a.customersPublish(), a.customersPeriods(), a.customersReport(),
@@ -222,7 +222,7 @@ func (f *customersFlags) newServer(n *customernode.Node, s customernode.Settings
 		return nil, refusal("%w", err)
 	}
 	return customers.New(customers.Config{
-		Open: n.Open, Zone: zone, Clients: s.Clients, Log: log, LockAfter: idle, MetricsListener: metrics,
+		Open: n.Open, Zone: zone, Clients: s.Clients, Dir: f.dir, Log: log, LockAfter: idle, MetricsListener: metrics,
 		Programme: func() (*programme.History, error) { return customernode.Programme(vfs.Default, f.dir) },
 		Backup: func(ctx context.Context, dir string) (string, []string, error) {
 			return n.Keys().Backup(ctx, vfs.Default, dir, time.Now())

@@ -168,7 +168,7 @@ again. A true match is due to be closed (docket customers queue --duty close).`,
 			if flag.Thread != args[1] {
 				continue
 			}
-			in, faults := customerscreen.Decide(&st, flag, outcome, by, reason, time.Now())
+			in, faults := st.Decide(flag, outcome, by, reason, time.Now())
 			if len(faults) > 0 {
 				return usageError("%s", fmt.Sprint(faults[0]))
 			}

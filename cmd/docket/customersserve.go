@@ -35,7 +35,9 @@ func (a *app) customersServe() *cobra.Command {
 		Short: "Take events, answer questions, lock the vault when nobody asks",
 		Long: `Serves a customer log on the socket C/serve.sock, which its owner alone may open, and
 with --listen over HTTP too: on loopback for those who show a key (docket customers access),
-elsewhere with TLS (--tls-cert, --tls-key) for those who show a key or a certificate.
+elsewhere with TLS (--tls-cert, --tls-key) for those who show a key or a certificate. The
+same address has pages for the compliance team, in any browser: what is late, a customer's
+events, hits to decide, holds, disclosures, periods, who looked.
 
 The vault is locked at first: nothing is read and no event is taken, 503 with Retry-After,
 before docket customers unlock. It locks again on SIGHUP, and after 15 minutes without a

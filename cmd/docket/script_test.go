@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -315,7 +316,10 @@ func get(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: get FILE URL")
 	}
-	res, err := http.Get(args[1])
+	jar, err := cookiejar.New(nil) // as a browser, within this one call
+	ts.Check(err)
+	browser := http.Client{Jar: jar}
+	res, err := browser.Get(args[1])
 	ts.Check(err)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)

@@ -281,7 +281,7 @@ func (l *Log) filedNow(h event.Handle) (uint64, error) {
 
 // bundleLog is what a bundle says of the log at the period's end.
 func (l *Log) bundleLog(ctx context.Context, d *Disclosure, b *bundle.Bundle) error {
-	ev, _, err := l.mapEvidence(ctx, d.Period)
+	ev, err := l.mapEvidence(ctx, d.Period)
 	if err != nil {
 		return err
 	}
@@ -394,12 +394,15 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 	if err != nil {
 		return nil, err
 	}
-	ev := &Evidence{Scope: l.fold.scope, Handle: h, Events: []Proven{{Logged: Logged{chain.Last, e}}}}
+	ev := &Evidence{Scope: l.fold.scope}
+	if d.Period > 0 {
+		if ev, err = l.mapEvidence(ctx, d.Period); err != nil {
+			return nil, err
+		}
+	}
+	ev.Handle, ev.Events = h, []Proven{{Logged: Logged{chain.Last, e}}}
 	if d.Period == 0 {
 		return ev, nil
-	}
-	if ev.Period, err = l.period(d.Period); err != nil {
-		return nil, err
 	}
 	there, err := l.proveHandle(ev)
 	if err != nil {
@@ -419,11 +422,7 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 		ev.Filed = &o
 	}
 	if chain.Last < ev.Period.Size {
-		tree, err := l.treeOf(ev.Period)
-		if err != nil {
-			return nil, err
-		}
-		if ev.Events[0], err = l.prove(ctx, tree, ev.Events[0].Logged); err != nil {
+		if ev.Events[0], err = l.prove(ctx, ev.tree, ev.Events[0].Logged); err != nil {
 			return nil, err
 		}
 	}
@@ -432,7 +431,7 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 
 // proveAbsent proves that nothing is filed under a handle that nobody has, nor had.
 func (l *Log) proveAbsent(ctx context.Context, h event.Handle, period uint64) (*index.Proof, error) {
-	ev, _, err := l.mapEvidence(ctx, period)
+	ev, err := l.mapEvidence(ctx, period)
 	if err != nil {
 		return nil, err
 	}

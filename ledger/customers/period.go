@@ -246,7 +246,11 @@ func (l *Log) fixMap(ctx context.Context, last Period) (row periodRow, err error
 		}
 		entries = append(entries, e)
 	}
-	row.Customers, row.Dummies = last.row.Customers+fresh, last.row.Dummies+step(fresh)-fresh
+	left, err := l.dummiesSince(last)
+	if err != nil {
+		return row, err
+	}
+	row.Customers, row.Dummies = last.row.Customers+fresh, last.row.Dummies+step(fresh+left)-fresh
 	for n := last.row.Dummies; n < row.Dummies; n++ {
 		e, err := l.fold.dummyEntry(n)
 		if err != nil {
@@ -262,6 +266,23 @@ func (l *Log) fixMap(ctx context.Context, last Period) (row periodRow, err error
 		}
 	}
 	return row, nil
+}
+
+// dummiesSince is how many dummies an attempt to end the period left in the map, that was cut
+// off before its leaf came. Nothing is taken out of a map again: they count from now on, or the
+// map would hold more than the period says.
+func (l *Log) dummiesSince(last Period) (left uint64, err error) {
+	for {
+		e, err := l.fold.dummyEntry(last.row.Dummies + left)
+		if err != nil {
+			return 0, err
+		}
+		_, there, err := l.maps.Newest().Value(e.Key)
+		if err != nil || !there {
+			return left, err
+		}
+		left++
+	}
 }
 
 // mapAt is the map that a period fixed; before the first the empty one.
@@ -407,6 +428,8 @@ type Evidence struct {
 	MapSalt   []byte          // of the map's keys
 	SaltProof *index.Proof    // that it is this map's
 	Filed     *record.Opening // of the value; nil where nothing is filed
+
+	tree *proof.Published // of the period
 }
 
 // Evidence gathers what proves which events are filed under a handle as of a period. Whoever
@@ -421,7 +444,7 @@ func (l *Log) Evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 }
 
 func (l *Log) evidence(ctx context.Context, h event.Handle, period uint64) (*Evidence, error) {
-	ev, tree, err := l.mapEvidence(ctx, period)
+	ev, err := l.mapEvidence(ctx, period)
 	if err != nil {
 		return nil, err
 	}
@@ -429,7 +452,7 @@ func (l *Log) evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 	if there, err := l.proveHandle(ev); err != nil || !there {
 		return ev, err
 	}
-	filed, err := l.proveEvents(ctx, ev, tree)
+	filed, err := l.proveEvents(ctx, ev)
 	if err != nil {
 		return nil, err
 	}
@@ -445,41 +468,31 @@ func (l *Log) evidence(ctx context.Context, h event.Handle, period uint64) (*Evi
 	return ev, err
 }
 
-// mapEvidence is what does not depend on the handle, and the period's tree.
-func (l *Log) mapEvidence(ctx context.Context, period uint64) (*Evidence, *proof.Published, error) {
+// mapEvidence is what does not depend on the handle.
+func (l *Log) mapEvidence(ctx context.Context, period uint64) (*Evidence, error) {
 	p, err := l.period(period)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.Checkpoint == nil {
-		return nil, nil, ErrUnpublished
+		return nil, ErrUnpublished
 	}
 	ev := &Evidence{Scope: l.fold.scope, Period: p}
-	tree, err := l.treeOf(p)
-	if err != nil {
-		return nil, nil, err
+	if ev.tree, err = l.fold.policy.Verify(p.Checkpoint, farFuture); err != nil {
+		return nil, fmt.Errorf("the checkpoint of period %d: %w", p.Number, err)
 	}
-	if err := l.proveMap(ctx, ev, tree); err != nil {
-		return nil, nil, err
+	if err := l.proveMap(ctx, ev); err != nil {
+		return nil, err
 	}
 	v, err := l.mapAt(p)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if ev.MapSalt, err = l.config.Vault.MapSalt(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ev.SaltProof, err = v.Prove(saltKey())
-	return ev, tree, err
-}
-
-// treeOf is the tree that a period's checkpoint signs.
-func (l *Log) treeOf(p Period) (*proof.Published, error) {
-	tree, err := l.fold.policy.Verify(p.Checkpoint, farFuture)
-	if err != nil {
-		return nil, fmt.Errorf("the checkpoint of period %d: %w", p.Number, err)
-	}
-	return tree, nil
+	return ev, err
 }
 
 // proveHandle proves what the map has of the handle: a value, or none.
@@ -498,26 +511,26 @@ func (l *Log) proveHandle(ev *Evidence) (there bool, err error) {
 	return there, err
 }
 
-func (l *Log) proveMap(ctx context.Context, ev *Evidence, tree *proof.Published) (err error) {
+func (l *Log) proveMap(ctx context.Context, ev *Evidence) (err error) {
 	at := ev.Period.Size - 1
 	salt, err := l.config.Vault.Pad(at)
 	if err != nil {
 		return err
 	}
 	ev.Map = event.MapOpening(salt, ev.Period.MapRoot)
-	ev.Last, err = l.prove(ctx, tree, Logged{Index: at})
+	ev.Last, err = l.prove(ctx, ev.tree, Logged{Index: at})
 	return err
 }
 
 // proveEvents proves all events of the chain below the period's size.
-func (l *Log) proveEvents(ctx context.Context, ev *Evidence, tree *proof.Published) (filed event.Filed, err error) {
+func (l *Log) proveEvents(ctx context.Context, ev *Evidence) (filed event.Filed, err error) {
 	for before := ev.Period.Size; ; {
 		some, more, err := l.chain(ctx, ev.Handle, before, maxEvents)
 		if err != nil {
 			return filed, err
 		}
 		for _, logged := range some {
-			p, err := l.prove(ctx, tree, logged)
+			p, err := l.prove(ctx, ev.tree, logged)
 			if err != nil {
 				return filed, err
 			}

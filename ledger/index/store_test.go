@@ -117,6 +117,9 @@ func (h *history) same(t *testing.T, v *View, rng *rand.Rand) {
 // A store has the map of each size, whatever the order in which entries came, after it
 // is opened again, and until it is pruned; then nothing is left that no map needs.
 func TestStoreKeepsTheMapOfEachSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine does all of it: nothing is to be raced")
+	}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 5))
@@ -207,6 +210,9 @@ func (p *power) disk() *vfs.MemFS {
 // The power fails before each single write, of updates and of pruning: the store has the map of
 // one of the sizes, whole, and none that was reported is lost.
 func TestCrashAtEachWrite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine does all of it: nothing is to be raced")
+	}
 	rng := rand.New(rand.NewPCG(1, 6))
 	h := newHistory()
 	batches := map[uint64][]Entry{}

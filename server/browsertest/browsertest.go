@@ -9,6 +9,7 @@ package browsertest
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -323,4 +325,37 @@ func (p *Page) Text(selector string) string {
 	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector), chromedp.NodeVisible))
 	p.must(err, "reading "+selector)
 	return text
+}
+
+// Axe reads the script that judges whether pages are accessible, from a node_modules folder.
+// Where there is none the test is skipped.
+func Axe(t testing.TB, modules string) (script string) {
+	t.Helper()
+	raw, err := os.ReadFile(modules + "/axe-core/axe.min.js")
+	if err != nil {
+		t.Skip("no axe-core here: (cd server && npm ci --ignore-scripts)")
+	}
+	return string(raw)
+}
+
+// Inaccessible is what axe has to say of the page that is open: WCAG 2.2 AA as far as a machine
+// can judge it.
+func (p *Page) Inaccessible(axe string) (faults []string) {
+	p.t.Helper()
+	Evaluate[bool](p, axe+"; true")
+	return Evaluate[[]string](p, `axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] }).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 2).map(n => n.html.slice(0, 200) + " " + (n.any[0]?.message ?? "")).join(" | ")))`)
+}
+
+// See has the browser's window so wide, and its user prefer a scheme of colours: light or dark.
+func (p *Page) See(width int64, scheme string) {
+	p.t.Helper()
+	p.Do(chromedp.EmulateViewport(width, 900))
+	Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+}
+
+// Overflow names what reaches beyond the window's width; "" if nothing does, so that nobody has
+// to scroll sideways.
+func (p *Page) Overflow() string {
+	p.t.Helper()
+	return Evaluate[string](p, `document.documentElement.scrollWidth <= innerWidth ? "" : document.documentElement.scrollWidth + " px: " + [...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.parentElement.closest(".scroll, pre")).slice(0, 3).map(e => e.outerHTML.slice(0, 160)).join("\n")`)
 }

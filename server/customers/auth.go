@@ -120,9 +120,6 @@ func AsOwner(h http.Handler) http.Handler {
 	})
 }
 
-// SessionCookie is where a browser keeps a client's key: pages for people set it.
-const SessionCookie = "docket-customers"
-
 // clientOf is who asks. A key is looked up by its hash, so that how long that takes tells
 // nothing of it.
 func (s *Server) clientOf(r *http.Request) (Client, error) {
@@ -136,8 +133,8 @@ func (s *Server) clientOf(r *http.Request) (Client, error) {
 	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return s.clientBy(func(c Client) bool { return c.KeySHA256 == HashKey(key) })
 	}
-	if cookie, err := r.Cookie(SessionCookie); err == nil {
-		return s.clientBy(func(c Client) bool { return c.KeySHA256 == HashKey(cookie.Value) })
+	if client, ok := s.sessions.client(r); ok {
+		return client, nil
 	}
 	return Client{}, errUnknown
 }

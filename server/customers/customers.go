@@ -50,6 +50,7 @@ type Config struct {
 	Backup func(ctx context.Context, dir string) (name string, deleted []string, err error)
 
 	Clients []Client
+	Dir     string       // the log's directory as people write it, for the commands that pages show
 	Log     *slog.Logger // none
 
 	LockAfter time.Duration // without a call of any kind the vault locks; 0: never
@@ -68,14 +69,15 @@ type Rate struct {
 
 // Server answers for one log.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	handler http.Handler
-	process string // tells the requests of one process from those of another
-	count   atomic.Uint64
-	slots   chan struct{}
-	limits  limits
-	metrics *metrics
+	cfg      Config
+	log      *slog.Logger
+	handler  http.Handler
+	process  string // tells the requests of one process from those of another
+	count    atomic.Uint64
+	slots    chan struct{}
+	limits   limits
+	sessions sessions
+	metrics  *metrics
 
 	// opening is held while the vault is unlocked or locked.
 	opening  sync.Mutex
@@ -119,7 +121,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // routes are all paths.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.api() {
+	for _, r := range append(s.api(), s.pages()...) {
 		mux.Handle(r.pattern, s.handle(r))
 	}
 	mux.Handle("/", s.handle(route{pattern: "/", locked: true, answer: func(*request) error {
@@ -135,6 +137,7 @@ type route struct {
 	locked  bool   // answers while the vault is locked too
 	reads   bool   // is bounded by the rate of reads
 	long    bool   // takes no slot: whoever else asks must not wait for it
+	page    bool   // answers people: of failures too
 	answer  func(*request) error
 }
 
@@ -164,6 +167,10 @@ func (s *Server) handle(r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		start := time.Now()
 		x := &request{ResponseWriter: w, req: req, server: s, serial: s.count.Add(1), status: http.StatusOK}
+		fail := x.fail
+		if r.page {
+			fail = x.failPage
+		}
 		s.working.Add(1)
 		defer func() {
 			if reason := recover(); reason != nil {
@@ -171,7 +178,7 @@ func (s *Server) handle(r route) http.Handler {
 					panic(reason)
 				}
 				s.log.Error("panic in a handler", "stack", string(debug.Stack())) // what it panicked with may be a customer's
-				x.fail(errors.New("panic"))
+				fail(errors.New("panic"))
 			}
 			s.working.Add(-1)
 			s.done(x, r, time.Since(start))
@@ -180,18 +187,18 @@ func (s *Server) handle(r route) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		if err := s.admit(x, r); err != nil {
-			x.fail(err)
+			fail(err)
 			return
 		}
 		if !r.long {
 			if err := s.takeSlot(req.Context()); err != nil {
-				x.fail(err)
+				fail(err)
 				return
 			}
 			defer func() { <-s.slots }()
 		}
 		if err := r.answer(x); err != nil {
-			x.fail(err)
+			fail(err)
 		}
 	})
 }

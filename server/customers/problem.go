@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	private "github.com/seed-53cf897a/docket/ledger/customers"
+	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -162,6 +163,8 @@ func problemOf(err error) *problem {
 		return newProblem(problemWrongKey, "%v", err)
 	case errors.Is(err, private.ErrTooMany):
 		return newProblem(problemTooLarge, "%v", err)
+	case errors.Is(err, programme.ErrCursor):
+		return newProblem(problemMalformed, "%v", err)
 	case errors.Is(err, private.ErrPeriod):
 		return newProblem(problemConflict, "%v", err)
 	case errors.Is(err, private.ErrUnpublished):

@@ -257,17 +257,33 @@ func (s *Server) queue(x *request) error {
 	if err := x.decode(&q); err != nil {
 		return err
 	}
-	page, err := s.Queue(x.req.Context(), x.log, q)
+	page, err := x.due(q)
 	if err != nil {
 		return err
 	}
-	a := event.Act{What: event.KindShown, By: x.client.Name, Reason: x.client.role(Compliance, Reader) + ": the queue of what is due"}
-	n := int64(len(page.Rows))
-	a.Count = &n
-	if _, err := x.log.Act(x.req.Context(), a); err != nil {
-		return err
-	}
 	return x.answer(page)
+}
+
+// due is a page of what is due. That it is shown is logged before.
+func (x *request) due(q QueueQuery) (programme.Page, error) {
+	page, err := x.server.Queue(x.req.Context(), x.log, q)
+	if err != nil {
+		return page, err
+	}
+	return page, x.shows(x.shownAct("the queue of what is due"), len(page.Rows))
+}
+
+// shows logs that so many rows of a list are shown.
+func (x *request) shows(a event.Act, rows int) error {
+	n := int64(rows)
+	a.What, a.By, a.Count = event.KindShown, x.client.Name, &n
+	_, err := x.log.Act(x.req.Context(), a)
+	return err
+}
+
+// shownAct is that a list of customers is shown.
+func (x *request) shownAct(what string) event.Act {
+	return event.Act{What: event.KindShown, By: x.client.Name, Reason: x.client.role(Compliance, Reader) + ": " + what}
 }
 
 // Queue is a page of what is due of all customers. Whoever shows it logs that.

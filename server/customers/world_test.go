@@ -29,8 +29,10 @@ const origin = "log.example/acme-cloud/customers"
 // world is a server over a real log on a file system in memory.
 type world struct {
 	*customers.Server
-	t  testing.TB
-	id *age.X25519Identity
+	t          testing.TB
+	id         *age.X25519Identity
+	log        *private.Log  // once it was unlocked
+	disclosers []*record.Key // set before that
 }
 
 // newWorld makes a server whose vault is locked.
@@ -48,6 +50,7 @@ func newWorld(t testing.TB, c customers.Config) *world {
 	if _, err := vault.Create(files, "vault.age", recipients); err != nil {
 		t.Fatal(err)
 	}
+	w := &world{t: t, id: id}
 	signer, _ := storetest.NewLogKey(t, origin)
 	health := disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
 	c.Open = func(ctx context.Context, ids ...age.Identity) (*private.Log, error) {
@@ -63,21 +66,23 @@ func newWorld(t testing.TB, c customers.Config) *world {
 		if err != nil {
 			return nil, err
 		}
-		l, err := private.Open(ctx, private.Config{FS: files, Dir: "c", Party: "acme-cloud", Ledger: record.ID{1}, Origin: origin, Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health})
+		l, err := private.Open(ctx, private.Config{FS: files, Dir: "c", Party: "acme-cloud", Ledger: record.ID{1}, Origin: origin, Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: w.disclosers})
 		t.Cleanup(func() {
 			if err := errors.Join(l.Close(), keys.Close(), store.Close()); err != nil {
 				t.Error(err)
 			}
 		})
+		w.log = l
 		return l, err
 	}
 	c.Zone = time.UTC
-	c.Programme = func() (*programme.History, error) { return programme.NewHistory() }
-	s, err := customers.New(c)
-	if err != nil {
+	if c.Programme == nil {
+		c.Programme = func() (*programme.History, error) { return programme.NewHistory() }
+	}
+	if w.Server, err = customers.New(c); err != nil {
 		t.Fatal(err)
 	}
-	return &world{s, t, id}
+	return w
 }
 
 // unlocked is a world whose vault is open.

@@ -187,7 +187,10 @@ func (t *Table) Leaves() (said []string) {
 		case len(c.Events) == 0:
 			say("Of customer %s: no event; how many there are (%d), and when.", c.Handle, c.Others)
 		default:
-			say("Of customer %s: %s%s; of %s their time or their kind alone.", c.Handle, count(len(c.Events), "event", "events"), text, count(int(c.Others), "other", "others"))
+			if c.Others > 0 {
+				text += fmt.Sprintf("; of %s their time or their kind alone", count(int(c.Others), "other", "others"))
+			}
+			say("Of customer %s: %s%s.", c.Handle, count(len(c.Events), "event", "events"), text)
 		}
 	}
 	if len(t.Fields) > 0 {

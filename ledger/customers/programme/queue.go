@@ -2,6 +2,7 @@ package programme
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -32,6 +33,9 @@ type Page struct {
 // Cursor is where a page of the queue ended. It stays good when the queue changes: what
 // comes after it by date is on the next page.
 type Cursor string
+
+// ErrCursor: a text that is none.
+var ErrCursor = errors.New("after: no place in the queue: take next of the page before, as it is")
 
 // Ask is what is asked of the queue.
 type Ask struct {
@@ -112,7 +116,7 @@ func parseCursor(c Cursor) (key [5]string, err error) {
 	parts := strings.SplitN(string(c), "|", len(key))
 	_, dateErr := record.ParseDate(parts[0])
 	if len(parts) != len(key) || cmp.Or(dateErr, handleFault(parts[min(1, len(parts)-1)])) != nil {
-		return key, fmt.Errorf("after: no place in the queue: take next of the page before, as it is")
+		return key, ErrCursor
 	}
 	return [5]string(parts), nil
 }

@@ -150,7 +150,7 @@ func TestAdvanceAgainIsTheSame(t *testing.T) {
 	h.reopen()
 	count := func() (n int) {
 		h.ok(h.read(func(db *diskDB) error {
-			return scan(db, []byte{}, func(_, _ []byte) (bool, error) { n++; return true, nil })
+			return scan(db, nil, func(_, _ []byte) (bool, error) { n++; return true, nil })
 		}))
 		return n
 	}

@@ -8,14 +8,12 @@
 package customerscreen
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
-	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Subject is whom or what of a customer is compared, and by which pointer it stands in what
@@ -25,11 +23,11 @@ type Subject struct {
 	screening.Customer
 }
 
-// Subjects are those of a customer: himself and his owners by name, country and numbers;
+// Subjects are those of a customer: himself, by his former names too, and his owners by name, country and numbers;
 // addresses by their countries, where these are others than their owners'.
 func Subjects(s *event.State) []Subject {
 	c := &s.Customer
-	own := screening.Customer{Name: c.Name, Country: c.Country, LEI: c.LEI, RegistrationNumber: c.RegistrationNumber}
+	own := screening.Customer{Name: c.Name, Alias: s.FormerNames, Country: c.Country, LEI: c.LEI, RegistrationNumber: c.RegistrationNumber}
 	all := []Subject{{"", own}}
 	seen := map[string]bool{"": true, c.Country: true}
 	address := func(pointer string, a *event.Address) {
@@ -53,7 +51,7 @@ func Subjects(s *event.State) []Subject {
 // Hits are the hits of a customer as events of now; none of who is erased. Those that were
 // logged before have the IDs that they had.
 func Hits(s *event.State, by *screening.Screener, now time.Time) (all []event.Input) {
-	if s.Erased || s.OpenedAt.IsZero() {
+	if s.OpenedAt.IsZero() {
 		return nil
 	}
 	for _, subject := range Subjects(s) {
@@ -70,26 +68,8 @@ func Hits(s *event.State, by *screening.Screener, now time.Time) (all []event.In
 			if hit.How == screening.ByJurisdiction {
 				what = "country"
 			}
-			all = append(all, input(s, now, "hit:", f, what, f.Thread, f.Record.String(), subject.Name, subject.Country, subject.LEI, subject.RegistrationNumber))
+			all = append(all, s.Flagged(f, now, "hit:", what, f.Thread, f.Record.String(), strings.Join(append([]string{subject.Name}, subject.Alias...), "\n"), subject.Country, subject.LEI, subject.RegistrationNumber))
 		}
 	}
 	return all
-}
-
-// Decide is somebody's decision about a flag of a customer, as an event of now. The same
-// decision about the same hit, sent twice, is one.
-func Decide(s *event.State, flag event.Flag, outcome, by, reason string, now time.Time) (event.Input, []schema.Fault) {
-	f := &event.Flagged{What: "decision", Record: flag.Record, Thread: flag.Thread, Matched: flag.Matched, Outcome: outcome, By: by, Reason: reason}
-	in := input(s, now, "decision:", f, f.Thread, f.Record.String(), f.Matched, flag.At.String(), flag.DecidedAt.String(), outcome, by, reason)
-	return in, in.Check()
-}
-
-// input is an event whose ID is derived of texts.
-func input(s *event.State, now time.Time, prefix string, f *event.Flagged, texts ...string) event.Input {
-	var b []byte
-	for _, text := range texts {
-		b = append(schema.AppendString(b, text), '\n')
-	}
-	sum := sha256.Sum256(b)
-	return event.Input{Account: s.Customer.Account, ID: prefix + hex.EncodeToString(sum[:]), Kind: event.KindFlagged, Time: now.UTC().Truncate(time.Millisecond), Content: f}
 }

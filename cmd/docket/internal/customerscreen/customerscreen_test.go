@@ -162,7 +162,7 @@ func TestScreenedAgain(t *testing.T) {
 		t.Fatalf("again: %d hits, want none", n)
 	}
 	for _, f := range c.state.Flags {
-		d, faults := customerscreen.Decide(&c.state, f, "false-positive", "compliance-1", "another company", start.Add(3*time.Hour))
+		d, faults := c.state.Decide(f, "false-positive", "compliance-1", "another company", start.Add(3*time.Hour))
 		if faults != nil || c.take(d) != 1 || c.take(d) != 0 {
 			t.Fatalf("a decision about %s: %v", f.Thread, faults)
 		}
@@ -181,13 +181,19 @@ func TestScreenedAgain(t *testing.T) {
 	if n := again(6 * time.Hour); n != 1 || !slices.Equal(c.open(), []string{"designation/2026-014/name"}) {
 		t.Fatalf("a newer record of the designation: %d hits, open are %v", n, c.open())
 	}
-	d, _ := customerscreen.Decide(&c.state, c.state.Flags[0], "false-positive", "compliance-1", "another company", start.Add(7*time.Hour))
+	d, _ := c.state.Decide(c.state.Flags[0], "false-positive", "compliance-1", "another company", start.Add(7*time.Hour))
 	if c.take(d) != 1 || c.open() != nil {
 		t.Fatal("the same decision about the new hit is taken for the old one")
 	}
 	c.change(2, "country", "XC")
 	if n := again(8 * time.Hour); n != 1 || !slices.Equal(c.open(), []string{"designation/2026-014/name"}) {
 		t.Fatalf("another country of the customer: %d hits, open are %v", n, c.open())
+	}
+	d, _ = c.state.Decide(c.state.Flags[0], "false-positive", "compliance-1", "another company", start.Add(9*time.Hour))
+	c.take(d)
+	c.change(4, "name", "Marsh Lantern")
+	if n := again(9 * time.Hour); n != 1 || !slices.Equal(c.open(), []string{"designation/2026-014/name"}) {
+		t.Fatalf("another name, and the former one that hits: %d hits, open are %v", n, c.open())
 	}
 	// An owner who was compared is the same, wherever he stands among them.
 	c.change(3, "owners", []any{schema.ObjectOf("name", "Per Reed"), schema.ObjectOf("name", "Ana Reed", "country", "XK")})
@@ -202,7 +208,7 @@ func TestDecideRefuses(t *testing.T) {
 	for want, d := range map[string][3]string{
 		"/content/outcome": {"perhaps", "compliance-1", "looked"}, "/content/by": {"false-positive", "", "looked"}, "/content/reason": {"true-match", "compliance-1", ""},
 	} {
-		if _, faults := customerscreen.Decide(&c.state, c.state.Flags[0], d[0], d[1], d[2], start); len(faults) == 0 || faults[0].Pointer != want {
+		if _, faults := c.state.Decide(c.state.Flags[0], d[0], d[1], d[2], start); len(faults) == 0 || faults[0].Pointer != want {
 			t.Errorf("%q: %v, want a fault of %s", d, faults, want)
 		}
 	}

@@ -14,6 +14,9 @@
 // requests that they must refuse; the operator may restore an old backup, and may later
 // sign two histories with the same keys and serve each to some clients.
 //
+// With customers, the ledger is alone and a provider publishes the periods of a private
+// customer log on it (customerlog.go), whose machine crashes on its own.
+//
 // To add a part, give it a disk ([crashedDisk]) and links of its own on the [network],
 // steps in steps.go, and invariants beside the others. What it does while the other parts
 // go on is a task ([simulation.startTask]).
@@ -54,6 +57,7 @@ type scenario struct {
 	extraWitness       bool // one more is asked and does not count
 	fork               bool
 	dishonestBehaviour behaviour // of the dishonest; any if empty
+	customers          bool      // alone, with a provider that keeps a private customer log
 }
 
 // quorumsIntersect tells whether any two quorums have an honest witness in common.
@@ -94,6 +98,7 @@ type simulation struct {
 
 	followers []*follower
 	auditor   *auditor
+	customers *customerNode // nil if there is none
 
 	maliciousLog *maliciousLog    // nil before the fork
 	undecided    *record.Envelope // of an operator's own: whether it was committed is not known yet
@@ -143,6 +148,9 @@ func newSimulation(seed uint64, p scenario) *simulation {
 	sim.net.observe = sim.invariants.onResponse
 	if sim.alone() {
 		sim.followers, sim.auditor = []*follower{newFollower(sim, "follower-1"), newFollower(sim, "follower-2")}, &auditor{sim: sim}
+		if p.customers {
+			sim.customers = newCustomerNode(sim)
+		}
 		return sim
 	}
 	for i := range 4 {
@@ -230,8 +238,8 @@ func Run(t *testing.T, seed uint64, p scenario, steps int) (*Report, error) {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
 	sim := newSimulation(seed, p)
-	if sim.alone() && seed%2 == 1 {
-		if err := sim.runDay(t, sim.growToFirstTile); err != nil {
+	if first := sim.firstDay(); first != nil {
+		if err := sim.runDay(t, first); err != nil {
 			return sim.report(), err
 		}
 		sim.setClock()
@@ -239,6 +247,9 @@ func Run(t *testing.T, seed uint64, p scenario, steps int) (*Report, error) {
 	forkAt := steps / 3
 	for left := steps; left > 0; {
 		today := min(left, 15+sim.intn(25))
+		if sim.customers != nil {
+			today = min(left, 6+sim.intn(12)) // periods end, and erasures fall due, from day to day
+		}
 		fork := p.fork && sim.maliciousLog == nil && steps-left >= forkAt
 		if fork {
 			sim.setClockLater()
@@ -254,8 +265,22 @@ func Run(t *testing.T, seed uint64, p scenario, steps int) (*Report, error) {
 	if sim.alone() {
 		last = sim.runFaultFreeDay
 	}
+	if sim.customers != nil {
+		last = sim.customers.lastDay
+	}
 	err := sim.runDay(t, func() error { return errors.Join(last(), sim.check()) })
 	return sim.report(), err
+}
+
+// firstDay is what comes before all else; nil if nothing does.
+func (sim *simulation) firstDay() func() error {
+	switch {
+	case sim.customers != nil:
+		return sim.enrolProvider
+	case sim.alone() && sim.seed%2 == 1:
+		return sim.growToFirstTile
+	}
+	return nil
 }
 
 func (sim *simulation) report() *Report {
@@ -300,6 +325,9 @@ func (sim *simulation) endDay(end func()) (err error) {
 	for _, s := range sim.witnesses {
 		s.stop(100)
 	}
+	if sim.customers != nil {
+		sim.customers.crash(100, 0)
+	}
 	if sim.maliciousLog != nil {
 		err = sim.maliciousLog.close()
 	}
@@ -317,6 +345,9 @@ func (sim *simulation) runSteps(steps int, fork bool) error {
 	step := sim.stepNetwork
 	if sim.alone() {
 		step = sim.stepAlone
+	}
+	if sim.customers != nil {
+		step = sim.stepCustomers
 	}
 	for range steps {
 		if err := step(); err != nil {
@@ -338,6 +369,11 @@ func (sim *simulation) check() error {
 		if s.stopIfPowerFailed() {
 			sim.tracef("%s has lost its power", s.name)
 			sim.countEvent("witness loses power")
+		}
+	}
+	if sim.customers != nil {
+		if err := sim.customers.check(); err != nil {
+			return err
 		}
 	}
 	return sim.invariants.check()

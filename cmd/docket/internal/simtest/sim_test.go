@@ -84,6 +84,7 @@ func TestIsDeterministic(t *testing.T) {
 	}{
 		{8, scenario{}, 150, "TestLedger", "steps"},
 		{10, scenarioFor(10), 60, "TestNetwork", "network.steps"}, // with a fork, a slow witness and one restored from old
+		{2, scenario{customers: true}, 40, "TestCustomerLog", "customers.steps"},
 	} {
 		t.Run(c.test, func(t *testing.T) {
 			first, again := mustRun(t, c.seed, c.scenario, c.steps, c.test, c.flag), mustRun(t, c.seed, c.scenario, c.steps, c.test, c.flag)

@@ -1,0 +1,28 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
+)
+
+// Flagged is an event of now about a customer whose ID is derived of texts: the same texts are
+// the same event. The prefix tells kinds of them apart.
+func (s *State) Flagged(f *Flagged, now time.Time, prefix string, texts ...string) Input {
+	var b []byte
+	for _, text := range texts {
+		b = append(schema.AppendString(b, text), '\n')
+	}
+	sum := sha256.Sum256(b)
+	return Input{Account: s.Customer.Account, ID: prefix + hex.EncodeToString(sum[:]), Kind: KindFlagged, Time: now.UTC().Truncate(time.Millisecond), Content: f}
+}
+
+// Decide is somebody's decision about a flag of a customer, as an event of now. The same
+// decision about the same hit, sent twice, is one.
+func (s *State) Decide(flag Flag, outcome, by, reason string, now time.Time) (Input, []schema.Fault) {
+	f := &Flagged{What: "decision", Record: flag.Record, Thread: flag.Thread, Matched: flag.Matched, Outcome: outcome, By: by, Reason: reason}
+	in := s.Flagged(f, now, "decision:", f.Thread, f.Record.String(), f.Matched, flag.At.String(), flag.DecidedAt.String(), outcome, by, reason)
+	return in, in.Check()
+}
