@@ -171,7 +171,10 @@ func (s *Server) handle(r route) http.Handler {
 		if r.page {
 			fail = x.failPage
 		}
-		s.working.Add(1)
+		if len(r.roles) > 0 { // what a stranger sends, however slowly, keeps no vault open
+			s.working.Add(1)
+			defer s.working.Add(-1) // of an answer that breaks off too
+		}
 		defer func() {
 			if reason := recover(); reason != nil {
 				if reason == http.ErrAbortHandler {
@@ -180,7 +183,6 @@ func (s *Server) handle(r route) http.Handler {
 				s.log.Error("panic in a handler", "stack", string(debug.Stack())) // what it panicked with may be a customer's
 				fail(errors.New("panic"))
 			}
-			s.working.Add(-1)
 			s.done(x, r, time.Since(start))
 		}()
 		h := w.Header()
@@ -190,7 +192,7 @@ func (s *Server) handle(r route) http.Handler {
 			fail(err)
 			return
 		}
-		if !r.long {
+		if !r.long && len(r.roles) > 0 { // nor a place of those who are known
 			if err := s.takeSlot(req.Context()); err != nil {
 				fail(err)
 				return

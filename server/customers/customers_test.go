@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +138,63 @@ func TestLocksWhenIdle(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// A stranger who sends a form slowly, and an answer that broke off, keep no vault open; nor does the stranger
+// keep others waiting.
+func TestLocksBesideSlowStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := unlocked(t, customers.Config{LockAfter: 10 * time.Minute})
+		var many strings.Builder // more than an export reads at once
+		for i := range 300 {
+			fmt.Fprintln(&many, strings.NewReplacer("2026-", "1999-", "C-1", fmt.Sprint("C-", i)).Replace(marsh))
+		}
+		want[customers.Taken](t, w.post("events", many.String()), http.StatusOK)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { w.LockWhenIdle(ctx) })
+		var bodies []*io.PipeWriter
+		for range 4*runtime.GOMAXPROCS(0) + 1 {
+			body, slow := io.Pipe()
+			bodies = append(bodies, slow)
+			r := httptest.NewRequest(http.MethodPost, "/sign-in", body)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			running.Go(func() { w.Handler().ServeHTTP(httptest.NewRecorder(), r) })
+		}
+		synctest.Wait()
+		want[customers.Found](t, w.post("find", `{"query":"marsh"}`), http.StatusOK)
+		func() {
+			defer func() {
+				if reason := recover(); reason != http.ErrAbortHandler {
+					t.Errorf("an export whose reader is gone: %v", reason)
+				}
+			}()
+			gone, leave := context.WithCancel(t.Context())
+			r := httptest.NewRequest(http.MethodPost, "/v1/customers/export", strings.NewReader("{}")).WithContext(gone)
+			r.Header.Set("Content-Type", "application/json")
+			customers.AsOwner(w.Handler()).ServeHTTP(leaving{httptest.NewRecorder(), leave}, r)
+		}()
+		time.Sleep(11 * time.Minute)
+		if !w.Locked() {
+			t.Error("it is open 11 minutes after the last call")
+		}
+		for _, b := range bodies {
+			b.Close()
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+// leaving is a reader who is gone after the first line.
+type leaving struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (l leaving) Write(b []byte) (int, error) {
+	l.leave()
+	return l.ResponseRecorder.Write(b)
 }
 
 // Each role does what it may, and nothing else; whoever is nobody learns nothing.
