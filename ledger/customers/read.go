@@ -100,6 +100,16 @@ func (l *Log) Events(ctx context.Context, who Who, h event.Handle, before uint64
 	return l.chain(ctx, h, before, limit)
 }
 
+// EventsOf are [Log.Events] for whoever has logged the reading already: by [Log.Customer] of the
+// same customer, or by the act of [Log.Each].
+func (l *Log) EventsOf(ctx context.Context, h event.Handle, before uint64, limit int) (events []Logged, more bool, err error) {
+	if err := l.begin(); err != nil {
+		return nil, false, err
+	}
+	defer l.end()
+	return l.chain(ctx, h, before, limit)
+}
+
 // House are the events of the house's own chain, as [Log.Events] are a customer's. To read
 // them is not logged: whoever did would never come to an end.
 func (l *Log) House(ctx context.Context, before uint64, limit int) (events []Logged, more bool, err error) {
