@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -56,6 +58,8 @@ so is what for (--reason).`,
 		a.customersAdd(), a.customersFind(), a.customersShow(), a.customersHouse(), a.customersQueue(), a.customersStats(),
 		a.customersVerified(), a.customersChange(), a.customersClose(), a.customersHold(), a.customersRelease(),
 		a.customersClosePeriod(), a.customersPublish(), a.customersPeriods(), a.customersReport(),
+		a.customersScreen(), a.customersDecide(),
+		a.customersDiscloser(), a.customersDisclose(), a.customersDisclosures(), a.customersApprove(), a.customersHandOut(), a.customersWithdraw(), a.customersVerify(),
 		a.customersErase(), a.customersRotate(), a.customersBackupKeys(), a.customersAudit(),
 	)
 	return c
@@ -267,6 +271,21 @@ func (f *customersFlags) vaultError(err error) error {
 		return refusal("%w", err).hint("install the plug-in, so that it is found in $PATH")
 	}
 	return err
+}
+
+// readLine reads the first line of a file, or of what is typed: what others must not see stands
+// on no command line.
+func (a *app) readLine(name string) (string, error) {
+	from, err := a.openFile(name)
+	if err != nil {
+		return "", err
+	}
+	defer from.Close()
+	line, err := bufio.NewReader(io.LimitReader(from, 4096)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil
 }
 
 // request asks for what is at a path, and decodes the answer; a nil answer is not read.

@@ -46,6 +46,9 @@ func (e *customersEvent) member(c *cobra.Command, name, doc string) *customersEv
 		e.members = make(map[string]*string)
 	}
 	e.members[name] = c.Flags().String(name, "", doc)
+	if name != "request" {
+		c.MarkFlagRequired(name)
+	}
 	return e
 }
 
@@ -154,32 +157,32 @@ again.`,
 func (a *app) customersClose() *cobra.Command {
 	e := &customersEvent{}
 	c := &cobra.Command{
-		Use:     "close --dir C ACCOUNT",
+		Use:     "close --dir C ACCOUNT --reason WHY --by WHO",
 		Short:   "Log that an account was closed",
 		Long:    "Logs that an account was closed. From then on it is kept for two years, or what retention in C/customers.json says; then docket customers erase may erase the customer.",
-		Example: `  docket customers close --dir C acct-20417 --reason 'asked by the customer'`,
+		Example: `  docket customers close --dir C acct-20417 --reason 'asked by the customer' --by support-2`,
 	}
-	return a.customersEventVerb(event.KindClosed, c, e.member(c, "reason", "why, for people").member(c, "by", "whose decision it was"))
+	return a.customersEventVerb(event.KindClosed, c, e.member(c, "reason", "why, for people").member(c, "by", "whose decision it is: a post, or a system"))
 }
 
 func (a *app) customersHold() *cobra.Command {
 	e := &customersEvent{}
 	c := &cobra.Command{
-		Use:     "hold --dir C ACCOUNT --reason WHY",
+		Use:     "hold --dir C ACCOUNT --reason WHY --by WHO",
 		Short:   "Keep a customer from being erased, for the law",
 		Long:    "Logs a legal hold: nothing of the customer may be erased until docket customers release.",
-		Example: `  docket customers hold --dir C acct-20417 --reason 'preservation letter of 3 May'`,
+		Example: `  docket customers hold --dir C acct-20417 --reason 'preservation letter of 3 May' --by legal-1`,
 	}
-	return a.customersEventVerb(event.KindHeld, c, e.member(c, "reason", "why, for people").member(c, "request", "thread of the request that it is for").member(c, "by", "whose decision it was"))
+	return a.customersEventVerb(event.KindHeld, c, e.member(c, "reason", "why, for people").member(c, "request", "thread of the request that it is for").member(c, "by", "whose decision it is: a post, or a system"))
 }
 
 func (a *app) customersRelease() *cobra.Command {
 	e := &customersEvent{}
 	c := &cobra.Command{
-		Use:     "release --dir C ACCOUNT",
+		Use:     "release --dir C ACCOUNT --reason WHY --by WHO",
 		Short:   "End a hold",
 		Long:    "Logs that a hold ended: the customer may be erased again once the account is closed for long enough.",
-		Example: `  docket customers release --dir C acct-20417 --reason 'letter withdrawn'`,
+		Example: `  docket customers release --dir C acct-20417 --reason 'letter withdrawn' --by legal-1`,
 	}
-	return a.customersEventVerb(event.KindReleased, c, e.member(c, "reason", "why, for people").member(c, "request", "thread of the request that it was for").member(c, "by", "whose decision it was"))
+	return a.customersEventVerb(event.KindReleased, c, e.member(c, "reason", "why, for people").member(c, "request", "thread of the request that it was for").member(c, "by", "whose decision it is: a post, or a system"))
 }

@@ -17,20 +17,33 @@ import (
 func (a *app) customersFind() *cobra.Command {
 	var q customers.FindQuery
 	c := &cobra.Command{
-		Use:   "find --dir C QUERY…",
+		Use:   "find --dir C [QUERY…]",
 		Short: "Find customers, in any spelling",
 		Long: `Finds customers by name, in any spelling or script, e-mail address, telephone number, IP
 address or network, account, LEI or registration number. A word may say what it is: name:,
-email:, phone:, ip:, account:, number:. All that is named must fit. The search is logged.`,
-		Example: `  docket customers find --dir C marsh lantern
+email:, phone:, ip:, account:, number:. All that is named must fit. The search is logged.
+
+Without a QUERY it is read from a line of standard input: other users of the machine can see
+command lines, and shells keep them.`,
+		Example: `  docket customers find --dir C
+  docket customers find --dir C marsh lantern
   docket customers find --dir C ip:192.0.2.0/24
   docket customers find --dir C email:desk@marsh.example --reason 'ticket 4711'`,
-		Args: cobra.MinimumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 	}
 	f := a.customersFlags(c).withIdentity(c).withReason(c).withJSON(c)
 	c.Flags().IntVar(&q.Limit, "limit", 20, "customers at most")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		q.Query, q.Reason = strings.Join(args, " "), f.reason
+		if len(args) == 0 {
+			if a.tty {
+				fmt.Fprint(a.err, "find: ")
+			}
+			var err error
+			if q.Query, err = a.readLine("-"); err != nil {
+				return err
+			}
+		}
 		var found customers.Found
 		if err := s.post(c.Context(), "find", q, &found); err != nil {
 			return err

@@ -55,6 +55,8 @@ func TestMain(m *testing.M) {
 //	differs P docket … [ F ]  what flags change (script_flags_test.go), with
 //	elsewhere W docket … F, every-flag
 //	record-id NAME F     sets a variable to the record ID of an envelope
+//	authority-key FILE   makes a key of age, its public half in $RECIPIENT (script_customers_test.go)
+//	alter FILE           changes one bit of a file
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -91,6 +93,8 @@ func TestScripts(t *testing.T) {
 			"elsewhere":      elsewhere,
 			"every-flag":     everyFlag,
 			"get":            get,
+			"authority-key":  authorityKey,
+			"alter":          alter,
 		},
 	})
 }

@@ -45,11 +45,11 @@ func (s *Server) prepare(x *request) error {
 	}
 	ask := private.Ask{Recipient: q.Recipient, Asked: q.Asked, Period: q.Period}
 	var err error
-	if ask.Public.Request, err = q.Request.record(); err != nil {
+	if ask.Public.Request, err = q.Request.Record(); err != nil {
 		return err
 	}
 	for _, l := range q.Logs {
-		r, err := l.record()
+		r, err := l.Record()
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,8 @@ type PublicRecord struct {
 	Payload  []byte    `json:"payload"` // the statement
 }
 
-func (r *PublicRecord) record() (bundle.Record, error) {
+// Record reads it.
+func (r *PublicRecord) Record() (bundle.Record, error) {
 	st, err := record.ParseStatement(r.Payload)
 	if err != nil {
 		return bundle.Record{}, newProblem(problemMalformed, "a record of the public ledger: %v", err)
@@ -48,7 +49,7 @@ func (s *Server) next(x *request) error {
 	public := private.PublicLog{VKey: q.VKey}
 	if q.Newest != nil {
 		var err error
-		if public.Newest, err = q.Newest.record(); err != nil {
+		if public.Newest, err = q.Newest.Record(); err != nil {
 			return err
 		}
 	}

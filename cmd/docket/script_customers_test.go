@@ -1,0 +1,25 @@
+package main
+
+import (
+	"os"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+)
+
+// authorityKey makes the key of age that bundles are encrypted to: its secret half in a file,
+// the public one in $RECIPIENT.
+func authorityKey(ts *testscript.TestScript, _ bool, args []string) {
+	file, recipient, err := vault.NewIdentity()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o600))
+	ts.Setenv("RECIPIENT", recipient)
+}
+
+// alter changes one bit in the middle of a file, which may be read only.
+func alter(ts *testscript.TestScript, _ bool, args []string) {
+	raw := []byte(ts.ReadFile(args[0]))
+	raw[len(raw)/2] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o600))
+}
