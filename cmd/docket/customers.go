@@ -98,6 +98,7 @@ func (f *customersFlags) withJSON(c *cobra.Command) *customersFlags {
 
 // settings reads what the directory is.
 func (f *customersFlags) settings() (customernode.Settings, error) {
+	ownerOnly()
 	if f.dir == "" {
 		return customernode.Settings{}, usageError("no directory of a customer log").hint("name one with --dir DIR or $%s; docket customers init makes one", customersEnv)
 	}

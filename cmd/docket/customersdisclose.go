@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/customernode"
+	private "github.com/seed-53cf897a/docket/ledger/customers"
+	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/server/customers"
@@ -248,6 +251,10 @@ it takes.`,
 		if err := s.post(c.Context(), "disclosures/review", q, &review); err != nil {
 			return err
 		}
+		message, err := approvalOf(review)
+		if err != nil {
+			return err
+		}
 		a.printDisclosure(review.Disclosure)
 		if out != "" {
 			if err := writeNew(out, review.Bundle, 0o600); err != nil {
@@ -264,7 +271,7 @@ it takes.`,
 		if err := a.confirmSigning(c.Context(), yes || !a.tty, "Approve this?"); err != nil {
 			return err
 		}
-		if q.Signature, err = signer.SignMessage(c.Context(), review.Disclosure.Message); err != nil {
+		if q.Signature, err = signer.SignMessage(c.Context(), message); err != nil {
 			return refusal("signing: %w", err)
 		}
 		q.KeyID = signer.Key().ID()
@@ -276,6 +283,20 @@ it takes.`,
 		return nil
 	})
 	return c
+}
+
+// approvalOf is what a holder signs: of the bundle that is shown, and not of what the server
+// says it is.
+func approvalOf(r customers.Review) ([]byte, error) {
+	b, err := bundle.Parse(r.Bundle)
+	if err != nil {
+		return nil, refusal("what the server shows is no bundle: %w", err)
+	}
+	message := private.ApprovalMessage(b.Head.Ledger, b.Head.Party, b.Head.Request, bundle.Digest(r.Bundle))
+	if !bytes.Equal(message, r.Disclosure.Message) {
+		return nil, refusal("the server asks to sign something else than the bundle that it shows: nothing was signed").hint("tell whoever runs it; another process may have changed it")
+	}
+	return message, nil
 }
 
 func numberQuery(text, reason string) (q customers.NumberQuery, err error) {
@@ -373,7 +394,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		s.Disclosers = append(s.Disclosers, customernode.Discloser{Name: args[0], Key: key.PEM()})
 		return s.Write(vfs.Default, addFlags.dir)
 	}
-	list := &cobra.Command{Use: "list", Short: "Show who may approve", Args: cobra.NoArgs}
+	list := &cobra.Command{Use: "list", Short: "Show who may approve", Example: "  docket customers discloser list --dir C", Args: cobra.NoArgs}
 	listFlags := a.customersFlags(list)
 	list.RunE = func(*cobra.Command, []string) error {
 		s, err := listFlags.settings()
@@ -392,7 +413,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		}
 		return nil
 	}
-	remove := &cobra.Command{Use: "remove NAME", Short: "Let one approve no more", Args: cobra.ExactArgs(1)}
+	remove := &cobra.Command{Use: "remove NAME", Short: "Let one approve no more", Example: "  docket customers discloser remove discloser-1 --dir C", Args: cobra.ExactArgs(1)}
 	removeFlags := a.customersFlags(remove)
 	remove.RunE = func(_ *cobra.Command, args []string) error {
 		s, err := removeFlags.settings()

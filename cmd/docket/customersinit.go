@@ -28,7 +28,7 @@ import (
 )
 
 func (a *app) customersInit() *cobra.Command {
-	var party, origin, recipients string
+	var party, origin, recipients, retention string
 	var protect bool
 	c := &cobra.Command{
 		Use:   "init --dir C --party P --trust T (--identity FILE | --recipients FILE)",
@@ -53,6 +53,7 @@ the next steps.`,
 	t := a.trustFlags(c)
 	c.Flags().StringVar(&party, "party", "", "the provider whose customers they are, as enrolled")
 	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever; default: the ledger's, /customers/ and the party")
+	c.Flags().StringVar(&retention, "retention", "P2Y", "how long a customer is kept after closing, before docket customers erase may erase them")
 	c.Flags().StringVar(&f.identity, "identity", "", "make the vault's secret key, and write it to this new file")
 	c.Flags().BoolVar(&protect, "protect", false, "with --identity: under a password, asked for or in $"+passwordEnv)
 	c.Flags().StringVar(&recipients, "recipients", "", "file of the public keys of age that open the vault, one a line")
@@ -60,6 +61,7 @@ the next steps.`,
 	c.MarkFlagsMutuallyExclusive("identity", "recipients")
 	c.MarkFlagsOneRequired("identity", "recipients")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		ownerOnly()
 		if f.dir == "" {
 			return usageError("no directory for the customer log").hint("name one with --dir DIR or $%s", customersEnv)
 		}
@@ -69,6 +71,9 @@ the next steps.`,
 		s, err := a.customersSettings(t, party, origin)
 		if err != nil {
 			return err
+		}
+		if err := s.Retention.UnmarshalText([]byte(retention)); err != nil {
+			return usageError("--retention: %w", err)
 		}
 		if _, err := os.Stat(filepath.Join(f.dir, customernode.SettingsFile)); err == nil {
 			return refusal("%s holds a customer log already", f.dir).hint("docket customers stats --dir %s shows it; a new log takes another directory", f.dir)
@@ -275,7 +280,7 @@ func (a *app) fingerprint(name string) (string, error) {
 }
 
 func (a *app) customersAccessList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "Show who may ask", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "Show who may ask", Example: "  docket customers access list --dir C", Args: cobra.NoArgs}
 	f := a.customersFlags(c).withJSON(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s, err := f.settings()
@@ -311,7 +316,7 @@ func (a *app) customersAccessList() *cobra.Command {
 }
 
 func (a *app) customersAccessRemove() *cobra.Command {
-	c := &cobra.Command{Use: "remove NAME", Short: "Let one ask no more", Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{Use: "remove NAME", Short: "Let one ask no more", Example: "  docket customers access remove signup --dir C", Args: cobra.ExactArgs(1)}
 	f := a.customersFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		s, err := f.settings()

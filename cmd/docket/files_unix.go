@@ -16,3 +16,7 @@ func maxOpenFiles() uint64 {
 	}
 	return min(uint64(limit.Cur), math.MaxInt32)
 }
+
+// ownerOnly lets nobody but their owner have a right to the files that this process makes
+// from now on, those of its databases too.
+func ownerOnly() { syscall.Umask(0o077) }

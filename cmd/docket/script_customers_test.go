@@ -2,6 +2,9 @@ package main
 
 import (
 	"os"
+	"strings"
+	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -15,6 +18,15 @@ func authorityKey(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o600))
 	ts.Setenv("RECIPIENT", recipient)
+}
+
+// hangUp is SIGHUP to what start started, and waits until it says that its vault is locked.
+func hangUp(ts *testscript.TestScript, _ bool, args []string) {
+	all := ts.Value(processesKey{}).(processes)
+	ts.Check(all[args[0]].cmd.Process.Signal(syscall.SIGHUP))
+	for !strings.Contains(ts.ReadFile(args[0]+".log"), `"reason":"SIGHUP"`) {
+		time.Sleep(5 * time.Millisecond) // the test's own deadline ends it
+	}
 }
 
 // alter changes one bit in the middle of a file, which may be read only.

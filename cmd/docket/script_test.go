@@ -57,6 +57,7 @@ func TestMain(m *testing.M) {
 //	record-id NAME F     sets a variable to the record ID of an envelope
 //	authority-key FILE   makes a key of age, its public half in $RECIPIENT (script_customers_test.go)
 //	alter FILE           changes one bit of a file
+//	hang-up NAME         is SIGHUP to what start started
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -95,6 +96,7 @@ func TestScripts(t *testing.T) {
 			"get":            get,
 			"authority-key":  authorityKey,
 			"alter":          alter,
+			"hang-up":        hangUp,
 		},
 	})
 }

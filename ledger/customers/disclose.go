@@ -100,9 +100,15 @@ func (d *Disclosure) State() string {
 	return "prepared"
 }
 
-// Message is what a holder signs to approve: the request, and the digest of the bundle.
+// Message is what a holder signs to approve it.
 func (l *Log) Message(d *Disclosure) []byte {
-	return fmt.Appendf(nil, "docket-disclosure-approval/v1\n%s\n%s\n%s\n%s\n", l.config.Ledger, l.config.Party, d.Request, d.Digest)
+	return ApprovalMessage(l.config.Ledger, l.config.Party, d.Request, d.Digest)
+}
+
+// ApprovalMessage is what approves the answer to a request: five lines, the last of which is the
+// digest of the bundle ([bundle.Digest]). Whoever signs makes it of the bundle that they looked at.
+func ApprovalMessage(ledger record.ID, party string, request record.ID, digest string) []byte {
+	return fmt.Appendf(nil, "docket-disclosure-approval/v1\n%s\n%s\n%s\n%s\n", ledger, party, request, digest)
 }
 
 // Prepare makes a bundle, verifies it as its recipient will, and keeps what it was made of, with its

@@ -116,7 +116,7 @@ func New(c Config) (*Server, error) {
 // certificate or a key who they are.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// routes are all paths. Pages for people have theirs in page.go.
+// routes are all paths.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.api() {
