@@ -50,7 +50,7 @@ var allowedImports = map[string][]string{
 	// Whoever has a register can screen against it, without a trust directory.
 	"cmd/docket/internal/screening": {"cmd/docket/internal/plain", "cmd/docket/internal/sheet", "ledger/disk", "ledger/record", "ledger/record/schema", "ledger/register", "ledger/register/rules1", "ledger/register/screen", "ledger/register/view"},
 
-	// The private customer log.
+	// A programme is written by people, as records are.
 	"ledger/customers/programme": {"ledger/customers/event", "ledger/record", "ledger/record/schema", "ledger/record/draft/form"},
 
 	// What people write is read by shapes, whether it becomes a record or a programme.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
+	"github.com/seed-53cf897a/docket/ledger/customers/vault"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
@@ -25,7 +26,8 @@ type Result struct {
 	Duplicate bool // it was there before: Index is the first one's
 
 	// Err says why this one event was not taken in: a *[record.Refusal], whose pointers lead from
-	// the input's root. Others of the same call may have been.
+	// the input's root, or ledger.ErrCorrupt where what lies on the disk of this customer is
+	// damaged. Others of the same call may have been taken in.
 	Err error
 }
 
@@ -157,7 +159,7 @@ func (l *Log) append(ctx context.Context, items []item, results []Result) error 
 			continue
 		}
 		at, err := t.AwaitCommitted(commit)
-		if locked := (lockedRefusal{}); errors.As(err, &locked) || err != nil && !isRefusal(err) {
+		if refusal := ledger.Refusal(nil); errors.Is(err, vault.ErrLocked) || err != nil && !errors.As(err, &refusal) {
 			return err
 		}
 		results[i].Index, results[i].Duplicate, results[i].Err = at.Index, at.Duplicate, err

@@ -102,6 +102,32 @@ func BenchmarkSingle(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
+// BenchmarkFind searches among 100,000 customers, each search logged, and says how long
+// closing a period and opening the log take with them.
+func BenchmarkFind(b *testing.B) {
+	const accounts = 100_000
+	n, _ := benchLog(b, accounts)
+	at := time.Now()
+	if _, err := n.ClosePeriod(b.Context(), day(-1)); err != nil {
+		b.Fatal(err)
+	}
+	closing := time.Since(at)
+	at = time.Now()
+	if _, err := n.Audit(b.Context(), nil); err != nil {
+		b.Fatal(err)
+	}
+	audit := time.Since(at)
+	b.ResetTimer()
+	for i := range b.N {
+		query := []string{"customer 77001 bench", "acct-0004711@mail.example", "account:acct-0012345", "costumer 5005"}[i%4]
+		if _, _, err := n.Find(b.Context(), reader, query, 20); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(closing.Milliseconds()), "ms/close")
+	b.ReportMetric(float64(audit.Milliseconds()), "ms/audit")
+}
+
 func bytesIn(b *testing.B, dir string) (sum int64) {
 	b.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {

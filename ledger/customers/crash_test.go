@@ -183,7 +183,10 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	if err := n.close(); err != nil {
 		t.Fatal(err)
 	}
-	const tried = 60
+	tried := 60
+	if testing.Short() {
+		tried = 15
+	}
 	every := max(1, len(crashes)/tried)
 	t.Logf("%d crashes, of which each %dth is tried (seed %d)", len(crashes), every, seed)
 	for i := rng.IntN(every); i < len(crashes); i += every {

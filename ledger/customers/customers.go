@@ -213,13 +213,10 @@ func (l *Log) usable() error {
 }
 
 // RotateVault gives the vault a new wrapping key, and other recipients where there are some,
-// and wraps the customers' keys anew. It goes on where one before was cut off.
+// and wraps the customers' keys anew, while others append and read. It goes on where one before
+// was cut off, by a lock of the vault too.
 func (l *Log) RotateVault(ctx context.Context, who Who, recipients []vault.Recipient, progress func(done, total uint64)) error {
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.end()
-	if _, err := l.act(ctx, who.act(event.KindRotated)); err != nil {
+	if _, err := l.Act(ctx, who.act(event.KindRotated)); err != nil {
 		return err
 	}
 	return vault.Rotate(ctx, l.config.Vault, l.config.Keys, recipients, progress)

@@ -105,6 +105,41 @@ func TestRefusals(t *testing.T) {
 	n.audit(t)
 }
 
+// Whatever shows something of a customer is an act of the house, with who and what for, also
+// where it finds nothing.
+func TestEveryReadIsLogged(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	h := n.add(t, opened("a-1", "Ada Reed"), access("a-1", 1, "192.0.2.7"))[0].Handle
+	for what, read := range map[event.Kind]func() error{
+		event.KindShown:    func() error { _, err := n.Customer(t.Context(), reader, h); return err },
+		event.KindSearched: func() error { _, _, err := n.Find(t.Context(), reader, "no such name", 5); return err },
+		event.KindExported: func() error {
+			return n.Each(t.Context(), event.Act{What: event.KindExported, By: reader.By}, func(event.State) error { return nil })
+		},
+		"a later page": func() error { _, _, err := n.Events(t.Context(), reader, h, 1, 5); return err },
+	} {
+		if err := read(); err != nil {
+			t.Fatal(err)
+		}
+		acts, _, err := n.House(t.Context(), 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if what == "a later page" {
+			what = event.KindShown
+		}
+		if a := acts[0].Content.(*event.Act); a.What != what || a.By != reader.By || what == event.KindShown && a.Customer != h.String() || what == event.KindSearched && a.Query != "no such name" {
+			t.Errorf("after a read that is %s the newest act is %+v", what, a)
+		}
+	}
+	before, _, err := n.House(t.Context(), 0, 100)
+	if err != nil || len(before) != 4 {
+		t.Errorf("%d acts, %v", len(before), err)
+	}
+}
+
 // While the vault is locked nothing is taken in and nothing shown; unlocked, all is there.
 func TestLocked(t *testing.T) {
 	w := newWorld(t)
@@ -215,4 +250,22 @@ func checkEvidence(t *testing.T, w *world, ev *customers.Evidence) {
 			t.Errorf("filed %v, %v", filed, err)
 		}
 	}
+}
+
+// The vault's key is rotated while the log is used; all customers open under the new one, and
+// after a restart.
+func TestRotate(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer func() { n.close() }()
+	h := n.add(t, opened("a-1", "Ada Reed"), opened("b-2", "Bo"))[0].Handle
+	if err := n.RotateVault(t.Context(), reader, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	n.add(t, access("a-1", 1, "192.0.2.7"))
+	n = w.reopen(t, n)
+	if s, err := n.Customer(t.Context(), reader, h); err != nil || s.Accesses != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	n.audit(t)
 }

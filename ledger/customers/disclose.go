@@ -16,9 +16,11 @@ import (
 	"filippo.io/age"
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/index"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
@@ -113,7 +115,7 @@ func ApprovalMessage(ledger record.ID, party string, request record.ID, digest s
 
 // Prepare makes a bundle, verifies it as its recipient will, and keeps what it was made of, with its
 // digest: not the bundle itself, which is made again from the log when it is read or handed out. What was asked amiss is a
-// *[record.Refusal]; vault.ErrNoCustomer: there never was a customer with one of the handles.
+// *[record.Refusal]; vault.ErrNoCustomer: nobody ever had one of the handles, and no period is published that could prove it.
 func (l *Log) Prepare(ctx context.Context, who Who, ask Ask) (*Disclosure, error) {
 	if err := ask.check(); err != nil {
 		return nil, err
@@ -237,7 +239,16 @@ func (l *Log) plaintext(ctx context.Context, d *Disclosure) ([]byte, error) {
 			return nil, err
 		}
 	}
+	room := uint64(bundle.MaxBytes / leastLine)
 	for _, h := range d.Handles {
+		n, err := l.filedNow(h)
+		if err != nil {
+			return nil, err
+		}
+		if n > room { // before they are all read
+			return nil, bundle.ErrTooLarge
+		}
+		room -= n
 		c, err := l.bundleCustomer(ctx, d, h)
 		if err != nil {
 			return nil, fmt.Errorf("customer %s: %w", h, err)
@@ -245,6 +256,21 @@ func (l *Log) plaintext(ctx context.Context, d *Disclosure) ([]byte, error) {
 		b.Customers = append(b.Customers, c)
 	}
 	return b.Format()
+}
+
+// leastLine is how many bytes an event takes in a bundle at the least: its canonical form and a salt.
+const leastLine = 700
+
+// filedNow is how many events a customer has; 0 where he is erased or there is none.
+func (l *Log) filedNow(h event.Handle) (uint64, error) {
+	c, err := l.byHandle(h)
+	if errors.Is(err, vault.ErrNoCustomer) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	chain, _, err := l.fold.readChain(c.ref, c)
+	return chain.Leaves, err
 }
 
 // bundleLog is what a bundle says of the log at the period's end.
@@ -279,7 +305,11 @@ func (l *Log) bundleCustomer(ctx context.Context, d *Disclosure, h event.Handle)
 	switch {
 	case erased:
 		ev, err = l.erasedEvidence(ctx, h, d)
-		c.Erased = true
+		c.Erased = err == nil
+		if erased = c.Erased; !erased && errors.Is(err, vault.ErrNoCustomer) && d.Period > 0 {
+			c.Proof, err = l.proveAbsent(ctx, h, d.Period) // nobody ever had the handle
+			return c, err
+		}
 	case d.Period > 0:
 		ev, err = l.evidence(ctx, h, d.Period)
 	default:
@@ -358,12 +388,15 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 	if err != nil {
 		return nil, err
 	}
-	ev := &Evidence{Scope: l.fold.scope, Handle: h, Events: []Proven{{Logged: Logged{chain.Last, e}}}}
+	ev := &Evidence{Scope: l.fold.scope}
+	if d.Period > 0 {
+		if ev, err = l.mapEvidence(ctx, d.Period); err != nil {
+			return nil, err
+		}
+	}
+	ev.Handle, ev.Events = h, []Proven{{Logged: Logged{chain.Last, e}}}
 	if d.Period == 0 {
 		return ev, nil
-	}
-	if ev.Period, err = l.period(d.Period); err != nil {
-		return nil, err
 	}
 	there, err := l.proveHandle(ev)
 	if err != nil {
@@ -383,11 +416,25 @@ func (l *Log) erasedEvidence(ctx context.Context, h event.Handle, d *Disclosure)
 		ev.Filed = &o
 	}
 	if chain.Last < ev.Period.Size {
-		if ev.Events[0], err = l.prove(ctx, ev.Period, ev.Events[0].Logged); err != nil {
+		if ev.Events[0], err = l.prove(ctx, ev.tree, ev.Events[0].Logged); err != nil {
 			return nil, err
 		}
 	}
 	return ev, nil
+}
+
+// proveAbsent proves that nothing is filed under a handle that nobody has, nor had.
+func (l *Log) proveAbsent(ctx context.Context, h event.Handle, period uint64) (*index.Proof, error) {
+	ev, err := l.mapEvidence(ctx, period)
+	if err != nil {
+		return nil, err
+	}
+	ev.Handle = h
+	there, err := l.proveHandle(ev)
+	if err == nil && there {
+		err = fmt.Errorf("%w: the map of period %d files something under %s, and there is no chain of it", ledger.ErrCorrupt, period, h)
+	}
+	return ev.MapProof, err
 }
 
 // findErased finds an erased customer by the handle: vault.ErrNoCustomer if nobody had it. It

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
@@ -178,6 +179,13 @@ func TestDisclosure(t *testing.T) {
 	if _, err := s.Approve(t.Context(), officer, d.Number, s.holders[1].key.ID(), ed25519.Sign(s.holders[1].private, s.Message(&other))); err == nil || !containsText(err, "is not that of the key") {
 		t.Errorf("the signature of another digest: %v", err)
 	}
+	holders := s.disclosers
+	s.disclosers = holders[:1] // one of the two holds the role no longer
+	s.node = s.reopen(t, s.node)
+	if _, _, err := s.HandOut(t.Context(), officer, d.Number); err == nil || !strings.Contains(err.Error(), "1 of 2 approvals") {
+		t.Errorf("approved by who holds no role now: %v", err)
+	}
+	s.disclosers = holders
 	s.node = s.reopen(t, s.node)
 	s.add(t, access("a-1", 5, "192.0.2.11")) // what comes after is not of it
 	file, digest, err := s.HandOut(t.Context(), officer, d.Number)
@@ -259,8 +267,18 @@ func TestDisclosureOfNothing(t *testing.T) {
 		t.Errorf("nobody: %q", text)
 	}
 	s.ask.Handles = []event.Handle{{9}}
-	if _, err := s.Prepare(t.Context(), officer, s.ask); !errors.Is(err, vault.ErrNoCustomer) {
-		t.Errorf("a handle that nobody had: %v", err)
+	d, raw = s.prepare(t)
+	table = s.verify(t, raw)
+	if text := strings.Join(table.Proven(), "\n"); !strings.Contains(text, "Nothing was filed under the handle 0900") || !strings.Contains(strings.Join(d.Leaves, "\n"), "that nothing is filed under it") {
+		t.Errorf("a handle that nobody had: %q, %q", text, d.Leaves)
+	}
+	if text := strings.Join(table.NotProven(), "\n"); !strings.Contains(text, "That a person is no customer") {
+		t.Errorf("a handle that nobody had: %q", text)
+	}
+	b := must(bundle.Parse(raw))
+	b.Customers[0].Handle = s.ada
+	if _, err := b.Verify(s.public); !errors.Is(err, bundle.ErrUnproven) {
+		t.Errorf("the absence of one who is there: %v", err)
 	}
 }
 
@@ -275,6 +293,10 @@ func TestDisclosureBeforeAnyPeriod(t *testing.T) {
 	d, err := n.Prepare(t.Context(), officer, s.ask)
 	if err != nil || !strings.Contains(strings.Join(d.NotProven, "\n"), "1 event is not fixed by any period yet") || d.Proven != nil {
 		t.Errorf("%+v, %v", d, err)
+	}
+	s.ask.Handles = []event.Handle{{9}}
+	if _, err := n.Prepare(t.Context(), officer, s.ask); !errors.Is(err, vault.ErrNoCustomer) {
+		t.Errorf("a handle that nobody had: %v", err)
 	}
 }
 
@@ -387,6 +409,80 @@ func TestLyingBundles(t *testing.T) {
 		if _, err = must(bundle.Parse(again)).Verify(s.public); !errors.Is(err, bundle.ErrUnproven) || !containsText(err, c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// What was acknowledged of a disclosure outlives a loss of power, with its act in the house's chain.
+func TestDisclosureOutlivesCrash(t *testing.T) {
+	s := newScene(t)
+	d, raw := s.prepare(t)
+	crashed := func(state string, approved int) {
+		t.Helper()
+		n := s.onDisk(s.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})).mustOpen(t)
+		defer n.close()
+		got, err := n.Disclosure(t.Context(), d.Number)
+		if err != nil || got.State() != state || len(got.Approved) != approved || got.Digest != d.Digest {
+			t.Fatalf("after a crash: %+v, %v; want it %s by %d", got, err, state, approved)
+		}
+		acts, _, err := n.House(t.Context(), 0, 1)
+		if err != nil || acts[0].Content.(*event.Act).Digest == "" {
+			t.Errorf("the newest act is %+v, %v", acts, err)
+		}
+		if again, err := n.Review(t.Context(), officer, d.Number); err != nil || !bytes.Equal(again, raw) {
+			t.Errorf("after a crash the bundle is another: %v", err)
+		}
+	}
+	crashed("prepared", 0)
+	for i, h := range s.holders[:2] {
+		if err := h.approve(t, s.node, d); err != nil {
+			t.Fatal(err)
+		}
+		crashed([]string{"prepared", "approved"}[i], i+1)
+	}
+	if _, _, err := s.HandOut(t.Context(), officer, d.Number); err != nil {
+		t.Fatal(err)
+	}
+	crashed("disclosed", 2)
+	s.Lock()
+	if _, _, err := s.HandOut(t.Context(), officer, d.Number); !errors.Is(err, vault.ErrLocked) {
+		t.Errorf("handed out of a locked vault: %v", err)
+	}
+	if _, err := s.Disclosures(t.Context()); !errors.Is(err, vault.ErrLocked) {
+		t.Errorf("read of a locked vault: %v", err)
+	}
+}
+
+// What cannot be asked is refused, with what could.
+func TestAskRefuses(t *testing.T) {
+	s := newScene(t)
+	from, until := day(-1), day(-2)
+	for want, change := range map[string]func(a *customers.Ask){
+		"name its record":          func(a *customers.Ask) { a.Public.Request = bundle.Record{} },
+		"is a record of kind":      func(a *customers.Ask) { a.Public.Request = s.ledger.logs[0] },
+		"age1pq1":                  func(a *customers.Ask) { a.Recipient = s.id.Recipient().String() },
+		"named twice":              func(a *customers.Ask) { a.Handles = []event.Handle{s.ada, s.ada} },
+		"none of a customer":       func(a *customers.Ask) { a.Handles = []event.Handle{event.House} },
+		`did you mean "access"?`:   func(a *customers.Ask) { a.Asked.Kinds = []string{"acces"} },
+		`no kind of event "shown"`: func(a *customers.Ask) { a.Asked.Kinds = []string{"shown"} },
+		"no event has a field":     func(a *customers.Ask) { a.Asked.Fields = []string{"ipp"} },
+		"before it begins":         func(a *customers.Ask) { a.Asked.From, a.Asked.Until = &from, &until },
+	} {
+		ask := s.ask
+		change(&ask)
+		var refusal *record.Refusal
+		if _, err := s.Prepare(t.Context(), officer, ask); !errors.As(err, &refusal) || !containsText(err, want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	s.ask.Period = 2
+	if _, err := s.Prepare(t.Context(), officer, s.ask); !errors.Is(err, customers.ErrPeriod) {
+		t.Errorf("a period that is none: %v", err)
+	}
+	if _, err := s.Disclosure(t.Context(), 7); !errors.Is(err, customers.ErrNoDisclosure) {
+		t.Errorf("a disclosure that is none: %v", err)
+	}
+	if all, err := s.Disclosures(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("what was refused is kept: %v, %v", all, err)
 	}
 }
 

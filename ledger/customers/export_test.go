@@ -41,6 +41,21 @@ func (l *Log) ForgetEvents(ctx context.Context, h event.Handle, n uint64) error 
 	return l.fold.db.Set(refKey(tableChain, who.ref), row, pebble.Sync)
 }
 
+// SpoilChain flips a bit of a customer's chain on the disk.
+func (l *Log) SpoilChain(h event.Handle) error {
+	who, err := l.byHandle(h)
+	if err != nil {
+		return err
+	}
+	row, err := get(l.fold.db, refKey(tableChain, who.ref))
+	if err != nil {
+		return err
+	}
+	row[len(row)-1] ^= 1
+	l.fold.forget()
+	return l.fold.db.Set(refKey(tableChain, who.ref), row, pebble.Sync)
+}
+
 // DropRow takes away the event beside a leaf.
 func (l *Log) DropRow(index uint64) error {
 	return l.fold.db.Delete(numberKey(tableEvent, index), pebble.Sync)

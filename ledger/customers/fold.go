@@ -29,14 +29,14 @@ type item struct {
 	period *periodRow
 }
 
-// lockedRefusal concerns one item alone, so that the engine goes on: the vault was locked
-// while the item waited.
-type lockedRefusal struct{ error }
+// itemRefusal is an error that concerns one item alone, so that the log goes on for others: the
+// vault was locked while it waited, or what lies on the disk of this one customer is damaged.
+type itemRefusal struct{ error }
 
-func (e lockedRefusal) Unwrap() error { return e.error }
+func (e itemRefusal) Unwrap() error { return e.error }
 
 // RefusesItem says that the error is of one item (ledger.Refusal).
-func (lockedRefusal) RefusesItem() {}
+func (itemRefusal) RefusesItem() {}
 
 // fold is the ledger.Fold of the customer log, over data/ and the key store.
 type fold struct {
@@ -205,8 +205,8 @@ func (d *draft) Next(admitted time.Time) ledger.Draft[item] {
 // Judge implements [ledger.Draft].
 func (d *draft) Judge(it item) (entry []byte, err error) {
 	defer func() {
-		if errors.Is(err, vault.ErrLocked) {
-			err = lockedRefusal{err}
+		if errors.Is(err, vault.ErrLocked) || errors.Is(err, ledger.ErrCorrupt) || disk.Damaged(err) {
+			err = itemRefusal{err}
 		}
 	}()
 	switch {

@@ -104,26 +104,31 @@ func (s *identities) find(keys *vault.Store, account string, open bool) (who *id
 	if !open {
 		return nil, false, record.Refuse(record.Conflict, "the account %s is not open here: its first event is opened", schema.Quote(account))
 	}
+	who, opened, err := s.begin(keys, account)
+	if opened {
+		who, err = s.lookUp(keys, account)
+	}
+	return who, !opened && err == nil, err
+}
+
+// begin is the new customer of an account, the same for all who open it at once; opened says
+// that somebody has opened it meanwhile.
+func (s *identities) begin(keys *vault.Store, account string) (who *identity, opened bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.opening[account]; o != nil {
 		o.users++
-		return o.who, true, nil
+		return o.who, false, nil
 	}
-	if _, err := keys.ByAccount(account); !errors.Is(err, vault.ErrNoCustomer) { // opened meanwhile
-		if err == nil {
-			err = errTryAgain
-		}
-		return nil, false, err
+	if _, err := keys.ByAccount(account); !errors.Is(err, vault.ErrNoCustomer) {
+		return nil, err == nil, err
 	}
 	if who, err = newIdentity(vault.NewCustomer(), account); err != nil {
 		return nil, false, err
 	}
 	s.opening[account] = &opening{who, 1}
-	return who, true, nil
+	return who, false, nil
 }
-
-var errTryAgain = errors.New("the account was opened meanwhile: send it again")
 
 func (s *identities) known(account string) (who *identity, isOpening bool) {
 	s.mu.Lock()

@@ -407,6 +407,8 @@ type Evidence struct {
 	MapSalt   []byte          // of the map's keys
 	SaltProof *index.Proof    // that it is this map's
 	Filed     *record.Opening // of the value; nil where nothing is filed
+
+	tree *proof.Published // of the period
 }
 
 // Evidence gathers what proves which events are filed under a handle as of a period. Whoever
@@ -455,6 +457,9 @@ func (l *Log) mapEvidence(ctx context.Context, period uint64) (*Evidence, error)
 		return nil, ErrUnpublished
 	}
 	ev := &Evidence{Scope: l.fold.scope, Period: p}
+	if ev.tree, err = l.fold.policy.Verify(p.Checkpoint, farFuture); err != nil {
+		return nil, fmt.Errorf("the checkpoint of period %d: %w", p.Number, err)
+	}
 	if err := l.proveMap(ctx, ev); err != nil {
 		return nil, err
 	}
@@ -492,7 +497,7 @@ func (l *Log) proveMap(ctx context.Context, ev *Evidence) (err error) {
 		return err
 	}
 	ev.Map = event.MapOpening(salt, ev.Period.MapRoot)
-	ev.Last, err = l.prove(ctx, ev.Period, Logged{Index: at})
+	ev.Last, err = l.prove(ctx, ev.tree, Logged{Index: at})
 	return err
 }
 
@@ -504,7 +509,7 @@ func (l *Log) proveEvents(ctx context.Context, ev *Evidence) (filed event.Filed,
 			return filed, err
 		}
 		for _, logged := range some {
-			p, err := l.prove(ctx, ev.Period, logged)
+			p, err := l.prove(ctx, ev.tree, logged)
 			if err != nil {
 				return filed, err
 			}
@@ -523,12 +528,8 @@ func (l *Log) proveEvents(ctx context.Context, ev *Evidence) (filed event.Filed,
 }
 
 // prove is the inclusion of a leaf in a period's tree.
-func (l *Log) prove(ctx context.Context, p Period, e Logged) (Proven, error) {
-	published, err := l.fold.policy.Verify(p.Checkpoint, farFuture)
-	if err != nil {
-		return Proven{}, fmt.Errorf("the checkpoint of period %d: %w", p.Number, err)
-	}
-	receipt, err := l.engine.ReceiptAgainst(ctx, e.Index, published)
+func (l *Log) prove(ctx context.Context, tree *proof.Published, e Logged) (Proven, error) {
+	receipt, err := l.engine.ReceiptAgainst(ctx, e.Index, tree)
 	if err != nil {
 		return Proven{}, err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Logged is an event and the leaf that stands for it.
@@ -88,18 +87,26 @@ func (l *Log) stateOf(c *identity) (s event.State, err error) {
 const maxEvents = 10_000
 
 // Events are a customer's events, the newest first: at most limit of those whose leaf lies
-// before an index, or of all where that is 0; more says that there are earlier ones. The first
-// page of it is logged as shown.
+// before an index, or of all where that is 0; more says that there are earlier ones. Each call
+// is logged as shown.
 func (l *Log) Events(ctx context.Context, who Who, h event.Handle, before uint64, limit int) (events []Logged, more bool, err error) {
 	if err := l.begin(); err != nil {
 		return nil, false, err
 	}
 	defer l.end()
-	if before == 0 {
-		if err := l.shown(ctx, who, h); err != nil {
-			return nil, false, err
-		}
+	if err := l.shown(ctx, who, h); err != nil {
+		return nil, false, err
 	}
+	return l.chain(ctx, h, before, limit)
+}
+
+// EventsOf are [Log.Events] for whoever has logged the reading already: by [Log.Customer] of the
+// same customer, or by the act of [Log.Each].
+func (l *Log) EventsOf(ctx context.Context, h event.Handle, before uint64, limit int) (events []Logged, more bool, err error) {
+	if err := l.begin(); err != nil {
+		return nil, false, err
+	}
+	defer l.end()
 	return l.chain(ctx, h, before, limit)
 }
 
@@ -269,5 +276,3 @@ func (l *Log) eachPage(ctx context.Context, after vault.Ref, f func(event.State)
 	}
 	return refs, err
 }
-
-var _ = record.ID{}

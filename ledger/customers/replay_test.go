@@ -230,3 +230,18 @@ func TestStagedAndNeverLogged(t *testing.T) {
 		t.Errorf("audit: %+v", r)
 	}
 }
+
+// Damage of one customer's row keeps that one's events out, and nobody else's.
+func TestOneCustomerDamaged(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	h := n.add(t, opened("a-1", "Ada Reed"), opened("b-2", "Bo"))[0].Handle
+	if err := n.SpoilChain(h); err != nil {
+		t.Fatal(err)
+	}
+	results, err := n.Add(t.Context(), []event.Input{access("a-1", 1, "192.0.2.7"), access("b-2", 1, "192.0.2.7")})
+	if err != nil || !errors.Is(results[0].Err, ledger.ErrCorrupt) || results[1].Err != nil || n.Err() != nil {
+		t.Errorf("%+v, %v, %v", results, err, n.Err())
+	}
+}

@@ -1,7 +1,6 @@
 package customers
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -379,7 +378,8 @@ func decodeHead(b []byte) (h ledger.Head, err error) {
 	return ledger.Head{Size: binary.BigEndian.Uint64(b), Root: proof.Hash(b[8:])}, nil
 }
 
-// scan calls yield for the rows of a table from a key on, in order, until it returns false.
+// scan calls yield for the rows of a table from a key on, in order, until it returns false. Key
+// and value are the caller's for that call alone.
 func scan(db *disk.DB, from []byte, yield func(key, value []byte) (more bool, err error)) (err error) {
 	defer db.Rescue(&err)
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{from[0] + 1}})
@@ -392,7 +392,7 @@ func scan(db *disk.DB, from []byte, yield func(key, value []byte) (more bool, er
 		if err != nil {
 			return err
 		}
-		more, err := yield(bytes.Clone(it.Key()), value)
+		more, err := yield(it.Key(), value)
 		if err != nil || !more {
 			return err
 		}

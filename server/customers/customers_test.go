@@ -74,6 +74,11 @@ func TestLocked(t *testing.T) {
 				t.Errorf("%s: %s: %d %s, Retry-After %q", when, path, r.Code, got, r.Header().Get("Retry-After"))
 			}
 		}
+		for _, path := range []string{"stats", "periods"} {
+			if r := w.ask("", "GET", "/v1/customers/"+path, "", ""); r.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s: %s: %d", when, path, r.Code)
+			}
+		}
 	}
 	refused("before it is unlocked")
 	if r := w.ask("", "GET", "/healthz", "", ""); r.Code != http.StatusOK {

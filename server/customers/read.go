@@ -195,14 +195,13 @@ func (s *Server) Show(ctx context.Context, l *private.Log, who private.Who, h ev
 			c.NotErasable = problemOf(err).detail
 		}
 		shown.Customer = &c
-		before = ^uint64(0) // that it is shown is logged by now
-	}
-	events, more, err := l.Events(ctx, who, h, before, limit)
-	if err != nil {
+		events, more, err := l.EventsOf(ctx, h, 0, limit) // that it is shown is logged by now
+		shown.Events, shown.More = loggedOf(events), more
 		return shown, err
 	}
+	events, more, err := l.Events(ctx, who, h, before, limit)
 	shown.Events, shown.More = loggedOf(events), more
-	return shown, nil
+	return shown, err
 }
 
 // handleOf finds a customer's handle by what the request names.

@@ -45,7 +45,7 @@ func (s *Server) chains(x *request) func(yield func(programme.Chain, error) bool
 				yield(nil, err)
 				return
 			}
-			if !yield(chainOf(x, who, st.Handle), nil) {
+			if !yield(chainOf(x, st.Handle), nil) {
 				return
 			}
 		}
@@ -55,13 +55,13 @@ func (s *Server) chains(x *request) func(yield func(programme.Chain, error) bool
 const chainPage = 10_000
 
 // chainOf is one customer's events, the earliest first, in the memory of all of them.
-func chainOf(x *request, who private.Who, h event.Handle) programme.Chain {
+func chainOf(x *request, h event.Handle) programme.Chain {
 	return func(yield func(programme.Logged, error) bool) {
 		var all []private.Logged
-		for before, more := ^uint64(0), true; more; {
+		for before, more := uint64(0), true; more; {
 			var page []private.Logged
 			var err error
-			if page, more, err = x.log.Events(x.req.Context(), who, h, before, chainPage); err == vault.ErrNoCustomer {
+			if page, more, err = x.log.EventsOf(x.req.Context(), h, before, chainPage); err == vault.ErrNoCustomer {
 				return // erased meanwhile
 			} else if err != nil {
 				yield(programme.Logged{}, err)

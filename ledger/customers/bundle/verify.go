@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -149,7 +150,7 @@ func (v *verifier) checkLog() error {
 // findLogs sorts the records of the provider's log, and finds the one that the bundle names.
 func (v *verifier) findLogs(id record.ID) error {
 	logs := slices.Clone(v.public.Logs)
-	slices.SortFunc(logs, func(a, b Record) int { return int(a.Index) - int(b.Index) })
+	slices.SortFunc(logs, func(a, b Record) int { return cmp.Compare(a.Index, b.Index) })
 	found := false
 	for _, l := range logs {
 		said, ok := predicateOf[*record.CustomerLog](l)

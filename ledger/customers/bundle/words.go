@@ -58,8 +58,8 @@ func (t *Table) Proven() (said []string) {
 	say := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	n := t.Counts()
 	if n.Before > 0 {
-		say("%s logged before the demand: %s in the log's public record of %s or an earlier one, which stands in the ledger before the request.",
-			count(n.Before, "event was", "events were"), itIs(n.Before), record.DateOf(t.Fixed.Admitted, time.UTC))
+		say("%s logged before the demand: a public record of the log that covers %s stands in the ledger before the request.",
+			count(n.Before, "event was", "events were"), itOrThem(n.Before))
 	}
 	if n.After > 0 {
 		say("%s fixed by a public record after the demand: since then %s not been changed.", count(n.After, "event was", "events were"), itHas(n.After))
@@ -71,7 +71,7 @@ func (t *Table) Proven() (said []string) {
 		if t.Head.Log == nil {
 			continue
 		}
-		which := "by the public record's size, which came after the demand"
+		which := "by the public record, which came after the demand,"
 		if t.FixedBefore {
 			which = "before the demand"
 		}
@@ -119,8 +119,8 @@ func (t *Table) NotProven() (said []string) {
 		say("That nothing was added or left out between the demand and the public record, which came after it.")
 	}
 	if n.Late > 0 {
-		say("The time of %s: %s in a period that an earlier public record had fixed without %s, so %s logged late.",
-			count(n.Late, "event", "events"), map[bool]string{true: "it lies", false: "they lie"}[n.Late == 1], map[bool]string{true: "it", false: "them"}[n.Late == 1], map[bool]string{true: "it was", false: "they were"}[n.Late == 1])
+		say("That %s happened when the provider says: a public record before had fixed that period without %s, so that %s logged late.",
+			count(n.Late, "event", "events"), itOrThem(n.Late), map[bool]string{true: "it was", false: "they were"}[n.Late == 1])
 	}
 	return said
 }
@@ -147,10 +147,15 @@ func (t *Table) Leaves() (said []string) {
 		switch {
 		case c.Erased != nil:
 			say("Of customer %s: that he was erased, when, and how many events he had.", c.Handle)
+		case len(c.Events) == 0 && c.Others == 0:
+			say("Of the handle %s: that nothing is filed under it.", c.Handle)
 		case len(c.Events) == 0:
 			say("Of customer %s: no event; how many there are (%d), and when.", c.Handle, c.Others)
 		default:
-			say("Of customer %s: %s%s; of %s their time or their kind alone.", c.Handle, count(len(c.Events), "event", "events"), text, count(int(c.Others), "other", "others"))
+			if c.Others > 0 {
+				text += fmt.Sprintf("; of %s their time or their kind alone", count(int(c.Others), "other", "others"))
+			}
+			say("Of customer %s: %s%s.", c.Handle, count(len(c.Events), "event", "events"), text)
 		}
 	}
 	if len(t.Fields) > 0 {
@@ -172,11 +177,11 @@ func count(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-func itIs(n int) string {
+func itOrThem(n int) string {
 	if n == 1 {
-		return "it is"
+		return "it"
 	}
-	return "they are"
+	return "them"
 }
 
 func itHas(n int) string {

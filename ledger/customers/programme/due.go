@@ -50,7 +50,7 @@ func (h *History) Due(s *event.State, zone *time.Location, day record.Date) []Du
 // due is what version i demands, what it took over from the one before with the date of that
 // one.
 func (h *History) due(i int, s *event.State, zone *time.Location, day record.Date) []Due {
-	if i < 0 || s.Erased || s.OpenedAt.IsZero() {
+	if i < 0 || s.OpenedAt.IsZero() { // of an erased customer nothing is known
 		return nil
 	}
 	p := h.versions[i]
@@ -201,11 +201,12 @@ func (x *judged) verify(d demand) []Due {
 	return x.again(Due{About: about, Methods: methods, By: on.Add(*d.again), Why: fmt.Sprintf("verified on %s; again after %s", on, *d.again)})
 }
 
-// verified is the newest verification that succeeded by one of the methods; nil: none.
+// verified is the newest verification that succeeded by one of the methods; nil: none. A
+// state has them by time.
 func (x *judged) verified(methods []string) (newest *event.Verification) {
 	for i := range x.Verifications {
 		v := &x.Verifications[i]
-		if v.Outcome == "verified" && slices.Contains(methods, v.Method) && (newest == nil || !v.At.Before(newest.At)) {
+		if v.Outcome == "verified" && slices.Contains(methods, v.Method) {
 			newest = v
 		}
 	}

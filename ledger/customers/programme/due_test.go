@@ -41,6 +41,8 @@ func TestDue(t *testing.T) {
 		{"no duty towards who is known to be no foreign person", person(t, "2027-01-04", func(c *event.Opened) { c.Foreign = &no }), map[string]string{"2027-12-04": ""}},
 		{"nor after the account is closed", person(t, "2027-01-04").add("2027-01-10", &event.Closed{Reason: "by the customer", By: "customer"}), map[string]string{"2027-12-04": ""}},
 
+		{"nor once it is erased", person(t, "2027-01-04").add("2027-01-05", hit("designation/2027-001")).add("2027-01-10", &event.Closed{Reason: "by the customer", By: "customer"}).add("2029-01-11", &event.Erased{Reason: "two years", By: "retention"}), map[string]string{"2029-12-04": ""}},
+
 		{"again after a year, from the notice on", person(t, "2027-01-04").add("2027-01-20", verified("documentary")), map[string]string{
 			"2027-12-20": "", "2027-12-21": "reverify age by 2028-01-20", "2028-01-20": "reverify age by 2028-01-20", "2028-01-21": "reverify age by 2028-01-20 late",
 		}},
@@ -215,5 +217,29 @@ func TestDueSaysWhy(t *testing.T) {
 	}, "\n")
 	if got := strings.Join(all, "\n"); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// TestRisks: conditions that the plain programme does not tell apart.
+func TestRisks(t *testing.T) {
+	paper := strings.Replace(plain, "{id: paper, when: {nonDocumentaryOnly: true}, methods: [documentary], within: P90D}", "{id: paper, when: {nonDocumentaryOnly: true}, methods: [documentary], within: P90D, again: P2M}", 1)
+	typed := strings.Replace(plain, "when: {countries: [XB]}", "when: {countries: [XB], type: entity}", 1)
+	for _, tt := range []struct {
+		name, programme string
+		life            *life
+		day, want       string
+	}{
+		{"a document did it once", paper, person(t, "2027-01-04").add("2027-01-10", verified("documentary")).add("2027-01-20", verified("non-documentary")), "2027-03-10", ""},
+		{"a risk of entities, of a person", typed, person(t, "2027-01-04", func(c *event.Opened) { c.Country = "XB" }), "2027-01-05", "verify by 2027-02-03"},
+		{"of an entity", typed, entity(t, "2027-01-04", func(c *event.Opened) { c.Country = "XB" }), "2027-01-05", "verify country by 2027-01-11; verify by 2027-02-03"},
+		{"owners that are hidden since a change", plain, entity(t, "2027-01-04", func(c *event.Opened) { c.Telephone = nil }).add("2027-01-20", verified("documentary")).add("2027-03-01", &event.Changed{Unset: []string{"owners"}}), "2027-03-02",
+			"elements telephone hidden by 2027-03-04; elements owners by 2027-03-06; reverify changed by 2027-03-11"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			day := date(t, tt.day)
+			if got := text(day, history(t, tt.programme).Due(&tt.life.state, time.UTC, day)); got != tt.want {
+				t.Errorf("due: %q\nwant %q", got, tt.want)
+			}
+		})
 	}
 }

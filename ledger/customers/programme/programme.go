@@ -121,7 +121,7 @@ func Parse(raw []byte) (*Programme, error) {
 	var r form.Reader
 	o, ok := r.Value(root, shape, "").(schema.Object)
 	if !ok {
-		return nil, errors.New("reading the programme: it has no members, like name: and from:")
+		return nil, errors.New("reading the programme: no members like name: and from: stand in it")
 	}
 	var p Programme
 	var d schema.Decoder

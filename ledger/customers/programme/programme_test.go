@@ -59,7 +59,7 @@ func TestParseFaults(t *testing.T) {
 		{"an anchor", "name: plain", "name: &a plain", "line 2: name uses an anchor or alias: write the value out"},
 		{"a tab", "  within: P5D", "\twithin: P5D", "reading the programme: line 8: a tab stands at its beginning: YAML is indented by spaces alone"},
 		{"no close", "close: P20D", "measures: []", "measures stands here twice"},
-		{"a list", plain, "- a", "reading the programme: it has no members, like name: and from:"},
+		{"a list", plain, "- a", "reading the programme: no members like name: and from: stand in it"},
 		{"nothing", plain, "\n# later\n", "reading the programme: the file is empty; docket customers init writes one to begin with"},
 		{"two", plain, "name: a\n---\nname: b\n", "reading the programme: line 2: a second document; write one a file"},
 	} {

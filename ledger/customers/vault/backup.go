@@ -101,7 +101,7 @@ func (s *Store) writeBackup(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	sum := sha256.New()
-	w := bufio.NewWriterSize(io.MultiWriter(to, sum), 256<<10)
+	w := bufio.NewWriterSize(io.MultiWriter(sum, to), 256<<10) // in this order: a vfs.File may change what it has written
 	w.WriteString(backupHeader)
 	w.Write(binary.BigEndian.AppendUint32(nil, uint32(len(vault))))
 	w.Write(vault)

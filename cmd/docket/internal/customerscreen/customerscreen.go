@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/screening"
@@ -25,11 +26,11 @@ type Subject struct {
 	screening.Customer
 }
 
-// Subjects are those of a customer: himself and his owners by name, country and numbers;
+// Subjects are those of a customer: himself, by his former names too, and his owners by name, country and numbers;
 // addresses by their countries, where these are others than their owners'.
 func Subjects(s *event.State) []Subject {
 	c := &s.Customer
-	own := screening.Customer{Name: c.Name, Country: c.Country, LEI: c.LEI, RegistrationNumber: c.RegistrationNumber}
+	own := screening.Customer{Name: c.Name, Alias: s.FormerNames, Country: c.Country, LEI: c.LEI, RegistrationNumber: c.RegistrationNumber}
 	all := []Subject{{"", own}}
 	seen := map[string]bool{"": true, c.Country: true}
 	address := func(pointer string, a *event.Address) {
@@ -53,7 +54,7 @@ func Subjects(s *event.State) []Subject {
 // Hits are the hits of a customer as events of now; none of who is erased. Those that were
 // logged before have the IDs that they had.
 func Hits(s *event.State, by *screening.Screener, now time.Time) (all []event.Input) {
-	if s.Erased || s.OpenedAt.IsZero() {
+	if s.OpenedAt.IsZero() {
 		return nil
 	}
 	for _, subject := range Subjects(s) {
@@ -70,7 +71,7 @@ func Hits(s *event.State, by *screening.Screener, now time.Time) (all []event.In
 			if hit.How == screening.ByJurisdiction {
 				what = "country"
 			}
-			all = append(all, input(s, now, "hit:", f, what, f.Thread, f.Record.String(), subject.Name, subject.Country, subject.LEI, subject.RegistrationNumber))
+			all = append(all, input(s, now, "hit:", f, what, f.Thread, f.Record.String(), strings.Join(append([]string{subject.Name}, subject.Alias...), "\n"), subject.Country, subject.LEI, subject.RegistrationNumber))
 		}
 	}
 	return all

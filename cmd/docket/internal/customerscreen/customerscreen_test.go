@@ -189,6 +189,12 @@ func TestScreenedAgain(t *testing.T) {
 	if n := again(8 * time.Hour); n != 1 || !slices.Equal(c.open(), []string{"designation/2026-014/name"}) {
 		t.Fatalf("another country of the customer: %d hits, open are %v", n, c.open())
 	}
+	d, _ = customerscreen.Decide(&c.state, c.state.Flags[0], "false-positive", "compliance-1", "another company", start.Add(9*time.Hour))
+	c.take(d)
+	c.change(4, "name", "Marsh Lantern")
+	if n := again(9 * time.Hour); n != 1 || !slices.Equal(c.open(), []string{"designation/2026-014/name"}) {
+		t.Fatalf("another name, and the former one that hits: %d hits, open are %v", n, c.open())
+	}
 	// An owner who was compared is the same, wherever he stands among them.
 	c.change(3, "owners", []any{schema.ObjectOf("name", "Per Reed"), schema.ObjectOf("name", "Ana Reed", "country", "XK")})
 	if n := again(9 * time.Hour); n != 0 {
