@@ -169,12 +169,12 @@ func (a Ask) check() error {
 	if !demand.Asks() {
 		return record.Refuse(record.Invalid, "%s is a later record of %s: name the one that asks, by which it is known what was logged before the demand", a.Public.Request.ID, request.Thread)
 	}
-	if demand.Recipient != "" && a.Recipient != demand.Recipient {
-		return record.Refuse(record.Forbidden, "the request is to be answered to the key that it names, and to no other")
-	}
 	recipients, err := vault.ParseRecipients([]byte(a.Recipient), nil)
 	if err != nil || len(recipients) != 1 || !vault.HasPostQuantum(recipients) {
 		return record.Refuse(record.Invalid, "a bundle is encrypted to the one recipient that the request names, of age's hybrid kind (age1pq1…); a request to another state names none: agree on one with the authority")
+	}
+	if demand.Recipient != "" && a.Recipient != demand.Recipient {
+		return record.Refuse(record.Forbidden, "the request is to be answered to the key that it names, and to no other")
 	}
 	if len(a.Handles) > bundle.MaxCustomers {
 		return record.Refuse(record.Invalid, "at most %d customers at a time, not %d", bundle.MaxCustomers, len(a.Handles))
