@@ -19,8 +19,9 @@ func (a *app) demo() *cobra.Command {
 		Short: "Play the whole network on loopback, with fictional parties",
 		Long: `Plays the whole of Docket on loopback with fictional parties and throw-away keys:
 an authority restricts, providers screen their customers, answer and report, a licence
-puts a duty off, a request goes unanswered and a finding cites it, an auditor checks,
-and what must be refused is refused. There is a duty of each kind. It needs no set-up
+puts a duty off, a request goes unanswered and a finding cites it, another is answered
+from a provider's private customer log, an auditor checks, and what must be refused is
+refused. There is a duty of each kind. It needs no set-up
 and takes a few seconds; dates are computed from today.
 
 A request is called unanswered on the day after its last one. The demo waits for no
@@ -28,9 +29,10 @@ day and sets no clock: by its second charter the office moves across the date li
 and its calendar is a day further.
 
 Afterwards the directory holds policy.txt, trust/, receipts/, screening/ (a list of
-customers, exceptions, reports) and the unencrypted keys of everybody, and the ledger
-stays up until it is interrupted, so that every other verb can be tried on it. An
-earlier demo in the directory is replaced; anything else is left alone.`,
+customers, exceptions, reports), customers/ (the private log) and the unencrypted keys
+of everybody, and the ledger stays up until it is interrupted, so that every other verb
+can be tried on it. An earlier demo in the directory is replaced; anything else is left
+alone.`,
 		Example: `  docket demo
   docket demo --once && docket verify --trust docket-demo/trust docket-demo/receipts/*.tlog-proof`,
 		Args: cobra.NoArgs,

@@ -30,7 +30,7 @@ const (
 	operate     = "Operate"
 )
 
-var tours = []string{"Authority", "Provider", "Auditor", "Witness"}
+var tours = []string{"Authority", "Provider", "The private customer log", "Auditor", "Witness"}
 
 // readmeShows is what must be on the screen of whoever follows a chapter.
 var readmeShows = map[string][]string{
@@ -43,8 +43,12 @@ var readmeShows = map[string][]string{
 	firstScreen: {"issuer acme-cloud", "entry is not in the tree it claims"},
 	"Authority": {"2 officers needed, 1 signed (officer-1)", "complete: enough have signed", "opens 4 duties to respond, due 2029-12-31", "asks         cirrus-hosting, by mlat", "findings: [no-mutual-legal-assistance]"},
 	"Provider":  {"overdue", "identifier  registration number 0048231", "LAPSED: designation/2026-014 has a newer record: amendment at index 9", "before.screening: the same bytes, made anew of docket-demo/screening/customers.csv", "opened      /screening is", "response on response/2026-016/acme-cloud", "answer.chain.tlog-proof: verified"},
-	"Auditor":   {"consistent; 0 entries that should not be there", "25 of 25 verified"},
-	"Witness":   {"proven: docket.demo.example/1 signed two trees of 25 entries"},
+	"The private customer log": {
+		"acct-5  Noor Dellamarsh", "elements: address, telephone, payment", "query: dellamarsh noor", "published period 3", "approved: 2 of 2",
+		"2 events were logged before the demand", "That the provider filed everything", "its last line is not the digest", "nobody may be erased today", "erased customers            1",
+	},
+	"Auditor": {"consistent; 0 entries that should not be there", "28 of 28 verified"},
+	"Witness": {"proven: docket.demo.example/1 signed two trees of 28 entries"},
 }
 
 // TestReadme follows README word for word, at a terminal, as a newcomer would: what stands

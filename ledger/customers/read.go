@@ -100,29 +100,9 @@ func (l *Log) Events(ctx context.Context, who Who, h event.Handle, before uint64
 	return l.chain(ctx, h, before, limit)
 }
 
-// Show is [Log.Customer] and the newest of [Log.Events], logged as shown once.
-func (l *Log) Show(ctx context.Context, who Who, h event.Handle, limit int) (s event.State, events []Logged, more bool, err error) {
-	if err := l.begin(); err != nil {
-		return s, nil, false, err
-	}
-	defer l.end()
-	if err := l.shown(ctx, who, h); err != nil {
-		return s, nil, false, err
-	}
-	c, err := l.byHandle(h)
-	if err != nil {
-		return s, nil, false, err
-	}
-	if s, err = l.stateOf(c); err != nil {
-		return s, nil, false, err
-	}
-	events, more, err = l.chain(ctx, h, 0, limit)
-	return s, events, more, err
-}
-
-// Chain is [Log.Events] for a count over all customers, which shows nobody what it reads. Whoever asks
-// has logged what for ([Log.Each]).
-func (l *Log) Chain(ctx context.Context, h event.Handle, before uint64, limit int) (events []Logged, more bool, err error) {
+// EventsOf are [Log.Events] for whoever has logged the reading already: by [Log.Customer] of the
+// same customer, or by the act of [Log.Each].
+func (l *Log) EventsOf(ctx context.Context, h event.Handle, before uint64, limit int) (events []Logged, more bool, err error) {
 	if err := l.begin(); err != nil {
 		return nil, false, err
 	}

@@ -180,27 +180,28 @@ func (s *Server) show(x *request) error {
 
 // Show is a customer and a page of the events.
 func (s *Server) Show(ctx context.Context, l *private.Log, who private.Who, h event.Handle, before uint64, limit int) (shown Shown, err error) {
-	if before > 0 {
-		events, more, err := l.Events(ctx, who, h, before, limit)
+	if before == 0 {
+		st, err := l.Customer(ctx, who, h)
+		if err != nil {
+			return shown, err
+		}
+		history, err := s.cfg.Programme()
+		if err != nil {
+			return shown, programmeFault(err)
+		}
+		c := customerOf(st)
+		c.Due = history.Due(&st, s.cfg.Zone, s.today())
+		if err := l.Erasable(st, time.Now()); err != nil {
+			c.NotErasable = problemOf(err).detail
+		}
+		shown.Customer = &c
+		events, more, err := l.EventsOf(ctx, h, 0, limit) // that it is shown is logged by now
 		shown.Events, shown.More = loggedOf(events), more
 		return shown, err
 	}
-	st, events, more, err := l.Show(ctx, who, h, limit)
-	if err != nil {
-		return shown, err
-	}
-	history, err := s.cfg.Programme()
-	if err != nil {
-		return shown, programmeFault(err)
-	}
-	c := customerOf(st)
-	c.Due = history.Due(&st, s.cfg.Zone, s.today())
-	if err := l.Erasable(st, time.Now()); err != nil {
-		c.NotErasable = problemOf(err).detail
-	}
-	shown.Customer = &c
+	events, more, err := l.Events(ctx, who, h, before, limit)
 	shown.Events, shown.More = loggedOf(events), more
-	return shown, nil
+	return shown, err
 }
 
 // handleOf finds a customer's handle by what the request names.

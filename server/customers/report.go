@@ -58,10 +58,10 @@ const chainPage = 10_000
 func chainOf(x *request, h event.Handle) programme.Chain {
 	return func(yield func(programme.Logged, error) bool) {
 		var all []private.Logged
-		for before, more := ^uint64(0), true; more; {
+		for before, more := uint64(0), true; more; {
 			var page []private.Logged
 			var err error
-			if page, more, err = x.log.Chain(x.req.Context(), h, before, chainPage); err == vault.ErrNoCustomer {
+			if page, more, err = x.log.EventsOf(x.req.Context(), h, before, chainPage); err == vault.ErrNoCustomer {
 				return // erased meanwhile
 			} else if err != nil {
 				yield(programme.Logged{}, err)

@@ -1,7 +1,7 @@
 // Package demo plays the whole of Docket on loopback, with fictional parties and
 // throw-away keys: an authority restricts, providers screen their customers, answer and
-// report, a licence puts a duty off, a request goes unanswered and is cited, an auditor checks,
-// and what must be refused is refused. Everything goes over HTTP through the same client that every user has;
+// report, a licence puts a duty off, a request goes unanswered and is cited, another is answered
+// from a private customer log, an auditor checks, and what must be refused is refused. Everything goes over HTTP through the same client that every user has;
 // the demo has no other access, and no clock but the machine's. A file is a chapter; where a
 // chapter comes is said in runSteps. What is new comes after what is old, so that the indexes
 // which README names stay.
@@ -140,6 +140,8 @@ type scenario struct {
 
 	screeningReport []byte // the newest one, to which a response commits
 
+	customers customerLog // acme-cloud's
+
 	sentWithoutW2 sentRecord // the record that was published while one of them was stopped
 
 	receipts   int // verified
@@ -186,7 +188,7 @@ func (s *scenario) run(ctx context.Context, l net.Listener, once bool) error {
 	served := make(chan error, 1)
 	go func() { served <- s.node.Serve(serving, l, server.Config{MetricsListener: metrics}) }()
 
-	told := s.runSteps(ctx, keys)
+	told := errors.Join(s.runSteps(ctx, keys), s.customers.close())
 	if told == nil && !once {
 		s.printLine("")
 		s.printWrapped("", fmt.Sprintf("the ledger stays up at %s (its pages are for a browser), its metrics at http://%s/metrics; interrupt to end it", s.url, metrics.Addr()))
@@ -220,6 +222,7 @@ func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 		s.report,            // what else they report
 		s.license,           // a licence
 		s.requestDisclosure, // a request that nobody answers
+		s.keepCustomerLog,   // a private log, and a demand that is answered from it
 		s.verifyAndAudit,    // auditor
 		s.printDuties,
 		s.printWitnesses,

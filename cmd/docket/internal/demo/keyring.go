@@ -23,7 +23,7 @@ var partyHolders = []struct {
 }{
 	{"root", []string{"root-1", "root-2", "root-3"}},
 	{"authority", []string{"officer-1", "officer-2", "officer-3", "nightly-import"}},
-	{"acme-cloud", []string{"compliance", "ci"}},
+	{"acme-cloud", []string{"compliance", "ci", "discloser-1", "discloser-2"}},
 	{"borealis-compute", []string{"compliance", "ci"}},
 	{"cirrus-hosting", []string{"compliance"}},
 	{"delta-racks", []string{"compliance"}},

@@ -4,12 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
-
-// customerLogOrigin is the name of a provider's private log.
-const customerLogOrigin = "acme-cloud.example/customers"
 
 // report files what providers report beside their answers, one record of each kind. Each opens
 // the duty to do it again, but for the training run, which was reported in time.
@@ -19,11 +15,7 @@ func (s *scenario) report(ctx context.Context) error {
 		return err
 	}
 
-	commits, err := s.customerLog()
-	if err != nil {
-		return err
-	}
-	if _, err := s.submit(ctx, "customer-log-acme-cloud", commits, "acme-cloud-ci"); err != nil {
+	if err := s.beginCustomerLog(ctx); err != nil {
 		return err
 	}
 
@@ -43,7 +35,7 @@ func (s *scenario) report(ctx context.Context) error {
 	if _, err := s.submit(ctx, "ai-training-report-run-1", run, "acme-cloud-ci"); err != nil {
 		return err
 	}
-	s.printStep("#15-17", "reports", fmt.Sprintf("acme-cloud shows the root of its private customer log (%d entries), and says that a customer trains a large model; borealis-compute, that no complaint came this month", len(customerEvents)))
+	s.printStep("#15-17", "reports", fmt.Sprintf("acme-cloud shows the root of its private customer log (%d leaves), and says that a customer trains a large model; borealis-compute, that no complaint came this month", s.customers.Periods()[0].Size))
 	return nil
 }
 
@@ -75,29 +67,4 @@ func (s *scenario) reportReseller(ctx context.Context) error {
 	}
 	s.printStep("#13-14", "reseller", reseller+" joins, sponsored by acme-cloud, which verified how it identifies its customers; both sign")
 	return nil
-}
-
-// customerEvents are what acme-cloud's private log holds. Of these only the root is published.
-var customerEvents = [][]byte{[]byte("customer 1 identified"), []byte("customer 2 identified"), []byte("customer 1 left")}
-
-// customerLog publishes the first checkpoint of a private log, under a key of that log.
-func (s *scenario) customerLog() (*record.Statement, error) {
-	secret, vkey, err := proof.GenerateKey(proof.Ed25519, customerLogOrigin)
-	if err != nil {
-		return nil, err
-	}
-	signer, err := proof.ParseSigner(secret)
-	if err != nil {
-		return nil, err
-	}
-	cp := proof.Checkpoint{Origin: customerLogOrigin, Size: uint64(len(customerEvents)), Root: rootOf(customerEvents)}
-	signed, err := proof.SignCheckpoint(cp, signer)
-	if err != nil {
-		return nil, err
-	}
-	st := s.statement(record.CustomerLogThread("acme-cloud"), "acme-cloud", &record.CustomerLog{
-		Origin: cp.Origin, Size: int64(cp.Size), Checkpoint: string(signed.Note()), PeriodUntil: s.dates.today, VKey: vkey,
-	})
-	st.Subject.SHA256 = record.ID(cp.Root)
-	return st, nil
 }
