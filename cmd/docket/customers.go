@@ -22,6 +22,8 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/customernode"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ownsocket"
+	"github.com/seed-53cf897a/docket/ledger"
+	private "github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -268,6 +270,12 @@ func (f *customersFlags) vaultError(err error) error {
 		return refusal("%w", err).hint("--identity names the secret key of another vault, or of before docket customers rotate: use the newest")
 	case errors.Is(err, vault.ErrNoVault):
 		return refusal("%w", err).hint("bring back %s from the backup: without it nothing in the log can be read", filepath.Join(f.dir, customernode.VaultFile))
+	case errors.Is(err, vault.ErrNotVault):
+		return refusal("%w", err).hint("bring back %s from the backup", filepath.Join(f.dir, customernode.VaultFile))
+	case errors.Is(err, private.ErrLost):
+		return refusal("%w", err)
+	case errors.Is(err, ledger.ErrCorrupt):
+		return refusal("%w", err).hint("move %s away, and bring back its backup, with the keys' newest (docket customers restore-keys)", f.dir)
 	case errors.Is(err, vault.ErrNoPlugin):
 		return refusal("%w", err).hint("install the plug-in, so that it is found in $PATH")
 	}

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/customernode"
+	"github.com/seed-53cf897a/docket/ledger/customers/vault"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/screen"
 	"github.com/seed-53cf897a/docket/server/customers"
 )
 
@@ -22,14 +25,16 @@ func (a *app) customersDisclose() *cobra.Command {
 		Short: "Prepare what a request to disclose is answered with",
 		Long: `Prepares the answer to a request on the public ledger (disclosure/2027-014): exactly the
 events asked for, of the customers named by --handle, or of those whom a search finds that
---find reads from a line of standard input, since others can see a command line. --nobody
+--find reads from a line of standard input, since others can see a command line: by an
+identifier, the account, or whole words of the name as it is written. It asks about them
+first, or takes --yes; several take --all too, or a choice with --handle. --nobody
 answers that there is no such customer, which nothing proves: it is your word.
 
 It prints what would leave the house, and what that proves and what not. Nothing leaves
 before two holders of the role discloser have approved it (docket customers approve), each
 with a key of their own; docket customers hand-out then encrypts it to the request's key.`,
 		Example: `  docket customers disclose disclosure/2027-014 --dir C --handle 8c1d… --from 2026-01-01 --until 2026-12-31
-  docket customers disclose disclosure/2027-014 --dir C --find --kind access --field ip < query.txt`,
+  docket customers disclose disclosure/2027-014 --dir C --find --kind access --field ip --yes < query.txt`,
 		Args: cobra.ExactArgs(1),
 	}
 	d.f = a.customersFlags(c).withIdentity(c).withReason(c).withJSON(c)
@@ -37,6 +42,8 @@ with a key of their own; docket customers hand-out then encrypts it to the reque
 	f := c.Flags()
 	f.StringArrayVar(&d.query.Handles, "handle", nil, "a customer's handle; may be repeated")
 	f.BoolVar(&d.find, "find", false, "the customers that a search finds: it is read from standard input")
+	f.BoolVar(&d.all, "all", false, "with --find: of all whom it finds, where there are several")
+	f.BoolVar(&d.yes, "yes", false, "with --find: prepare it of whom it finds without asking")
 	f.BoolVar(&d.nobody, "nobody", false, "there is no such customer")
 	f.StringVar(&d.from, "from", "", "first day of the events asked for, in UTC; default: from the beginning")
 	f.StringVar(&d.until, "until", "", "last day of the events asked for, in UTC; default: to the end")
@@ -56,6 +63,7 @@ type customersDisclose struct {
 	trust        *trustFlags
 	query        customers.PrepareQuery
 	find, nobody bool
+	all, yes     bool
 	from, until  string
 }
 
@@ -167,11 +175,66 @@ func (d *customersDisclose) findHandles(c *cobra.Command, s *customersServer, th
 	if found.More {
 		return refusal("the search finds too many").hint("narrow it, or name handles with --handle")
 	}
-	for _, one := range found.Customers {
-		d.query.Handles = append(d.query.Handles, one.Handle.String())
-		d.app.logf("%s  %s", one.Handle, one.Customer.Name)
+	terms, err := vault.ParseQuery(query)
+	if err != nil {
+		return usageError("%w", err)
 	}
-	return nil
+	others := 0
+	for i := range found.Customers {
+		one := &found.Customers[i]
+		how, exact := exactly(terms, one)
+		if !exact {
+			others++
+			continue
+		}
+		d.query.Handles = append(d.query.Handles, one.Handle.String())
+		d.app.logf("%s  %s  by %s", one.Handle, printable(one.Customer.Name), how)
+	}
+	switch n := len(d.query.Handles); {
+	case n == 0:
+		return refusal("nobody bears exactly that, and %d are similar", others).hint("docket customers find shows them: name whom it is about with --handle; --nobody answers that there is none, as your word")
+	case n > 1 && !d.all:
+		return refusal("%d customers bear that", n).hint("name whom it is about with --handle, or all of them with --all")
+	}
+	if d.yes {
+		return nil
+	}
+	ok, err := d.app.confirm(c.Context(), "Preparing a disclosure of them")
+	if err == nil && !ok {
+		return refusal("not prepared")
+	}
+	return err
+}
+
+// exactly tells by what a customer who was found bears all terms of a query: an identifier,
+// the account, or whole words of one name as they are written.
+func exactly(query []vault.Term, one *customers.Customer) (how string, ok bool) {
+	names := append([]string{one.Customer.Name}, one.FormerNames...)
+	var borne []vault.Term
+	for _, name := range names {
+		borne = append(borne, vault.Term{Kind: vault.Name, Text: name})
+	}
+	var by []string
+	for _, t := range query {
+		text := strings.TrimSpace(t.Text)
+		named := slices.ContainsFunc(names, func(name string) bool {
+			words := strings.Fields(screen.FormOf(name).Own)
+			asked := strings.Fields(screen.FormOf(text).Own)
+			return len(asked) > 0 && !slices.ContainsFunc(asked, func(w string) bool { return !slices.Contains(words, w) })
+		})
+		_, similar := vault.Matches([]vault.Term{t}, borne)
+		switch {
+		case strings.EqualFold(text, one.Customer.Account):
+			by = append(by, "account")
+		case (t.Kind == vault.Any || t.Kind == vault.Name) && named:
+			by = append(by, "name")
+		case t.Kind == vault.Name, t.Kind == vault.Any && (similar || !strings.ContainsAny(text, "0123456789@")):
+			return "", false
+		default: // addresses and numbers are found as they are, or not at all
+			by = append(by, "identifier")
+		}
+	}
+	return strings.Join(by, " and "), true
 }
 
 func (a *app) printDisclosure(d customers.Disclosure) {

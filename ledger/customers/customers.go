@@ -52,6 +52,9 @@ var (
 	// ErrUnpublished: the newest period is closed and its checkpoint is not signed yet. Nothing
 	// is taken in before it is.
 	ErrUnpublished = errors.New("the newest period's checkpoint is not signed yet")
+
+	// ErrLost: a part of the log's directory that nothing else holds is missing.
+	ErrLost = errors.New("a part of the customer log is lost")
 )
 
 // Config says whose log it is, and where it lies. All is needed but what has a zero value.

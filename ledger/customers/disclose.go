@@ -129,6 +129,10 @@ func (l *Log) Prepare(ctx context.Context, who Who, ask Ask) (*Disclosure, error
 		Request: ask.Public.Request.ID, Thread: ask.Public.Request.Statement.Thread, Recipient: ask.Recipient, Handles: ask.Handles, Asked: ask.Asked,
 		PreparedBy: who.By, PreparedAt: time.Now().UTC().Truncate(time.Millisecond), Upto: l.engine.Head().Size, Chains: ask.Chains,
 	}
+	demand := ask.Public.Request.Statement.Predicate.(*record.DisclosureRequest)
+	if asked := demand.Provider.Text; asked != "" && asked != l.config.Party {
+		return nil, record.Refuse(record.Invalid, "%s asks %s, and this is the log of %s: it is not for this log to answer", d.Thread, asked, l.config.Party)
+	}
 	if err := l.restOn(d, ask.Period); err != nil {
 		return nil, err
 	}

@@ -453,6 +453,19 @@ func TestApprovalIsOfOneDisclosureToOneKey(t *testing.T) {
 	}
 }
 
+// A request that asks another party is refused, with that as the reason.
+func TestRequestToAnotherParty(t *testing.T) {
+	s := newScene(t)
+	ask := s.ask
+	demand := *s.public.Request.Statement.Predicate.(*record.DisclosureRequest)
+	demand.Provider.Text = "other-cloud"
+	ask.Public.Request = s.ledger.admit("disclosure/2027-8", "authority", &demand, [32]byte{2}, record.ID{})
+	_, err := s.Prepare(t.Context(), officer, ask)
+	if r := new(record.Refusal); !errors.As(err, &r) || !containsText(err, "asks other-cloud") {
+		t.Errorf("an answer to a request to another party: %v", err)
+	}
+}
+
 // What was acknowledged of a disclosure outlives a loss of power, with its act in the house's chain.
 func TestDisclosureOutlivesCrash(t *testing.T) {
 	s := newScene(t)

@@ -55,7 +55,10 @@ type fold struct {
 	data    ledger.Head          // how far data/ has come
 	search  ledger.Head          // how far the key store's search rows have
 	keyless map[vault.Ref]uint64 // whose keys a replay did not find, and the leaf
-	erased  []vault.Ref          // whom a replay saw erased
+	// searchable is the key store's cursor on the disk. It waits where a key was not found, so
+	// that what an opening refuses the next one looks at again.
+	searchable vault.Cursor
+	erased     []vault.Ref // whom a replay saw erased
 }
 
 var _ ledger.Fold[item] = (*fold)(nil)
@@ -91,6 +94,7 @@ func openFold(c Config, ids *identities) (f *fold, err error) {
 	if err != nil {
 		return f, err
 	}
+	f.searchable = cursor
 	f.search = ledger.Head{Size: cursor.Size, Root: cursor.Root}
 	if cursor.Size == 0 {
 		f.search.Root = proof.EmptyRoot()
@@ -371,7 +375,10 @@ func (d *draft) advance(head ledger.Head, data, search bool) error {
 		f.data = head
 	}
 	if search {
-		if err := f.keys.Advance(vault.Cursor{Size: head.Size, Root: head.Root}, d.rows); err != nil {
+		if len(f.keyless) == 0 {
+			f.searchable = vault.Cursor{Size: head.Size, Root: head.Root}
+		}
+		if err := f.keys.Advance(f.searchable, d.rows); err != nil {
 			return err
 		}
 		f.search = head
@@ -548,11 +555,23 @@ func (f *fold) checkKeys() error {
 	for ref, index := range f.keyless {
 		_, _, err := f.readChain(ref, nil)
 		if value, getErr := get(f.db, refKey(tableChain, ref)); err != nil || getErr != nil || value == nil {
-			return fmt.Errorf("%w: the event at leaf %d is sealed by the key of customer %s, which is gone, and no event says that it was erased: bring back a backup of the key store", ledger.ErrCorrupt, index, ref)
+			return fmt.Errorf("%w: the event at leaf %d is sealed by the key of customer %s, which is gone, and no event says that it was erased: move keys/ away, then docket customers restore-keys makes it of the newest backup of the keys", ErrLost, index, ref)
 		}
 	}
-	clear(f.keyless)
-	return nil
+	if len(f.keyless) > 0 {
+		clear(f.keyless)
+		f.searchable = vault.Cursor{Size: f.search.Size, Root: f.search.Root}
+		if err := f.keys.Advance(f.searchable, nil); err != nil {
+			return err
+		}
+	}
+	stats, err := f.keys.Stats()
+	if err != nil || stats.Customers > 0 {
+		return err
+	}
+	return scan(f.db, []byte{tableLife}, func(_, _ []byte) (bool, error) {
+		return false, fmt.Errorf("%w: keys/ holds no customer's key, and data/ holds customers who are not erased: move keys/ away, then docket customers restore-keys makes it of a backup of the keys", ErrLost)
+	})
 }
 
 // store stages what belongs to the entries before it extends the log by them.

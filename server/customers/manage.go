@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	private "github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
@@ -363,6 +364,8 @@ func (s *Server) unlock(x *request) error {
 		return x.answer(struct{}{})
 	case errors.Is(err, vault.ErrNoVault), errors.Is(err, vault.ErrNotVault), errors.Is(err, vault.ErrRotated), errors.Is(err, vault.ErrNoPlugin), errors.Is(err, vault.ErrOtherVault):
 		return newProblem(problemConflict, "%v", err)
+	case errors.Is(err, private.ErrLost), errors.Is(err, ledger.ErrCorrupt), errors.Is(err, ledger.ErrRollback):
+		return &problem{kind: problemDamaged, detail: err.Error(), cause: err} // says what is lost, and nothing of anybody
 	}
 	return err
 }

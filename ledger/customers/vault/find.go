@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -318,6 +319,36 @@ func (m Match) better(than Match) bool {
 	return m.How < than.How || m.How == than.How && m.Score > than.Score
 }
 
+// eachWordFits tells whether each word of a name that is asked for begins one of the other's,
+// or is similar to one: somebody else of the same family does not fit both words. One word
+// may stand for several that are written apart, and several for one.
+func eachWordFits(asked, borne string) bool {
+	form, other := screen.FormOf(asked), screen.FormOf(borne)
+	words, theirs := strings.Fields(form.Latin), strings.Fields(other.Latin)
+	if len(words) < 2 {
+		return true // the score of the whole has said so
+	}
+	for i, pair := range theirs[:max(0, len(theirs)-1)] {
+		theirs = append(theirs, pair+theirs[i+1])
+	}
+	begins := func(text string) bool {
+		_, inLatin := screen.FormOf(text).CoveredBy(other)
+		return inLatin
+	}
+	fits := func(text string) bool {
+		q := screen.Query{Name: text}
+		return begins(text) || slices.ContainsFunc(theirs, func(word string) bool {
+			return screen.Compare(q, &screen.Subject{Names: []screen.Name{{Text: word, Use: screen.Current}}}).Score >= SimilarFrom
+		})
+	}
+	for i, word := range words {
+		if len(word) > 1 && !fits(word) && (i == 0 || !begins(words[i-1]+word)) && (i+1 == len(words) || !begins(word+words[i+1])) {
+			return false
+		}
+	}
+	return true
+}
+
 // matches compares two terms of one kind.
 func matches(asked, borne Term) (m Match, ok bool) {
 	if asked.Kind != borne.Kind {
@@ -334,7 +365,7 @@ func matches(asked, borne Term) (m Match, ok bool) {
 			m.How = InLatin
 		default:
 			m.How = Similar
-			return m, m.Score >= SimilarFrom
+			return m, m.Score >= SimilarFrom && eachWordFits(asked.Text, borne.Text)
 		}
 		return m, true
 	case Email:

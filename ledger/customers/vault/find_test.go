@@ -134,6 +134,24 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Each word of a name must fit: another of the same family, or of the same first name, does not.
+func TestEveryWordOfANameFits(t *testing.T) {
+	for typed, names := range map[string]map[string]bool{
+		"otto wanda":       {"Otto Mbekani": false, "Wanda Petrosyan": false, "Wanda Otto": true},
+		"petrosyan xyzzyq": {"Wanda Petrosyan": false, "Petrosyan": false},
+		"wanda petrosian":  {"Wanda Petrosyan": true, "Otto Petrosyan": false},
+		"vanda petrosian":  {"Wanda Petrosyan": true},
+		"data centr":       {"Datacentre Orenburg": true},
+		"Kestrell Hosting": {"Kestrel Hosting FZ-LLC": true, "Merlin Hosting": false},
+	} {
+		for name, want := range names {
+			if _, fits := Matches(must(ParseQuery(typed)), []Term{{Name, name}}); fits != want {
+				t.Errorf("%q fits %s: %v, want %v", typed, name, fits, want)
+			}
+		}
+	}
+}
+
 // An initial is looked up only where there is nothing else: most words that begin so have no
 // row for it.
 func TestInitials(t *testing.T) {

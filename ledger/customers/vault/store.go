@@ -182,7 +182,7 @@ func OpenStore(ctx context.Context, o StoreOptions, v *Vault) (*Store, error) {
 func (s *Store) openDB() (*disk.DB, error) {
 	return disk.Open(disk.Options{
 		FS: s.options.FS, Dir: s.options.Dir, Name: "customers' keys", Health: s.options.Health, Existing: s.options.Existing,
-		Remedy: "bring back a backup of the customers' keys: docket customers restore",
+		Remedy: "bring back a backup of the customers' keys: docket customers restore-keys",
 		Tune: func(p *pebble.Options) {
 			if p.CacheSize = s.options.CacheBytes; p.CacheSize <= 0 {
 				p.CacheSize = 64 << 20

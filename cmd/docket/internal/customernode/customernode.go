@@ -25,9 +25,9 @@ import (
 	"strings"
 
 	"filippo.io/age"
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
@@ -116,8 +116,9 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 	}
 	_, markErr := c.Files.Stat(at(markFile))
 	marked := markErr == nil
-	if _, err := c.Files.Stat(at("log")); marked && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is gone, and the log's key has signed leaves", ledger.ErrRollback, at("log"))
+	if err := n.checkWhole(marked); err != nil {
+		v.Lock()
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -127,6 +128,13 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 	}()
 	if n.store, err = pebblestore.Open(c.Files, at("log"), pebblestore.Options{Health: n.health}); err != nil {
 		return nil, err
+	}
+	if head, err := n.store.Head(ctx); err != nil {
+		return nil, err
+	} else if head.Size > 0 {
+		if err := n.checkWhole(true); err != nil {
+			return nil, err
+		}
 	}
 	if n.keys, err = vault.OpenStore(ctx, vault.StoreOptions{FS: c.Files, Dir: at("keys"), Health: n.health}, v); err != nil {
 		return nil, err
@@ -138,6 +146,35 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 		Disclosers: disclosers,
 	})
 	return n.log, err
+}
+
+// stores are the directories of databases, as the first opening makes them one after the
+// other, and what brings one back that is lost.
+var stores = []struct{ name, remedy string }{
+	{"log", wholeBackup},
+	{"keys", "docket customers restore-keys makes it of the newest backup of the keys (where it is there and empty, move it away first)"},
+	{"data", wholeBackup},
+	{"map", wholeBackup},
+}
+
+const wholeBackup = "bring back the backup of the whole directory, and the keys' newest backup with docket customers restore-keys"
+
+// checkWhole refuses a directory of which a store is missing, before another is made in its
+// place: one behind which there are later ones, or any at all once the log has leaves.
+func (n *Node) checkWhole(leaves bool) error {
+	c, there := n.config, leaves
+	for _, s := range slices.Backward(stores) {
+		dir := c.Files.PathJoin(c.Dir, s.name)
+		desc, err := pebble.Peek(dir, c.Files)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if there && (err != nil || !desc.Exists) {
+			return fmt.Errorf("%w: %s is missing or empty: %s; docket has made and changed nothing there", customers.ErrLost, dir, s.remedy)
+		}
+		there = there || err == nil && desc.Exists
+	}
+	return nil
 }
 
 func (n *Node) mark() error {
