@@ -185,9 +185,9 @@ func (s *Server) Show(ctx context.Context, l *private.Log, who private.Who, h ev
 		if err != nil {
 			return shown, err
 		}
-		history, err := s.cfg.Programme()
+		history, err := s.programme(ctx, l)
 		if err != nil {
-			return shown, programmeFault(err)
+			return shown, err
 		}
 		c := customerOf(st)
 		c.Due = history.Due(&st, s.cfg.Zone, s.today())
@@ -293,9 +293,9 @@ func (s *Server) Queue(ctx context.Context, l *private.Log, q QueueQuery) (progr
 	if err != nil {
 		return programme.Page{}, err
 	}
-	history, err := s.cfg.Programme()
+	history, err := s.programme(ctx, l)
 	if err != nil {
-		return programme.Page{}, programmeFault(err)
+		return programme.Page{}, err
 	}
 	ask := programme.Ask{Day: s.today(), Zone: s.cfg.Zone, LateOnly: q.Late, Duty: q.Duty, After: q.After, Limit: limit}
 	if q.Day != nil {
