@@ -36,6 +36,8 @@ type Customer struct {
 	Due []programme.Due `json:"due,omitempty"` // of one customer that is shown
 	// Erasable says from when on, or why not, in words; "" now.
 	NotErasable string `json:"notErasable,omitempty"`
+	// Matched says why a search found the customer.
+	Matched []string `json:"matched,omitempty"`
 }
 
 func customerOf(s event.State) Customer {
@@ -137,7 +139,9 @@ func (s *Server) Find(ctx context.Context, l *private.Log, who private.Who, quer
 	}
 	out := Found{Customers: []Customer{}, More: more}
 	for _, st := range states {
-		out.Customers = append(out.Customers, customerOf(st))
+		c := customerOf(st)
+		c.Matched = private.Matched(&st, query)
+		out.Customers = append(out.Customers, c)
 	}
 	return out, nil
 }
