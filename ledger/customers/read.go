@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -227,6 +228,11 @@ func Matched(s *event.State, query string) (why []string) {
 	current := len(borne)
 	for _, name := range s.FormerNames {
 		borne = append(borne, vault.Term{Kind: vault.Name, Text: name})
+	}
+	for i, b := range borne {
+		if b.Kind == vault.Name && strings.EqualFold(strings.Join(strings.Fields(query), " "), b.Text) {
+			return []string{matchWords(vault.Match{Score: 1_000_000}, b, i >= current)} // its words apart are parts
+		}
 	}
 	for _, asked := range terms {
 		if asked.Kind == vault.IP || asked.Kind == vault.Any && isIP(asked.Text) {
