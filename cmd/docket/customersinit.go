@@ -99,7 +99,7 @@ the next steps.`,
 			return a.printJSON(map[string]any{"party": s.Party, "ledger": s.Ledger, "origin": s.Origin, "vkey": vkey})
 		}
 		a.printf("The first customer-log record of %s will say\n  origin  %s\n  vkey    %s\n", s.Party, s.Origin, vkey)
-		a.logf("next:\n  adapt %s, which says what has to be known of whom\n  docket customers serve --dir %[2]s &\n  docket customers unlock --dir %[2]s --identity %[3]s\n  docket customers add --dir %[2]s customers.csv",
+		a.logf("next:\n  adapt %s, which says what has to be known of whom\n  docket customers serve --dir %[2]s &\n  docket customers unlock --dir %[2]s --identity %[3]s\n  docket customers add --dir %[2]s customers.csv\n  docket customers discloser --help      # two keys, whose signatures let a disclosure out\n  docket customers publish --dir %[2]s --key FILE      # once a period, from a timer\n  docket customers backup-keys --dir %[2]s --to DIR\nby the programme nothing is late for its first days: transition in it says how many",
 			filepath.Join(f.dir, customernode.ProgrammeDir), f.dir, orWords(f.identity, "FILE"))
 		return nil
 	}

@@ -23,6 +23,9 @@ still verifies; an erased event tells. A customer may be erased two years after 
 what retention in C/customers.json says, unless held (docket customers hold) or in a
 disclosure that waits. Backups of the key store have the key for up to 30 days more.
 
+Searches and reasons are the house's own, and stay: a query that named the customer is
+still shown by docket customers house, and on the page "Who looked".
+
 --due takes all who may be erased; --dry-run says who that is.`,
 		Example: `  docket customers erase --dir C --due --dry-run
   docket customers erase --dir C --due --yes`,
@@ -79,6 +82,9 @@ func (f *customersFlags) printErased(out customers.Erased, dry bool) error {
 	}
 	if len(out.Customers) == 0 {
 		a.logf("nobody may be erased today")
+	}
+	if dry && refused < len(out.Customers) && !f.asJSON {
+		a.logf("searches and reasons that name them stay in the house's own record (docket customers house)")
 	}
 	if refused > 0 && !dry {
 		return refusal("%s not erased", beAre(refused, "customer", "customers"))

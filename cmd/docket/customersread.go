@@ -22,6 +22,7 @@ func (a *app) customersFind() *cobra.Command {
 		Long: `Finds customers by name, in any spelling or script, e-mail address, telephone number, IP
 address or network, account, LEI or registration number. A word may say what it is: name:,
 email:, phone:, ip:, account:, number:. All that is named must fit. The search is logged.
+The last column says why each was found: the exact name, a part of it, a former or a similar one.
 
 Without a QUERY it is read from a line of standard input: other users of the machine can see
 command lines, and shells keep them.`,
@@ -72,7 +73,7 @@ func (a *app) printCustomers(all []customers.Customer) error {
 	t := a.table()
 	t.width = a.terminalWidth()
 	for _, one := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", one.Handle, printable(one.Customer.Account), printable(one.Customer.Name), one.Customer.Country, customerStatus(one))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", one.Handle, printable(one.Customer.Account), printable(one.Customer.Name), one.Customer.Country, customerStatus(one), printable(strings.Join(one.Matched, ", ")))
 	}
 	return t.Flush()
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -213,6 +215,62 @@ func bears(s *event.State, query []vault.Term) bool {
 	}
 	_, ok := vault.Matches(rest, terms)
 	return ok
+}
+
+// Matched says in words why a query (vault.ParseQuery) finds a customer, for each of its terms:
+// what was borne, and whether as it was asked for. Nil where the query cannot be read.
+func Matched(s *event.State, query string) (why []string) {
+	terms, err := vault.ParseQuery(query)
+	if err != nil {
+		return nil
+	}
+	borne := append(termsOf(&s.Customer), vault.Term{Kind: vault.Account, Text: s.Customer.Account})
+	current := len(borne)
+	for _, name := range s.FormerNames {
+		borne = append(borne, vault.Term{Kind: vault.Name, Text: name})
+	}
+	for i, b := range borne {
+		if b.Kind == vault.Name && strings.EqualFold(strings.Join(strings.Fields(query), " "), b.Text) {
+			return []string{matchWords(vault.Match{Score: 1_000_000}, b, i >= current)} // its words apart are parts
+		}
+	}
+	for _, asked := range terms {
+		if asked.Kind == vault.IP || asked.Kind == vault.Any && isIP(asked.Text) {
+			why = append(why, "IP address")
+			continue
+		}
+		best, at := vault.Match{}, -1
+		for i, b := range borne {
+			m, ok := vault.Matches([]vault.Term{asked}, []vault.Term{b})
+			if ok && (at < 0 || m.How < best.How || m.How == best.How && m.Score > best.Score) {
+				best, at = m, i
+			}
+		}
+		if at >= 0 {
+			why = append(why, matchWords(best, borne[at], at >= current))
+		}
+	}
+	slices.Sort(why)
+	return slices.Compact(why)
+}
+
+// matchWords say how a term fits what a customer bears.
+func matchWords(m vault.Match, borne vault.Term, former bool) string {
+	words := map[vault.Kind]string{vault.Name: "name", vault.Email: "e-mail address", vault.Phone: "telephone number", vault.Account: "account", vault.Number: "number"}[borne.Kind]
+	if former {
+		words = "former name " + borne.Text
+	}
+	switch {
+	case borne.Kind != vault.Name:
+		return words
+	case m.How == vault.Similar:
+		return fmt.Sprintf("similar to the %s (%.2f)", words, float64(m.Score)/1_000_000)
+	case m.How == vault.InLatin:
+		return words + ", in Latin letters"
+	case m.Score < 1_000_000:
+		return "part or beginning of the " + words
+	}
+	return "exact " + words
 }
 
 func isIP(text string) bool {

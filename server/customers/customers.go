@@ -33,6 +33,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/front"
 )
 
@@ -78,6 +79,9 @@ type Server struct {
 	limits   limits
 	sessions sessions
 	metrics  *metrics
+
+	logging sync.Mutex
+	logged  map[record.Date]string // digests of the programme's versions that are logged, by their first days
 
 	// opening is held while the vault is unlocked or locked.
 	opening  sync.Mutex
@@ -291,8 +295,13 @@ func (s *Server) Unlock(ctx context.Context, who private.Who, identities ...age.
 	}
 	s.lastCall.Store(time.Now().UnixNano())
 	s.log.Info("unlocked", "client", who.By)
-	_, err := l.Act(ctx, event.Act{What: event.KindUnlocked, By: who.By, Reason: who.Reason})
-	return err
+	if _, err := l.Act(ctx, event.Act{What: event.KindUnlocked, By: who.By, Reason: who.Reason}); err != nil {
+		return err
+	}
+	if _, err := s.programme(ctx, l); err != nil { // whoever asks what is due is told so; the rest works without
+		s.log.Warn("the programme is not logged", "err", err)
+	}
+	return nil
 }
 
 // Lock locks the vault, after what is under way. That it was is logged before.

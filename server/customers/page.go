@@ -42,7 +42,7 @@ func readPageFile(name string) []byte {
 func parsePages() map[string]*template.Template {
 	words := template.FuncMap{
 		"count":   web.Count,
-		"instant": func(t time.Time) string { return t.Format("2006-01-02 15:04:05") },
+		"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
 		"rfc":     func(t time.Time) string { return t.Format(time.RFC3339) },
 		"short":   func(s fmt.Stringer) string { return s.String()[:12] },
 		"list":    func(s []string) string { return strings.Join(s, ", ") },

@@ -15,6 +15,7 @@ type foundView struct {
 	Account  string
 	Country  string
 	Former   []string
+	Matched  []string
 	Verified verifiedView
 	Opened   time.Time
 	Closed   bool
@@ -58,7 +59,7 @@ func (s *Server) foundPage(x *request) error {
 	v.More = found.More
 	for _, c := range found.Customers {
 		v.Found = append(v.Found, foundView{
-			c.Handle, c.Life.Customer.Name, c.Life.Customer.Account, c.Life.Customer.Country, c.FormerNames,
+			c.Handle, c.Life.Customer.Name, c.Life.Customer.Account, c.Life.Customer.Country, c.FormerNames, c.Matched,
 			verifiedOf(&c.Life), x.here(c.OpenedAt), c.ClosedAt != nil,
 		})
 	}

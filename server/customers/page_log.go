@@ -140,6 +140,11 @@ func (x *request) act(e private.Logged) actView {
 		}
 	case event.KindRotated:
 		v.Did = "gave the vault a new key"
+	case event.KindProgramme:
+		v.Did = "used a version of the programme that was not used before"
+		if a.From != nil {
+			v.Did += ", in force from " + a.From.String()
+		}
 	case event.KindUnlocked:
 		v.Did = "unlocked the vault"
 	case event.KindLocked:

@@ -61,7 +61,10 @@ func TestPagesKeepThingsPrivate(t *testing.T) {
 	}
 	b.get("/search", http.StatusOK)
 	look(b.post("/search", http.StatusOK, b.filled("/search", "query", "brandt", "reason", "a question of support")))
-	b.says(t, "Ilse Brandt", "acct-2", "verified")
+	b.says(t, "Ilse Brandt", "acct-2", "verified", "found by: ", "part or beginning of the name")
+	b.get("/search", http.StatusOK)
+	b.post("/search", http.StatusOK, b.filled("/search", "query", "ilse brandt"))
+	b.says(t, "found by: <bdi>exact name</bdi>")
 	b.get("/house", http.StatusOK)
 	b.says(t, "searched, and found 1 customer", "<bdi>brandt</bdi>", "a question of support", "compliance-1", "unlocked the vault", h.handle("acct-3"))
 	private("the server's log", h.said.String())

@@ -36,6 +36,8 @@ type Customer struct {
 	Due []programme.Due `json:"due,omitempty"` // of one customer that is shown
 	// Erasable says from when on, or why not, in words; "" now.
 	NotErasable string `json:"notErasable,omitempty"`
+	// Matched says why a search found the customer.
+	Matched []string `json:"matched,omitempty"`
 }
 
 func customerOf(s event.State) Customer {
@@ -137,7 +139,9 @@ func (s *Server) Find(ctx context.Context, l *private.Log, who private.Who, quer
 	}
 	out := Found{Customers: []Customer{}, More: more}
 	for _, st := range states {
-		out.Customers = append(out.Customers, customerOf(st))
+		c := customerOf(st)
+		c.Matched = private.Matched(&st, query)
+		out.Customers = append(out.Customers, c)
 	}
 	return out, nil
 }
@@ -185,9 +189,9 @@ func (s *Server) Show(ctx context.Context, l *private.Log, who private.Who, h ev
 		if err != nil {
 			return shown, err
 		}
-		history, err := s.cfg.Programme()
+		history, err := s.programme(ctx, l)
 		if err != nil {
-			return shown, programmeFault(err)
+			return shown, err
 		}
 		c := customerOf(st)
 		c.Due = history.Due(&st, s.cfg.Zone, s.today())
@@ -293,9 +297,9 @@ func (s *Server) Queue(ctx context.Context, l *private.Log, q QueueQuery) (progr
 	if err != nil {
 		return programme.Page{}, err
 	}
-	history, err := s.cfg.Programme()
+	history, err := s.programme(ctx, l)
 	if err != nil {
-		return programme.Page{}, programmeFault(err)
+		return programme.Page{}, err
 	}
 	ask := programme.Ask{Day: s.today(), Zone: s.cfg.Zone, LateOnly: q.Late, Duty: q.Duty, After: q.After, Limit: limit}
 	if q.Day != nil {

@@ -24,9 +24,9 @@ func (s *Server) report(x *request) error {
 	if q.From.IsZero() || q.Until.IsZero() || q.Until.Before(q.From) {
 		return newProblem(problemMalformed, "want from and until, the first and the last day")
 	}
-	history, err := s.cfg.Programme()
+	history, err := s.programme(x.req.Context(), x.log)
 	if err != nil {
-		return programmeFault(err)
+		return err
 	}
 	r, err := history.Report(s.chains(x), s.cfg.Zone, programme.Period{From: q.From, Until: q.Until})
 	if err != nil {

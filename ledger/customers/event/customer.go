@@ -393,12 +393,13 @@ func (*Erased) check(*schema.Decoder) {}
 
 // Act is the content of every act of the house.
 type Act struct {
-	What     Kind         `json:"what" rule:"required enum=searched|shown|exported|prepared|approved|disclosed|published|rotated|screened|unlocked|locked|withdrawn" doc:"the act"`
+	What     Kind         `json:"what" rule:"required enum=searched|shown|exported|prepared|approved|disclosed|published|rotated|screened|unlocked|locked|withdrawn|programme" doc:"the act"`
 	By       string       `json:"by" rule:"required max=200" doc:"who: a key's or certificate's name" eg:"reader-1"`
 	Query    string       `json:"query,omitempty" rule:"max=1000" doc:"what was searched for"`
 	Customer string       `json:"customer,omitempty" rule:"max=32" doc:"handle of whom it concerns"`
 	Request  string       `json:"request,omitempty" rule:"fmt=thread max=200" doc:"thread of the request that it is for"`
-	Digest   string       `json:"digest,omitempty" rule:"fmt=sha256" doc:"SHA-256 of the file that left the house, or is to leave it"`
+	Digest   string       `json:"digest,omitempty" rule:"fmt=sha256" doc:"SHA-256 of the file: that left the house, or is to leave it, or of the programme's"`
+	From     *record.Date `json:"from,omitempty" doc:"first day on which the programme is in force"`
 	Record   record.ID    `json:"record,omitzero" doc:"record ID of the public record that was made"`
 	Count    *int64       `json:"count,omitempty" rule:"lo=0" doc:"how many customers were found, events shown, hits"`
 	Size     *int64       `json:"size,omitempty" rule:"lo=0" doc:"size of the log that it rests on"`

@@ -39,6 +39,7 @@ const (
 	KindUnlocked  Kind = "unlocked"
 	KindLocked    Kind = "locked"
 	KindWithdrawn Kind = "withdrawn"
+	KindProgramme Kind = "programme"
 )
 
 // Content is what an event says beside its header: the struct of its kind.
@@ -94,6 +95,7 @@ var kinds = []kindSpec{
 	actSpec(41, KindUnlocked, "the vault was unlocked"),
 	actSpec(42, KindLocked, "the vault was locked"),
 	actSpec(43, KindWithdrawn, "a disclosure that was prepared is not to leave the house"),
+	actSpec(44, KindProgramme, "a version of the programme was used for the first time, by this content"),
 }
 
 func specOf[T any, P interface {

@@ -16,6 +16,7 @@ package programme
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"reflect"
@@ -29,6 +30,12 @@ import (
 
 // Programme is one version of a provider's programme, in force from a day on.
 type Programme struct {
+	rules
+	digest [sha256.Size]byte // of the file
+}
+
+// rules are what the file says.
+type rules struct {
 	Name         string        `json:"name" rule:"required max=200" doc:"what the provider calls it" eg:"acme-cloud CIP 2027"`
 	From         record.Date   `json:"from" rule:"required" doc:"first day on which it is in force" eg:"2027-01-01"`
 	Transition   record.Period `json:"transition,omitempty" doc:"what only this version demands is due no earlier than this after its first day" eg:"P30D"`
@@ -39,6 +46,9 @@ type Programme struct {
 	Unverifiable Unverifiable  `json:"unverifiable" rule:"required" doc:"what becomes of a customer whose identity cannot be verified"`
 	Screening    *Screening    `json:"screening,omitempty" doc:"by when hits are decided"`
 }
+
+// Digest is the SHA-256 of the file that was parsed.
+func (p *Programme) Digest() [sha256.Size]byte { return p.digest }
 
 // Elements are those that are to be known, as [event.Opened] names them.
 type Elements struct {
@@ -100,7 +110,7 @@ var measures = map[string]string{
 	"no-new-resources":      "no new resources are given to the account",
 }
 
-var shape = (&schema.Types{Scalars: record.Scalars()}).Shape(reflect.TypeFor[Programme]())
+var shape = (&schema.Types{Scalars: record.Scalars()}).Shape(reflect.TypeFor[rules]())
 
 // maxBytes bounds a file that is read.
 const maxBytes = 256 << 10
@@ -125,7 +135,7 @@ func Parse(raw []byte) (*Programme, error) {
 	}
 	var p Programme
 	var d schema.Decoder
-	d.Object(o, shape, &p)
+	d.Object(o, shape, &p.rules)
 	faults := append(r.Faults, r.WithoutNested(d.Faults)...)
 	if len(faults) == 0 {
 		faults = p.check()
@@ -133,6 +143,7 @@ func Parse(raw []byte) (*Programme, error) {
 	if len(faults) > 0 {
 		return nil, r.Error(faults)
 	}
+	p.digest = sha256.Sum256(raw)
 	return &p, nil
 }
 
@@ -208,6 +219,9 @@ func NewHistory(versions ...*Programme) (*History, error) {
 	}
 	return h, nil
 }
+
+// Versions are all of them, by their first days.
+func (h *History) Versions() []*Programme { return slices.Clone(h.versions) }
 
 // On is the version in force on a day; nil before the first.
 func (h *History) On(day record.Date) *Programme {

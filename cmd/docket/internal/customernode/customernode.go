@@ -228,7 +228,8 @@ func LoadKey(files vfs.FS, dir, origin string) (*proof.Signer, error) {
 }
 
 // Programme reads the versions of the provider's programme. Whoever changes the files needs
-// not tell anybody: they are read when they are asked about.
+// not tell anybody: they are read when they are asked about. A file is named after the first
+// day on which its version is in force.
 func Programme(files vfs.FS, dir string) (*programme.History, error) {
 	at := files.PathJoin(dir, ProgrammeDir)
 	names, err := files.List(at)
@@ -250,6 +251,9 @@ func Programme(files vfs.FS, dir string) (*programme.History, error) {
 		p, err := programme.Parse(raw)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", files.PathJoin(at, name), err)
+		}
+		if base := strings.TrimSuffix(name, filepath.Ext(name)); base != p.From.String() {
+			return nil, fmt.Errorf("%s says from: %s, and its name another day: name it %[2]s.yaml, or mend from", files.PathJoin(at, name), p.From)
 		}
 		all = append(all, p)
 	}
