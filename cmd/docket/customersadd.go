@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -37,8 +38,9 @@ nothing, and a run that was interrupted goes on where it was. Where no column sa
 when the file was written last.
 
 A row that is refused keeps no other back. Refused rows are written to FILE.refused.csv (or
-.jsonl) with what is wrong: mend them there and add that file. A payment reference that
-looks like a whole card number is refused.`,
+.jsonl) with what is wrong: mend them there and add that file. The number of a payment card
+is refused wherever it stands, and is masked in the file of refused rows but for its last
+four digits; your own file still has it.`,
 		Example: `  docket customers add --dir C customers.csv
   docket customers add --dir C --type entity --column account=Konto kunden.csv
   docket customers add --dir C events.jsonl`,
@@ -114,9 +116,13 @@ func (m *customersAdd) run(c *cobra.Command, s *customersServer, args []string) 
 		m.app.logf("taken for granted: %s", text)
 	}
 	if m.f.asJSON {
-		err = m.app.printJSON(map[string]any{"rows": totals.Rows, "taken": totals.Taken, "same": totals.Same, "refused": totals.Refused})
+		err = m.app.printJSON(map[string]any{"rows": totals.Rows, "taken": totals.Taken - im.From.Totals.Taken, "takenBefore": im.From.Totals.Taken, "same": totals.Same, "refused": totals.Refused})
 	} else {
-		m.app.printf("%s: %s taken, %d there already, %s refused\n", printable(name), plural(totals.Taken, "event"), totals.Same, plural(totals.Refused, "row"))
+		before := ""
+		if n := im.From.Totals.Taken; n > 0 {
+			before = fmt.Sprintf(" and %d before it was cut off", n)
+		}
+		m.app.printf("%s: %s taken%s, %d there already, %s refused\n", printable(name), plural(totals.Taken-im.From.Totals.Taken, "event"), before, totals.Same, plural(totals.Refused, "row"))
 	}
 	if err == nil && totals.Refused > 0 {
 		return refusal("%s refused", beAre(totals.Refused, "row", "rows")).hint("mend them in %s and add that file", refused)

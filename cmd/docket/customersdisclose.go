@@ -291,10 +291,12 @@ func (a *app) customersApprove() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve --dir C NUMBER --key FILE",
 		Short: "Approve a disclosure, by the signature of one holder",
-		Long: `Shows what would leave the house, verified by the copy of the ledger as the authority will, and,
-after a question, signs that with a discloser's key (docket customers discloser). Two of them are needed, with two keys. --out writes the whole
-bundle as the authority would read it, to be looked at first; keep that file no longer than
-it takes.`,
+		Long: `Shows what would leave the house, customer by customer and value by value, verified by the
+copy of the ledger as the authority will, and, after a question, signs that with a
+discloser's key (docket customers discloser). Without a terminal to ask on it signs with
+--yes alone. Two of them are needed, with two keys. A long answer is not shown whole: --out
+writes the bundle as the authority would read it, to be looked at first; keep that file no
+longer than it takes.`,
 		Example: `  docket customers approve 1 --dir C --key discloser-1`,
 		Args:    cobra.ExactArgs(1),
 	}
@@ -312,11 +314,12 @@ it takes.`,
 		if err := s.post(c.Context(), "disclosures/review", q, &review); err != nil {
 			return err
 		}
-		message, err := a.checkReview(c, trust, s, q.Number, &review)
+		table, message, err := a.checkReview(c, trust, s, q.Number, &review)
 		if err != nil {
 			return err
 		}
 		a.printDisclosure(review.Disclosure)
+		a.printOpened(table, shownOnScreen)
 		if out != "" {
 			if err := writeNew(out, review.Bundle, 0o600); err != nil {
 				return err
@@ -329,7 +332,7 @@ it takes.`,
 		if err != nil {
 			return err
 		}
-		if err := a.confirmSigning(c.Context(), yes || !a.tty, "Approve this?"); err != nil {
+		if err := a.confirmSigning(c.Context(), yes, "Approve this?"); err != nil {
 			return err
 		}
 		if q.Signature, err = signer.SignMessage(c.Context(), message); err != nil {
@@ -439,7 +442,12 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 			return refusal("%s is a discloser already", args[0]).hint("docket customers discloser remove %s first", args[0])
 		}
 		s.Disclosers = append(s.Disclosers, customernode.Discloser{Name: args[0], Key: key.PEM()})
-		return s.Write(vfs.Default, addFlags.dir)
+		if err := s.Write(vfs.Default, addFlags.dir); err != nil {
+			return err
+		}
+		a.logf("%s may approve by the key %s: %d of the 2 who are needed", printable(args[0]), key.ID(), len(s.Disclosers))
+		a.logf("a docket customers serve that runs knows of it once it is started again")
+		return nil
 	}
 	list := &cobra.Command{Use: "list", Short: "Show who may approve", Example: "  docket customers discloser list --dir C", Args: cobra.NoArgs}
 	listFlags := a.customersFlags(list)
@@ -472,7 +480,11 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 			return refusal("%s is no discloser", args[0])
 		}
 		s.Disclosers = slices.Delete(s.Disclosers, i, i+1)
-		return s.Write(vfs.Default, removeFlags.dir)
+		if err := s.Write(vfs.Default, removeFlags.dir); err != nil {
+			return err
+		}
+		a.logf("%s may approve no more, once a docket customers serve that runs is started again", printable(args[0]))
+		return nil
 	}
 	c.AddCommand(add, list, remove)
 	return c

@@ -86,16 +86,20 @@ func publishedText(p customers.Period) string {
 
 // untilOf is the last day of a period: yesterday, unless another is named.
 func untilOf(s *customersServer, text string) (record.Date, error) {
-	if text != "" {
-		d, err := record.ParseDate(text)
-		if err != nil {
-			return d, usageError("--until: %w", err)
-		}
-		return d, nil
-	}
 	zone, err := s.settings.Location()
 	if err != nil {
 		return record.Date{}, err
 	}
-	return record.DateOf(time.Now(), zone).AddDays(-1), nil
+	yesterday := record.DateOf(time.Now(), zone).AddDays(-1)
+	if text == "" {
+		return yesterday, nil
+	}
+	d, err := record.ParseDate(text)
+	if err != nil {
+		return d, usageError("--until: %w", err)
+	}
+	if d.After(yesterday) {
+		return d, usageError("--until %s: that day is not over yet, and what is still logged on it would be late", d).hint("the newest day that is over is %s", yesterday)
+	}
+	return d, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"filippo.io/age"
@@ -169,16 +170,7 @@ func (v *customersVerify) print(t *bundle.Table) {
 	if !t.Fixed.ID.IsZero() {
 		a.printf("log fixed by record %s until %s\n", t.Fixed.ID, t.Until)
 	}
-	for _, c := range t.Customers {
-		a.printf("customer %s: %d filed, %d shown\n", c.Handle, c.Filed, len(c.Events))
-		for _, r := range c.Events {
-			h := r.Header()
-			a.printf("  leaf %d  %s  %s\n", r.Leaf, formatTime(h.Time), h.Kind)
-			for _, value := range r.Values {
-				a.printf("    %s: %s\n", printable(strings.TrimPrefix(value.Pointer, "/")), printable(value.Text))
-			}
-		}
-	}
+	a.printOpened(t, math.MaxInt)
 	for _, part := range []struct {
 		title string
 		lines []string
@@ -187,6 +179,35 @@ func (v *customersVerify) print(t *bundle.Table) {
 		for _, line := range part.lines {
 			a.printf("  %s\n", line)
 		}
+	}
+}
+
+// shownOnScreen is how many lines of values an approver is shown before the question.
+const shownOnScreen = 200
+
+// printOpened prints what a bundle shows of each customer, most lines of it at most, and how many
+// there are more.
+func (a *app) printOpened(t *bundle.Table, most int) {
+	left := 0
+	line := func(format string, args ...any) {
+		if most--; most < 0 {
+			left++
+			return
+		}
+		a.printf(format, args...)
+	}
+	for _, c := range t.Customers {
+		line("customer %s: %d filed, %d shown\n", c.Handle, c.Filed, len(c.Events))
+		for _, r := range c.Events {
+			h := r.Header()
+			line("  leaf %d  %s  %s\n", r.Leaf, formatTime(h.Time), h.Kind)
+			for _, value := range r.Values {
+				line("    %s: %s\n", printable(strings.TrimPrefix(value.Pointer, "/")), printable(value.Text))
+			}
+		}
+	}
+	if left > 0 {
+		a.printf("and %s more, which are not shown here: --out FILE writes all\n", plural(left, "line"))
 	}
 }
 

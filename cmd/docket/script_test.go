@@ -123,7 +123,7 @@ func setUp(env *testscript.Env) error {
 	from := today.AddDays(190)
 	for name, d := range map[string]record.Date{
 		"TODAY": today, "FROM": from, "UNTIL": from.Add(record.Period{Years: 1}).AddDays(-1),
-		"DUE": today.AddDays(46), "BEFORE": today.AddDays(-1), "EARLY": today.AddDays(100),
+		"DUE": today.AddDays(46), "BEFORE": today.AddDays(-1), "EARLIER": today.AddDays(-2), "EARLY": today.AddDays(100),
 	} {
 		env.Setenv(name, d.String())
 	}

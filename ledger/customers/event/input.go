@@ -78,6 +78,7 @@ func InputOf(o schema.Object) (Input, []schema.Fault) {
 		}
 	}
 	in.Content = decode(&d, in.Kind, content)
+	checkInput(&d, in, content)
 	d.Leave()
 	return in, d.Faults
 }

@@ -226,3 +226,13 @@ func (l *layout) find(t *sheet.Reader, given map[field][]string) (*columns, erro
 	}
 	return c, nil
 }
+
+// keeps tells whether a column holds what may be a long number and no card's.
+func (c *columns) keeps(column int) bool {
+	for _, of := range []field{fieldAccount, fieldID, fieldEmail, fieldLEI, fieldRegistration, fieldNumber} {
+		if slices.Contains(c.at[of], column) {
+			return true
+		}
+	}
+	return false
+}

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (r *Row) Faulty() string {
 	for i, f := range r.Faults {
 		texts[i] = f.String()
 	}
-	return strings.Join(texts, "; ")
+	return event.MaskCards(strings.Join(texts, "; "))
 }
 
 // Reader reads a file row by row, in the memory of one.
@@ -80,7 +81,8 @@ type Reader struct {
 	lines   *bufio.Reader
 	number  int
 
-	assumed []string // what was taken for granted so far, once each
+	assumed []string       // what was taken for granted so far, once each
+	lengths map[int]length // of the rows of a table, by their cells
 }
 
 // Open begins to read a file, a table or JSON Lines by its first byte. A *[sheet.Error] says
@@ -148,7 +150,29 @@ func (r *Reader) Unused() (headings []string) {
 }
 
 // Assumed is what was taken for granted of the rows that were read, for people.
-func (r *Reader) Assumed() []string { return r.assumed }
+func (r *Reader) Assumed() []string { return append(slices.Clip(r.assumed), r.short()...) }
+
+// length is how many rows have so many cells, and which is the first.
+type length struct {
+	rows  int
+	first string
+}
+
+// short tells of the rows with fewer cells than the longest row and the header have: cells that
+// all rows lack at their end are empty, but what one lacks may be lost.
+func (r *Reader) short() (all []string) {
+	most := 0
+	for n := range r.lengths {
+		most = max(most, n)
+	}
+	for _, n := range slices.Sorted(maps.Keys(r.lengths)) {
+		if n < min(most, len(r.table.Header)) {
+			l := r.lengths[n]
+			all = append(all, fmt.Sprintf("where a row has %d cells and the header %d, the others are empty: %d so, the first is %s; was it cut off?", n, len(r.table.Header), l.rows, l.first))
+		}
+	}
+	return all
+}
 
 func (r *Reader) assume(text string) {
 	if !slices.Contains(r.assumed, text) {
@@ -170,6 +194,15 @@ func (r *Reader) Next() (Row, error) {
 		row.Faults = []Fault{{Detail: raw.Fault}}
 		return row, nil
 	}
+	if r.lengths == nil {
+		r.lengths = make(map[int]length)
+	}
+	n := min(len(row.cells), len(r.table.Header))
+	l := r.lengths[n]
+	if l.rows++; l.rows == 1 {
+		l.first = row.Place()
+	}
+	r.lengths[n] = l
 	r.fill(&row)
 	if len(row.Faults) > 0 {
 		row.Inputs = nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
@@ -147,7 +148,8 @@ func (im *Import) batch(ctx context.Context, rows []Row, totals Totals, refused 
 
 // refused writes rows that were refused so that they can be mended and imported: the
 // columns of the file and one with the faults, or JSON Lines with a member of the faults. A
-// row that could not be taken apart is in the first cell, or member, as it was.
+// row that could not be taken apart is in the first cell, or member, as it was. Card numbers
+// are masked but for their last four digits.
 type refused struct {
 	w      io.Writer
 	reader *Reader
@@ -187,9 +189,14 @@ func (f *refused) add(row *Row) error {
 			return err
 		}
 	}
-	cells := row.cells
+	cells := slices.Clone(row.cells)
 	if cells == nil {
 		cells = []string{row.raw}
+	}
+	for i := range cells {
+		if row.cells == nil || !f.reader.columns.keeps(i) {
+			cells[i] = event.MaskCards(cells[i])
+		}
 	}
 	return f.cells(f.without(cells), row.Faulty())
 }
@@ -224,9 +231,13 @@ func (f *refused) flush() error {
 // object where the line is none.
 func refusedLine(row *Row) []byte {
 	fault := schema.AppendString([]byte(`{"`+faultColumn+`":`), row.Faulty())
-	v, err := schema.ParseJSON([]byte(row.raw))
-	if o, ok := v.(schema.Object); err == nil && ok && len(o) > 0 {
-		return append(append(fault, ','), row.raw[1:]...)
+	raw := row.raw
+	if at := strings.Index(raw, `"content"`); at >= 0 && strings.Contains(row.Faulty(), "card number") || strings.Contains(row.Faulty(), "E.164") {
+		raw = raw[:max(at, 0)] + event.MaskCards(raw[max(at, 0):])
 	}
-	return append(schema.AppendString(append(fault, `,"text":`...), row.raw), '}')
+	v, err := schema.ParseJSON([]byte(raw))
+	if o, ok := v.(schema.Object); err == nil && ok && len(o) > 0 {
+		return append(append(fault, ','), raw[1:]...)
+	}
+	return append(schema.AppendString(append(fault, `,"text":`...), event.MaskCards(raw)), '}')
 }
