@@ -62,7 +62,7 @@ so is what for (--reason).`,
 		a.customersClosePeriod(), a.customersPublish(), a.customersPeriods(), a.customersReport(),
 		a.customersScreen(), a.customersDecide(),
 		a.customersDiscloser(), a.customersDisclose(), a.customersDisclosures(), a.customersApprove(), a.customersHandOut(), a.customersWithdraw(), a.customersVerify(),
-		a.customersErase(), a.customersRotate(), a.customersBackupKeys(), a.customersAudit(),
+		a.customersErase(), a.customersRotate(), a.customersBackupKeys(), a.customersRestoreKeys(), a.customersAudit(),
 	)
 	return c
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -129,8 +132,14 @@ func (d *customersDisclose) readRequest(c *cobra.Command, s *customersServer, th
 	if d.query.Recipient == "" {
 		return refusal("%s is no request that names a key to encrypt to", thread).hint("docket show %s shows it; docket sync fetches what is newer", thread)
 	}
-	d.query.Logs, _, err = customerLogRecords(c.Context(), trust, s.settings.Party)
-	return err
+	if d.query.Logs, _, err = customerLogRecords(c.Context(), trust, s.settings.Party); err != nil {
+		return err
+	}
+	r, err := (&queryFlags{app: d.app, trust: d.trust}).openCopy(trust)
+	if err != nil {
+		return err
+	}
+	return d.tellAnswered(c, s, r, record.Thread(thread))
 }
 
 // threadRecords are the records of a thread, the earliest first.
@@ -363,8 +372,8 @@ func (a *app) customersHandOut() *cobra.Command {
 		Use:   "hand-out --dir C NUMBER --out FILE",
 		Short: "Write an approved disclosure, encrypted to the request's key",
 		Long: `Writes the bundle of a disclosure that two holders have approved, encrypted to the key that
-the request names, and logs that it left the house. It prints the file's SHA-256, which the
-public disclosure-receipt names.`,
+the request names, and logs that it left the house. It prints the file's SHA-256, and writes
+the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an officer to sign.`,
 		Example: `  docket customers hand-out 1 --dir C --out 2027-014.disclosure.age`,
 		Args:    cobra.ExactArgs(1),
 	}
@@ -376,6 +385,12 @@ public disclosure-receipt names.`,
 		if err != nil {
 			return err
 		}
+		receipt := strings.TrimSuffix(out, ".age") + ".receipt.yaml"
+		for _, name := range []string{out, receipt} { // before anything leaves the house
+			if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+				return orError(err, refusal("%s is there already", name).hint("files are never overwritten: move it away or name another with --out"))
+			}
+		}
 		var handed customers.HandedOut
 		if err := s.post(c.Context(), "disclosures/hand-out", q, &handed); err != nil {
 			return err
@@ -384,10 +399,26 @@ public disclosure-receipt names.`,
 			return err
 		}
 		a.printf("%s  %s\n", handed.SHA256, printable(out))
-		a.logf("next: give it to the authority, and file the disclosure-receipt about it: docket new disclosure-receipt")
+		if err := writeNew(receipt, receiptForm(s.settings.Party, out, handed), 0o600); err != nil {
+			return err
+		}
+		a.logf("next: give it to the authority, and have an officer sign and file the receipt:\n  docket submit --trust %s --key OFFICER.key %s", orWords(s.settings.Trust, "trust"), receipt)
 		return nil
 	})
 	return c
+}
+
+// receiptForm is the short form of the public record about a bundle that was handed out.
+func receiptForm(party, file string, h customers.HandedOut) []byte {
+	return fmt.Appendf(nil, `# %[1]s, encrypted to the recipient of %[2]s: SHA-256 %[3]s
+kind: %[4]s
+thread: %[2]s/%[5]s
+document: {file: %[6]q}
+issuer: %[5]s
+request: %[7]s
+entries: %[8]d
+logSize: %[9]d
+`, filepath.Base(file), h.Thread, h.SHA256, record.KindDisclosureReceipt, party, filepath.Base(file), h.Of, h.Entries, h.LogSize)
 }
 
 func (a *app) customersWithdraw() *cobra.Command {

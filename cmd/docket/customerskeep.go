@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 func (a *app) customersErase() *cobra.Command {
 	var q customers.EraseQuery
 	var yes bool
+	var despite []string
 	c := &cobra.Command{
 		Use:   "erase --dir C (--due | HANDLE…)",
 		Short: "Erase customers whose accounts were closed long enough ago",
@@ -26,6 +28,11 @@ disclosure that waits. Backups of the key store have the key for up to 30 days m
 Searches and reasons are the house's own, and stay: a query that named the customer is
 still shown by docket customers house, and on the page "Who looked".
 
+A request on the public ledger that nothing answers keeps whom the disclosures on it name,
+handed out or not, until the disclosure-receipt is there; and where nothing was prepared on it
+yet, it keeps everybody, unless --despite says that it concerns none of them. The copy of the
+ledger says which these are: docket sync first. A sealed request is nobody's until it is opened.
+
 --due takes all who may be erased; --dry-run says who that is.`,
 		Example: `  docket customers erase --dir C --due --dry-run
   docket customers erase --dir C --due --yes`,
@@ -35,18 +42,36 @@ still shown by docket customers house, and on the page "Who looked".
 	c.Flags().BoolVar(&q.DryRun, "dry-run", false, "say who would be, and who not and why")
 	c.Flags().BoolVar(&yes, "yes", false, "erase without asking (it asks on a terminal only)")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why: logged; default: the retention")
+	c.Flags().StringArrayVar(&despite, "despite", nil, "thread of a request that waits for an answer and concerns none of them: logged; may be repeated")
+	trust := a.trustFlags(c)
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		if q.Due == (len(args) > 0) {
 			return usageError("want handles, or --due for all who may be erased").hint("docket customers find prints handles")
 		}
 		q.Handles = args
+		if trust.dir == "" {
+			trust.dir = s.settings.Trust
+		}
+		holds, err := a.requestHolds(c, trust, s)
+		if err != nil {
+			return err
+		}
+		if err := holds.despite(despite); err != nil {
+			return err
+		}
+		if err := holds.err(); err != nil {
+			return err
+		}
+		if len(despite) > 0 {
+			q.Reason = orWords(q.Reason, "the retention has passed") + "; " + strings.Join(despite, ", ") + " concerns none of them"
+		}
 		if !q.DryRun && !yes {
 			if ok, err := a.confirm(c.Context(), "Erase for ever?"); err != nil || !ok {
 				return orError(err, refusal("nobody was erased"))
 			}
 		}
-		var out customers.Erased
-		if err := s.post(c.Context(), "erase", q, &out); err != nil {
+		out, err := holds.erase(c, s, q)
+		if err != nil {
 			return err
 		}
 		return f.printErased(out, q.DryRun)

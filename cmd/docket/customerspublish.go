@@ -37,7 +37,7 @@ with --restart and the reason, which is shown for ever.`,
 		Args: cobra.NoArgs,
 	}
 	p.f = a.customersFlags(c).withIdentity(c)
-	p.submit = submitCmd{app: a, chain: true, yes: true}
+	p.submit = submitCmd{app: a, chain: true, yes: true, brief: true}
 	p.submit.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	c.Flags().StringArrayVar(&p.submit.keys, "key", nil, "private key file or KMS URI of the party's automation; may be repeated")
 	c.Flags().DurationVar(&p.submit.wait, "wait", 30*time.Second, "how long to go on trying while the ledger is busy or out of reach; 0: one call")

@@ -25,8 +25,8 @@ func (a *app) customersScreen() *cobra.Command {
 		Long: `Compares each customer, each owner and the countries of their addresses with the
 designations that are in effect today, as docket screen compares a list. Each hit is logged
 and waits for a decision (docket customers queue --duty decide, docket customers decide);
-screened again, a hit that was decided comes back only when the designation or the customer
-has changed.`,
+screened again, a hit is known, by the day on which it was first found, and one that was
+decided comes back only when the designation or the customer has changed.`,
 		Example: `  docket sync --trust trust && docket customers screen --dir C`,
 		Args:    cobra.NoArgs,
 	}
@@ -84,7 +84,7 @@ func (m *customersScreen) run(c *cobra.Command, s *customersServer, _ []string) 
 		st := one.State()
 		hits = append(hits, customerscreen.Hits(&st, by, time.Now())...)
 	}
-	fresh, same := 0, 0
+	fresh, same, faulty := 0, 0, 0
 	outcomes, err := s.addInputs(c.Context(), hits)
 	if err != nil {
 		return err
@@ -92,6 +92,7 @@ func (m *customersScreen) run(c *cobra.Command, s *customersServer, _ []string) 
 	for _, o := range outcomes {
 		switch {
 		case o.Fault != "":
+			faulty++
 			m.app.logf("not logged: %s", o.Fault)
 		case o.Same:
 			same++
@@ -100,9 +101,15 @@ func (m *customersScreen) run(c *cobra.Command, s *customersServer, _ []string) 
 		}
 	}
 	if m.f.asJSON {
-		return m.app.printJSON(map[string]int{"customers": screened, "new": fresh, "known": same})
+		if err := m.app.printJSON(map[string]int{"customers": screened, "new": fresh, "known": same}); err != nil {
+			return err
+		}
+	} else {
+		m.app.printf("%s screened: %s, %d known already\n", plural(screened, "customer"), plural(fresh, "new hit"), same)
 	}
-	m.app.printf("%s screened: %s, %d known already\n", plural(screened, "customer"), plural(fresh, "new hit"), same)
+	if faulty > 0 {
+		return refusal("%s not logged", beAre(faulty, "hit", "hits"))
+	}
 	return nil
 }
 

@@ -83,6 +83,7 @@ type submitCmd struct {
 	trust                   *trustFlags
 	keys                    []string
 	dry, chain, yes, asJSON bool
+	brief                   bool // without the preview: docket itself made what is signed
 	wait                    time.Duration
 
 	public   []*record.Key // of keys, as far as known
@@ -304,7 +305,7 @@ func (s *submitCmd) sign(c *cobra.Command, m inputFile) (record.Envelope, error)
 		return env, err
 	}
 	app := s.app
-	if s.asJSON && !app.tty { // what is on stderr then is a failure, as one JSON object
+	if s.brief || s.asJSON && !app.tty { // what is on stderr then is a failure, as one JSON object
 		quiet := *app
 		quiet.err = io.Discard
 		app = &quiet
@@ -312,6 +313,9 @@ func (s *submitCmd) sign(c *cobra.Command, m inputFile) (record.Envelope, error)
 	b, err := app.preview(c.Context(), s.base, env)
 	if err != nil {
 		return env, err
+	}
+	if s.brief {
+		b.app = s.app // a key's password is asked for all the same
 	}
 	if err := app.printCommitments(m, s.base, salts); err != nil {
 		return env, err

@@ -176,6 +176,9 @@ func (l *Log) sameAsBefore(e *event.Event, index uint64) error {
 	if before.Kind == e.Kind && before.Time.Equal(e.Time) && bytes.Equal(event.AppendContent(nil, before.Content), event.AppendContent(nil, e.Content)) {
 		return nil
 	}
+	if hit, ok := e.Content.(*event.Flagged); ok && hit.SameHit(before.Content) {
+		return nil
+	}
 	return &record.Refusal{Class: record.Conflict, Detail: "another event of this account has this ID already", Faults: []schema.Fault{
 		{Pointer: "/id", Detail: fmt.Sprintf("is that of the event of kind %s of %s at leaf %d: give this one an ID of its own", before.Kind, before.Time.Format(time.RFC3339Nano), index)}}}
 }

@@ -25,7 +25,7 @@ type Report struct {
 	Erased    uint64 // events whose customer's key is destroyed: nobody can open them any more
 	Padding   uint64
 	Periods   uint64
-	Customers uint64 // with events that were opened
+	Customers uint64 // as [Stats] counts them: with a key, so that neither the house nor who is erased is among them
 	Gone      uint64 // customers erased
 	Late      uint64 // events of a day that a period before had fixed already
 
@@ -223,7 +223,9 @@ func (a *auditor) event(at uint64, c *audited, e *event.Event) {
 	a.report.Events++
 	if !c.seen {
 		c.seen = true
-		a.report.Customers++
+		if c.who != a.house {
+			a.report.Customers++
+		}
 	}
 	if e.Logged.Before(a.logged) {
 		a.problem("leaf %d is logged at %s, before the leaf before it, at %s: it was back-dated", at, e.Logged.Format(time.RFC3339Nano), a.logged.Format(time.RFC3339Nano))
@@ -235,6 +237,9 @@ func (a *auditor) event(at uint64, c *audited, e *event.Event) {
 	c.last = at
 	if content, ok := e.Content.(*event.Erased); ok {
 		a.report.Gone++
+		if !c.Erased {
+			a.report.Customers--
+		}
 		if c.gone.Leaves > 0 { // the key is gone: what it says of the events before must be what stands there
 			if want := (event.Filed{Leaves: uint64(content.Events), Digest: c.gone.Digest}); want != c.gone || hex.EncodeToString(c.gone.Digest[:]) != content.Filed {
 				a.problem("leaf %d says that %s had %d events when it was erased, and %d are there, or other ones", at, e.Handle, content.Events, c.gone.Leaves)

@@ -65,7 +65,7 @@ func TestFromOpeningToPeriod(t *testing.T) {
 		t.Errorf("periods after the restart: %+v, want %+v", got, p)
 	}
 	r := n.audit(t)
-	if r.Customers != 3 || r.Periods != 1 || r.Events < 30 || r.Padding == 0 || r.Late != 0 {
+	if r.Customers != 2 || r.Periods != 1 || r.Events < 30 || r.Padding == 0 || r.Late != 0 {
 		t.Errorf("audit: %+v", r)
 	}
 	acts, _, err := n.House(t.Context(), 0, 100)
@@ -101,6 +101,45 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := n.Customer(t.Context(), reader, event.Handle{1}); !errors.Is(err, vault.ErrNoCustomer) {
 		t.Errorf("nobody: %v", err)
+	}
+	n.audit(t)
+}
+
+// A hit that is found again is the one of the first day: its time, and where its owner stands
+// among the owners, do not make it another. A record, an element or a score does.
+func TestHitFoundAgain(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	hit := func(days int, change func(*event.Flagged)) event.Input {
+		score := int64(812)
+		f := &event.Flagged{What: "hit", Record: record.ID{1}, Thread: "designation/2026-014", Matched: "/owners/0/name", Score: &score, Outcome: "open"}
+		if change != nil {
+			change(f)
+		}
+		in := input("a-1", 5, f)
+		in.ID, in.Time = "hit:1", in.Time.AddDate(0, 0, days)
+		return in
+	}
+	n.add(t, opened("a-1", "Ada Reed"), hit(0, nil))
+	for name, tt := range map[string]struct {
+		again event.Input
+		same  bool
+	}{
+		"as it was":      {hit(0, nil), true},
+		"a day later":    {hit(1, nil), true},
+		"an owner moved": {hit(1, func(f *event.Flagged) { f.Matched = "/owners/2/name" }), true},
+		"element":        {hit(1, func(f *event.Flagged) { f.Matched = "/owners/0/country" }), false},
+		"record":         {hit(1, func(f *event.Flagged) { f.Record = record.ID{2} }), false},
+		"thread":         {hit(1, func(f *event.Flagged) { f.Thread = "designation/2026-015" }), false},
+		"score":          {hit(1, func(f *event.Flagged) { *f.Score++ }), false},
+		"no score":       {hit(1, func(f *event.Flagged) { f.Score = nil }), false},
+		"a decision":     {hit(1, func(f *event.Flagged) { f.What, f.Outcome, f.By, f.Reason = "decision", "true-match", "c", "r" }), false},
+	} {
+		results, err := n.Add(t.Context(), []event.Input{tt.again})
+		if err != nil || !results[0].Duplicate || (results[0].Err == nil) != tt.same {
+			t.Errorf("%s: %+v, %v; want the same: %t", name, results, err, tt.same)
+		}
 	}
 	n.audit(t)
 }

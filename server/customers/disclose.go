@@ -160,9 +160,12 @@ func (s *Server) withdraw(x *request) error {
 
 // HandedOut is an encrypted bundle, which has left the house with this answer.
 type HandedOut struct {
-	File   []byte    `json:"file"`
-	SHA256 string    `json:"sha256"`
-	Of     record.ID `json:"request"`
+	File    []byte        `json:"file"`
+	SHA256  string        `json:"sha256"`
+	Of      record.ID     `json:"request"`
+	Thread  record.Thread `json:"thread"`  // of the request
+	Entries int           `json:"entries"` // with the next one, what the public receipt says
+	LogSize uint64        `json:"logSize"`
 }
 
 func (s *Server) handOut(x *request) error {
@@ -178,7 +181,7 @@ func (s *Server) handOut(x *request) error {
 	if err != nil {
 		return err
 	}
-	return x.answer(HandedOut{file, digest, d.Request})
+	return x.answer(HandedOut{file, digest, d.Request, d.Thread, d.Events, d.LogSize})
 }
 
 // disclosureProblem are the errors of disclosures that are the client's to know.

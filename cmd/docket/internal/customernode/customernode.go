@@ -41,6 +41,7 @@ const (
 	SettingsFile = "customers.json"
 	KeyFile      = "log.key"
 	VaultFile    = "vault.age"
+	KeysDir      = "keys"
 	SocketFile   = "serve.sock"
 	ProgrammeDir = "programme"
 
@@ -136,7 +137,7 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 			return nil, err
 		}
 	}
-	if n.keys, err = vault.OpenStore(ctx, vault.StoreOptions{FS: c.Files, Dir: at("keys"), Health: n.health}, v); err != nil {
+	if n.keys, err = vault.OpenStore(ctx, vault.StoreOptions{FS: c.Files, Dir: at(KeysDir), Health: n.health}, v); err != nil {
 		return nil, err
 	}
 	n.log, err = customers.Open(ctx, customers.Config{
@@ -184,6 +185,41 @@ func (n *Node) mark() error {
 
 // Keys is the store of the customers' keys; nil before [Node.Open].
 func (n *Node) Keys() *vault.Store { return n.keys }
+
+// RestoreKeys makes the store of the customers' keys of a backup, before [Node.Open], which then
+// makes the rest of it anew. A store without a customer, which an opening without keys leaves,
+// makes way; one with customers stays: fs.ErrExist. It returns how many keys there are.
+func (n *Node) RestoreKeys(ctx context.Context, backup string, identities ...age.Identity) (uint64, error) {
+	c := n.config
+	vaultName := c.Files.PathJoin(c.Dir, VaultFile)
+	o := vault.StoreOptions{FS: c.Files, Dir: c.Files.PathJoin(c.Dir, KeysDir), Health: n.health}
+	if _, err := c.Files.Stat(o.Dir); err == nil {
+		if err := removeEmptyKeys(ctx, o, vaultName, identities); err != nil {
+			return 0, err
+		}
+	}
+	return vault.Restore(ctx, o, vaultName, backup, identities...)
+}
+
+func removeEmptyKeys(ctx context.Context, o vault.StoreOptions, vaultName string, identities []age.Identity) error {
+	v, err := vault.Open(o.FS, vaultName, identities...)
+	if err != nil {
+		return err
+	}
+	defer v.Lock()
+	keys, err := vault.OpenStore(ctx, o, v)
+	if err != nil {
+		return fmt.Errorf("%s: %w, and cannot be read: %w", o.Dir, fs.ErrExist, err)
+	}
+	stats, err := keys.Stats()
+	if err = errors.Join(err, keys.Close()); err != nil {
+		return err
+	}
+	if stats.Customers > 0 {
+		return fmt.Errorf("%s: %w, with the keys of %d customers", o.Dir, fs.ErrExist, stats.Customers)
+	}
+	return o.FS.RemoveAll(o.Dir)
+}
 
 // closeStores closes what [Node.Open] opened.
 func (n *Node) closeStores() (err error) {
