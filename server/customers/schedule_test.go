@@ -136,7 +136,7 @@ func TestPublishesWhenDue(t *testing.T) {
 // an alarm.
 func TestPublishingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &publicLedger{w: unlocked(t, customers.Config{})}
+		p := &publicLedger{every: 2, w: unlocked(t, customers.Config{})}
 		p.fails = errors.New("out of reach")
 		var pauses []time.Duration
 		for range 8 {
@@ -163,7 +163,7 @@ func TestPublishingFails(t *testing.T) {
 // The schedule keeps no vault open, however often it tries.
 func TestScheduleIsNoCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &publicLedger{w: unlocked(t, customers.Config{LockAfter: 10 * time.Minute}), fails: errors.New("out of reach")}
+		p := &publicLedger{every: 2, w: unlocked(t, customers.Config{LockAfter: 10 * time.Minute}), fails: errors.New("out of reach")}
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { p.w.LockWhenIdle(ctx) })
