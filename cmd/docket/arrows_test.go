@@ -57,7 +57,7 @@ var allowedImports = map[string][]string{
 	"ledger/record/draft/form": {"ledger/record/schema"},
 
 	// A witness stands without a ledger's server.
-	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/record/draft", "ledger/proof", "server/front", "witness"},
+	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/proof", "server/front", "witness"},
 }
 
 // libraryOwners says where a library may be seen, again after DESIGN.md section 5.

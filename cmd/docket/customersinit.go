@@ -28,7 +28,7 @@ import (
 )
 
 func (a *app) customersInit() *cobra.Command {
-	var party, origin, recipients, retention string
+	var party, origin, recipients, retention, logKey string
 	var protect bool
 	c := &cobra.Command{
 		Use:   "init --dir C --party P --trust T (--identity FILE | --recipients FILE)",
@@ -42,6 +42,9 @@ under a password if --protect says so: keep it apart from C and from its backups
 copy in a safe. With --recipients the keys are your own, plug-ins' among them (a YubiKey,
 a KMS): FILE has one public key a line, and each opens the vault alone. Who has neither
 reads nothing in C, and whoever loses all of them has lost the log.
+
+With --log-key an Ed25519 key that a KMS keeps signs the checkpoints (sigstore's plugin of
+that name must be in $PATH), and no key lies in C.
 
 Nothing is published yet. It prints what the log's first customer-log record will say, and
 the next steps.`,
@@ -57,6 +60,7 @@ the next steps.`,
 	c.Flags().StringVar(&f.identity, "identity", "", "make the vault's secret key, and write it to this new file")
 	c.Flags().BoolVar(&protect, "protect", false, "with --identity: under a password, asked for or in $"+passwordEnv)
 	c.Flags().StringVar(&recipients, "recipients", "", "file of the public keys of age that open the vault, one a line")
+	c.Flags().StringVar(&logKey, "log-key", "", "URI of an Ed25519 key that a KMS keeps and that signs the log's checkpoints; without it one is made, in C/log.key")
 	c.MarkFlagRequired("party")
 	c.MarkFlagsMutuallyExclusive("identity", "recipients")
 	c.MarkFlagsOneRequired("identity", "recipients")
@@ -72,6 +76,10 @@ the next steps.`,
 		if err != nil {
 			return err
 		}
+		if logKey != "" && !isKMS(logKey) {
+			return usageError("--log-key %s: want the URI of a key in a KMS, like awskms:///alias/customers", logKey).hint("without --log-key one is made, in C/log.key")
+		}
+		s.LogKey = logKey
 		if err := s.Retention.UnmarshalText([]byte(retention)); err != nil {
 			return usageError("--retention: %w", err)
 		}
@@ -89,7 +97,7 @@ the next steps.`,
 		if err != nil {
 			return refusal("%w", err)
 		}
-		vkey, err := customernode.Create(vfs.Default, f.dir, s, all, record.DateOf(time.Now(), zone))
+		vkey, err := customernode.Create(c.Context(), vfs.Default, f.dir, s, all, record.DateOf(time.Now(), zone))
 		if errors.Is(err, fs.ErrExist) {
 			return refusal("%w", err).hint("an earlier init was cut off, or its vault was kept: move %s away and begin anew", f.dir)
 		} else if err != nil {

@@ -26,7 +26,8 @@ func (a *app) customersPublish() *cobra.Command {
 		Long: `Ends the period (docket customers close-period), makes the public customer-log record of
 it, with the proof that the log grew from what was published before, signs it with --key,
 submits it, and keeps the receipt in C/receipts. Periods that were closed and not published
-are caught up first, in order. Run it from a timer: a run that was cut off goes on.
+are caught up first, in order. Run it from a timer, or let docket customers serve do it
+(--publish-key): a run that was cut off goes on.
 
 If the public ledger has a record that this log does not lead up to, nothing is published:
 a backup was restored, and what was logged since is missing. Bring back the newest copy of
@@ -64,24 +65,31 @@ func (p *customersPublish) run(c *cobra.Command, s *customersServer, _ []string)
 	if err != nil {
 		return err
 	}
-	for closed := false; ; {
+	if err := p.catchUp(c, s); err != nil {
+		return err
+	}
+	return p.closeAndPublish(c, s, until)
+}
+
+// catchUp publishes what is closed and not public yet, in order.
+func (p *customersPublish) catchUp(c *cobra.Command, s *customersServer) error {
+	for {
 		next, err := p.next(c, s)
-		if err != nil {
+		if err != nil || next.Number == 0 {
 			return err
 		}
-		if next.Number > 0 {
-			if err := p.publish(c, s, next); err != nil {
-				return err
-			}
-			continue
-		}
-		if closed {
-			return nil
-		}
-		if closed, err = p.close(c, s, until); err != nil || !closed {
+		if err := p.publish(c, s, next); err != nil {
 			return err
 		}
 	}
+}
+
+// closeAndPublish ends a period, and publishes it.
+func (p *customersPublish) closeAndPublish(c *cobra.Command, s *customersServer, until record.Date) error {
+	if closed, err := p.close(c, s, until); err != nil || !closed {
+		return err
+	}
+	return p.catchUp(c, s)
 }
 
 // close ends the period, unless one has ended there already.

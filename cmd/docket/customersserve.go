@@ -29,6 +29,7 @@ var unlockedHere = private.Who{By: "owner", Role: string(customers.Compliance)}
 
 func (a *app) customersServe() *cobra.Command {
 	var listen, metrics string
+	var keys []string
 	var t tlsFlags
 	c := &cobra.Command{
 		Use:   "serve --dir C [--listen ADDRESS]",
@@ -46,19 +47,33 @@ in day and night, whoever sends them keeps it open.
 
 With --identity it is unlocked from the start: then the key lies on a disk beside it.
 
+With --publish-key, a key of the party's automation, it also closes and publishes each
+period on the day by which the ledger wants it, the first at once, as docket customers
+publish does. While the vault is locked what is due waits, and says so in the log, the
+metrics and /healthz; a failure is tried again, and a record that is late, or that the log
+does not lead up to, is an alarm in all three. It keeps no vault open.
+
 The log of requests goes to stderr, without bodies and without names of customers. On SIGINT
 or SIGTERM it finishes what is at work and ends with status 0.`,
 		Example: `  docket customers serve --dir C
   docket customers serve --dir C --listen 127.0.0.1:8471
-  docket customers serve --dir C --listen :8443 --tls-cert cert.pem --tls-key key.pem`,
+  docket customers serve --dir C --listen :8443 --tls-cert cert.pem --tls-key key.pem
+  docket customers serve --dir C --publish-key ci.key --trust trust`,
 		Args: cobra.NoArgs,
 	}
 	f := a.customersFlags(c)
+	trust := a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
+	c.Flags().StringArrayVar(&keys, "publish-key", nil, "publish each period when it is due, signed with this private key file or KMS URI; may be repeated")
 	c.Flags().StringVar(&f.identity, "identity", "", "file of the vault's secret key: unlock it at once")
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on besides the socket; without TLS, on loopback only")
 	c.Flags().StringVar(&metrics, "metrics-listen", "", "address of a listener for Prometheus alone, at /metrics, plain HTTP (default: none)")
 	t.flags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if len(keys) == 0 {
+			if err := idle(c, "without --publish-key: nothing is published", "trust", "ledger", "max-age"); err != nil {
+				return err
+			}
+		}
 		s, err := f.settings()
 		if err != nil {
 			return err
@@ -91,6 +106,12 @@ or SIGTERM it finishes what is at work and ends with status 0.`,
 		if err != nil {
 			return err
 		}
+		var publishing *publisher
+		if len(keys) > 0 {
+			if publishing, err = f.publisher(c, server, s, keys, trust, log); err != nil {
+				return err
+			}
+		}
 		if f.identity != "" {
 			ids, err := a.identities(c.Context(), f.identity)
 			if err != nil {
@@ -113,7 +134,7 @@ or SIGTERM it finishes what is at work and ends with status 0.`,
 		}
 		a.printf("%s\n", where)
 		log.Info("serving", "origin", s.Origin, "url", where, "locked", server.Locked(), "pid", os.Getpid())
-		err = runCustomers(c.Context(), server, own, others, secure)
+		err = runCustomers(c.Context(), server, publishing, own, others, secure)
 		if errors.Is(err, customers.ErrStopped) {
 			return refusal("%w", err).hint("start it again: the next start recovers")
 		} else if err != nil {
@@ -144,8 +165,9 @@ func mayListen(address string, secure *tls.Config) error {
 		hint("listen on loopback, like 127.0.0.1:8471, or give --tls-cert and --tls-key")
 }
 
-// runCustomers serves until ctx ends, and locks the vault on SIGHUP and when nobody asks.
-func runCustomers(ctx context.Context, server *customers.Server, own, others net.Listener, secure *tls.Config) error {
+// runCustomers serves until ctx ends, locks the vault on SIGHUP and when nobody asks, and
+// publishes on schedule where there is somebody who does.
+func runCustomers(ctx context.Context, server *customers.Server, publishing *publisher, own, others net.Listener, secure *tls.Config) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	hangup := make(chan os.Signal, 1)
@@ -153,6 +175,9 @@ func runCustomers(ctx context.Context, server *customers.Server, own, others net
 	defer signal.Stop(hangup)
 	var beside sync.WaitGroup
 	beside.Go(func() { server.LockWhenIdle(ctx) })
+	if publishing != nil {
+		beside.Go(func() { server.PublishOnSchedule(ctx, publishing) })
+	}
 	beside.Go(func() {
 		for {
 			select {

@@ -24,7 +24,14 @@ func authorityKey(ts *testscript.TestScript, _ bool, args []string) {
 func hangUp(ts *testscript.TestScript, _ bool, args []string) {
 	all := ts.Value(processesKey{}).(processes)
 	ts.Check(all[args[0]].cmd.Process.Signal(syscall.SIGHUP))
-	for !strings.Contains(ts.ReadFile(args[0]+".log"), `"reason":"SIGHUP"`) {
+	awaitWords(ts, args[0], `"reason":"SIGHUP"`)
+}
+
+// says waits until what start started has said some words in its log.
+func says(ts *testscript.TestScript, _ bool, args []string) { awaitWords(ts, args[0], args[1]) }
+
+func awaitWords(ts *testscript.TestScript, name, words string) {
+	for !strings.Contains(ts.ReadFile(name+".log"), words) {
 		time.Sleep(5 * time.Millisecond) // the test's own deadline ends it
 	}
 }

@@ -99,6 +99,7 @@ func TestScripts(t *testing.T) {
 			"authority-key":  authorityKey,
 			"alter":          alter,
 			"hang-up":        hangUp,
+			"says":           says,
 		},
 	})
 }

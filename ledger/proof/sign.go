@@ -79,6 +79,32 @@ func ParseSigner(skey string) (*Signer, error) {
 	return s, nil
 }
 
+// NewSigner makes a Signer of an Ed25519 key that is held outside this process, for example
+// in a KMS. sign is given the checkpoint's body, as signed-note has it signed, and returns its
+// signature of 64 bytes. What it returns is verified before it is used.
+func NewSigner(name string, public ed25519.PublicKey, sign func(message []byte) ([]byte, error)) (*Signer, error) {
+	key, err := newKey(name, Ed25519, public)
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{key: key, sign: func(cp Checkpoint) ([]byte, error) {
+		body := cp.Body()
+		sig, err := sign(body)
+		if err != nil {
+			return nil, fmt.Errorf("asking the keeper of %s: %w", key.name, err)
+		}
+		return sig, verifyKept(key, body, sig)
+	}}, nil
+}
+
+// verifyKept verifies what the keeper of a key has returned.
+func verifyKept(key Key, body, sig []byte) error {
+	if err := key.verify(body, Signature{Name: key.name, ID: key.ID(), Sig: sig}); err != nil {
+		return fmt.Errorf("the keeper of %s returned a signature that does not verify: %w", key.name, err)
+	}
+	return nil
+}
+
 // Key is the public half.
 func (s *Signer) Key() Key { return s.key }
 
@@ -209,8 +235,5 @@ func (r externalSigner) Sign(body []byte) ([]byte, error) {
 	}
 	// SPEC: tlog-cosignature Format: a cosignature is a timestamp of eight bytes, big-endian, and the signature
 	sig = append(binary.BigEndian.AppendUint64(nil, uint64(now)), sig...)
-	if err := r.key.verify(body, Signature{Name: r.key.name, ID: r.key.ID(), Sig: sig}); err != nil {
-		return nil, fmt.Errorf("the keeper of %s returned a signature that does not verify: %w", r.key.name, err)
-	}
-	return sig, nil
+	return sig, verifyKept(r.key, body, sig)
 }

@@ -35,11 +35,17 @@ type Client struct {
 	// KeySHA256 that of a key; lower-case hexadecimal. A client has one of them.
 	CertificateSHA256 string `json:"certificateSHA256,omitempty"`
 	KeySHA256         string `json:"keySHA256,omitempty"`
+
+	unattended bool // keeps no vault open
 }
 
 // owner is whoever comes over the socket in the log's directory, which the system lets its
 // owner alone open. To approve a disclosure takes a discloser's signature besides.
 var owner = Client{Name: "owner", Roles: Roles()}
+
+// schedule is what publishes on schedule. Nobody may call himself so: the idle are told by their
+// calls, and it makes some whenever a period is due.
+var schedule = Client{Name: "docket", Roles: []Role{Compliance}, unattended: true}
 
 func (c Client) may(roles ...Role) bool {
 	for _, r := range roles {
@@ -64,8 +70,8 @@ func (c Client) role(roles ...Role) string {
 func CheckClients(all []Client) error {
 	names, secrets := make(map[string]bool), make(map[string]bool)
 	for _, c := range all {
-		if c.Name == "" || len(c.Name) > 100 || c.Name == owner.Name || names[c.Name] {
-			return fmt.Errorf("client %q: want a name of its own, other than %q", c.Name, owner.Name)
+		if c.Name == "" || len(c.Name) > 100 || c.Name == owner.Name || c.Name == schedule.Name || names[c.Name] {
+			return fmt.Errorf("client %q: want a name of its own, other than %q and %q", c.Name, owner.Name, schedule.Name)
 		}
 		names[c.Name] = true
 		if len(c.Roles) == 0 {
@@ -111,20 +117,25 @@ func HashKey(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-type ownerKey struct{}
+type clientKey struct{}
 
 // AsOwner lets a handler's requests be those of the directory's owner.
-func AsOwner(h http.Handler) http.Handler {
+func AsOwner(h http.Handler) http.Handler { return as(owner, h) }
+
+// AsSchedule lets a handler's requests be those of a [Publisher]: they keep no vault open.
+func AsSchedule(h http.Handler) http.Handler { return as(schedule, h) }
+
+func as(c Client, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), ownerKey{}, true)))
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
 	})
 }
 
 // clientOf is who asks. A key is looked up by its hash, so that how long that takes tells
 // nothing of it.
 func (s *Server) clientOf(r *http.Request) (Client, error) {
-	if is, _ := r.Context().Value(ownerKey{}).(bool); is {
-		return owner, nil
+	if c, ok := r.Context().Value(clientKey{}).(Client); ok {
+		return c, nil
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)

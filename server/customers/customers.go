@@ -90,6 +90,9 @@ type Server struct {
 	working  atomic.Int64                // calls at work
 	stopped  chan struct{}               // closed when the log takes nothing more
 	stopOnce sync.Once
+
+	publishing publishing
+	unlocked   chan struct{} // has one while the schedule has not seen that the vault was unlocked
 }
 
 // New makes a server; the vault is locked.
@@ -109,7 +112,7 @@ func New(c Config) (*Server, error) {
 	rand.Read(process) // never fails
 	s := &Server{
 		cfg: c, log: c.Log, process: hex.EncodeToString(process),
-		slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), stopped: make(chan struct{}),
+		slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), stopped: make(chan struct{}), unlocked: make(chan struct{}, 1),
 	}
 	s.limits.rate = c.Rate
 	s.metrics = newMetrics(s)
@@ -216,7 +219,9 @@ func (s *Server) admit(x *request, r route) error {
 		if x.client, err = s.clientOf(x.req); err != nil {
 			return err
 		}
-		s.lastCall.Store(time.Now().UnixNano())
+		if !x.client.unattended {
+			s.lastCall.Store(time.Now().UnixNano())
+		}
 		if !x.client.may(r.roles...) {
 			return newProblem(problemForbidden, "%s has not the role for this: it takes %s", x.client.Name, rolesText(r.roles))
 		}
@@ -300,6 +305,10 @@ func (s *Server) Unlock(ctx context.Context, who private.Who, identities ...age.
 	}
 	if _, err := s.programme(ctx, l); err != nil { // whoever asks what is due is told so; the rest works without
 		s.log.Warn("the programme is not logged", "err", err)
+	}
+	select {
+	case s.unlocked <- struct{}{}:
+	default:
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func (s *Server) api() []route {
 	const v1 = "/v1/customers/"
 	reading := []Role{Reader, Compliance, Discloser}
 	return []route{
-		{pattern: "GET /healthz", locked: true, answer: func(x *request) error { return x.answer(map[string]bool{"ok": true}) }},
+		{pattern: "GET /healthz", locked: true, answer: s.healthy},
 		{pattern: "GET /readyz", locked: true, answer: s.ready},
 		{pattern: "POST " + v1 + "events", roles: []Role{Writer, Compliance}, answer: s.addEvents},
 		{pattern: "POST " + v1 + "find", roles: reading, reads: true, answer: s.find},
@@ -48,6 +48,15 @@ func (s *Server) api() []route {
 		{pattern: "POST " + v1 + "lock", roles: []Role{Compliance}, locked: true, long: true, answer: s.lock},
 	}
 }
+
+// Health is the answer of /healthz, which strangers read too: of what is published on schedule
+// it says what the public ledger shows anyway.
+type Health struct {
+	OK         bool   `json:"ok"`                   // the process lives
+	Publishing string `json:"publishing,omitempty"` // how the schedule stands, where there is one
+}
+
+func (s *Server) healthy(x *request) error { return x.answer(Health{true, s.publishing.words()}) }
 
 // ready says whether events are taken and customers shown.
 func (s *Server) ready(x *request) error {

@@ -48,6 +48,7 @@ func newMetrics(s *Server) *metrics {
 	gauge("docket_customers_leaves", "Leaves of the log.", stat(func(st stats) uint64 { return st.Size }))
 	gauge("docket_customers_published_leaves", "Leaves of the log in closed periods.", stat(func(st stats) uint64 { return st.Published }))
 	gauge("docket_customers_disk_bytes", "Bytes of sealed events and of keys on the disk.", stat(func(st stats) uint64 { return st.DataBytes + st.KeyBytes }))
+	s.publishing.register(gauge)
 	m.registry.MustRegister(m.requests, m.seconds, m.events)
 	return m
 }

@@ -75,7 +75,9 @@ func newWorld(t testing.TB, c customers.Config) *world {
 		w.log = l
 		return l, err
 	}
-	c.Zone = time.UTC
+	if c.Zone == nil {
+		c.Zone = time.UTC
+	}
 	if c.Programme == nil {
 		c.Programme = func() (*programme.History, error) { return programme.NewHistory() }
 	}

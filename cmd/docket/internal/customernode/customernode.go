@@ -3,7 +3,7 @@
 // directory open, and that nothing in it is for others than its owner.
 //
 //	C/customers.json   whose log it is, and how it is run
-//	C/log.key          signs the log's checkpoints
+//	C/log.key          signs the log's checkpoints, unless a KMS keeps that key
 //	C/vault.age        the secrets, encrypted to whoever may unlock them
 //	C/programme/       the provider's programme, a YAML file a version
 //	C/log/             leaves, tiles, head, checkpoints: says nothing of anybody
@@ -28,6 +28,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/programme"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
@@ -103,7 +105,7 @@ func Lock(c Config) (*Node, error) {
 func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *customers.Log, err error) {
 	c := n.config
 	at := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
-	signer, err := LoadKey(c.Files, c.Dir, c.Settings.Origin)
+	signer, err := LoadKey(ctx, c.Files, c.Dir, c.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +181,7 @@ func (n *Node) checkWhole(leaves bool) error {
 }
 
 func (n *Node) mark() error {
-	text := "The key in " + KeyFile + " has signed leaves of " + n.config.Settings.Origin + ".\nIf log/ beside it is gone, it was lost: bring back the backup, and do not remove this file.\n"
+	text := "The log's key has signed leaves of " + n.config.Settings.Origin + ".\nIf log/ beside it is gone, it was lost: bring back the backup, and do not remove this file.\n"
 	return disk.WriteNew(n.config.Files, n.config.Files.PathJoin(n.config.Dir, markFile), []byte(text), 0o600, disk.SyncNow)
 }
 
@@ -247,20 +249,28 @@ func (n *Node) Close() error {
 	return err
 }
 
-// LoadKey reads the log's signing key.
-func LoadKey(files vfs.FS, dir, origin string) (*proof.Signer, error) {
-	raw, err := readFile(files, files.PathJoin(dir, KeyFile))
+// LoadKey reads the log's signing key, or reaches the one that a KMS keeps.
+func LoadKey(ctx context.Context, files vfs.FS, dir string, s Settings) (*proof.Signer, error) {
+	if s.LogKey != "" {
+		public, sign, err := keydir.OpenKMS(ctx, s.LogKey)
+		if err != nil {
+			return nil, fmt.Errorf("the log's key: %w", err)
+		}
+		return proof.NewSigner(s.Origin, public, sign)
+	}
+	name := files.PathJoin(dir, KeyFile)
+	raw, err := readFile(files, name)
 	if err != nil {
 		return nil, err
 	}
-	s, err := proof.ParseSigner(strings.TrimSuffix(string(raw), "\n"))
+	signer, err := proof.ParseSigner(strings.TrimSuffix(string(raw), "\n"))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", files.PathJoin(dir, KeyFile), err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if s.Key().Name() != origin {
-		return nil, fmt.Errorf("%s is the key of %s, and the log's name is %s", files.PathJoin(dir, KeyFile), s.Key().Name(), origin)
+	if signer.Key().Name() != s.Origin {
+		return nil, fmt.Errorf("%s is the key of %s, and the log's name is %s", name, signer.Key().Name(), s.Origin)
 	}
-	return s, nil
+	return signer, nil
 }
 
 // Programme reads the versions of the provider's programme. Whoever changes the files needs

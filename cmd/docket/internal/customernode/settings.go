@@ -2,6 +2,7 @@ package customernode
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Settings struct {
 	Party     string             `json:"party"`               // whose log it is
 	Ledger    record.ID          `json:"ledger"`              // charter under which the party is enrolled
 	Origin    string             `json:"origin"`              // the log's name in its checkpoints
+	LogKey    string             `json:"logKey,omitempty"`    // URI of the log's key in a KMS; log.key if absent
 	Trust     string             `json:"trust,omitempty"`     // trust directory of that ledger
 	Zone      string             `json:"zone"`                // IANA name: in which days begin and end
 	Retention record.Period      `json:"retention,omitzero"`  // after closing; P2Y if absent
@@ -130,10 +132,10 @@ func (s *Settings) format() []byte {
 	return append(raw, '\n')
 }
 
-// Create makes a log's directory: its signing key, its vault and its settings, the settings
+// Create makes a log's directory: its signing key, unless a KMS keeps one, its vault and its settings, the settings
 // last, so that what was cut off is no log yet and may be begun again. What is there already is
 // left as it is. The log's verifier key is returned.
-func Create(files vfs.FS, dir string, s Settings, recipients []vault.Recipient, today record.Date) (vkey string, err error) {
+func Create(ctx context.Context, files vfs.FS, dir string, s Settings, recipients []vault.Recipient, today record.Date) (vkey string, err error) {
 	s.Version = settingsVersion
 	if err := s.check(); err != nil {
 		return "", err
@@ -145,7 +147,7 @@ func Create(files vfs.FS, dir string, s Settings, recipients []vault.Recipient, 
 	if err := disk.MakeDir(files, dir, 0o700); err != nil {
 		return "", err
 	}
-	if _, err := files.Stat(at(KeyFile)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := files.Stat(at(KeyFile)); s.LogKey == "" && errors.Is(err, fs.ErrNotExist) {
 		secret, _, err := proof.GenerateKey(proof.Ed25519, s.Origin)
 		if err != nil {
 			return "", err
@@ -154,7 +156,7 @@ func Create(files vfs.FS, dir string, s Settings, recipients []vault.Recipient, 
 			return "", err
 		}
 	}
-	signer, err := LoadKey(files, dir, s.Origin)
+	signer, err := LoadKey(ctx, files, dir, s)
 	if err != nil {
 		return "", err
 	}

@@ -71,7 +71,7 @@ func (s *scenario) beginCustomerLog(ctx context.Context) (err error) {
 		c.settings.Disclosers = append(c.settings.Disclosers, customernode.Discloser{Name: name, Key: s.keyring.pem("acme-cloud-" + name)})
 	}
 	dir := filepath.Join(s.dir, customerLogDir)
-	if _, err := customernode.Create(vfs.Default, dir, c.settings, recipients, s.dates.today.AddDays(-90)); err != nil {
+	if _, err := customernode.Create(ctx, vfs.Default, dir, c.settings, recipients, s.dates.today.AddDays(-90)); err != nil {
 		return err
 	}
 	if c.node, err = customernode.Lock(customernode.Config{Dir: dir, Settings: c.settings, Fatal: s.fatal}); err != nil {

@@ -10,7 +10,6 @@ package witnessnode
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -31,7 +30,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/server/front"
 	"github.com/seed-53cf897a/docket/witness"
 )
@@ -118,9 +116,6 @@ type kmsKey struct {
 	Name string `json:"name"`
 	URI  string `json:"uri"`
 }
-
-// kmsTimeout bounds one signature by a KMS: a log waits for it.
-const kmsTimeout = 10 * time.Second
 
 // Init makes a witness in dir: its keys, and the state that says that they have
 // cosigned nothing, which is durable first. Keys that are there are kept, if they have
@@ -252,20 +247,11 @@ func load(dir string, files []keydir.File) (keys []witness.Key, err error) {
 
 // open reaches the key.
 func (k kmsKey) open(ctx context.Context) ([]witness.Key, error) {
-	signer, err := draft.LoadKMSSigner(ctx, k.URI)
+	public, sign, err := keydir.OpenKMS(ctx, k.URI)
 	if err != nil {
 		return nil, err
 	}
-	public, ok := signer.Key().Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("key %s is %s: a witness's is Ed25519", k.URI, signer.Key().Algorithm())
-	}
-	ctx = context.WithoutCancel(ctx)
-	c, err := proof.NewCosigner(k.Name, public, func(message []byte) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(ctx, kmsTimeout)
-		defer cancel()
-		return signer.SignMessage(ctx, message)
-	})
+	c, err := proof.NewCosigner(k.Name, public, sign)
 	if err != nil {
 		return nil, err
 	}
