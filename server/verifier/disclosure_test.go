@@ -11,11 +11,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle/bundletest"
+	"github.com/seed-53cf897a/docket/ledger/customers/event"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server/browsertest"
 )
@@ -218,5 +221,83 @@ func TestDisclosuresAgree(t *testing.T) {
 	}
 	if verified < 8 || verified > len(all)/2 {
 		t.Errorf("%d of %d verify: nothing was tried", verified, len(all))
+	}
+}
+
+// A disclosure is believed under the public record that its own chain shows, and says of itself what
+// the chain does not.
+func TestDisclosureUnderItsChain(t *testing.T) {
+	p := openPage(t)
+	now := time.Now().Truncate(time.Second)
+	c := newCast(now)
+	l := standardLog(t, c.policy(), now.Add(-2*time.Minute))
+	charter := record.IDOf(l.entries[0].Envelope.Payload)
+	chained := []*event.Event{bundletest.Login(bundletest.Ann, 0, 0), bundletest.Login(bundletest.Ann, 1, 0)}
+	b, _ := bundletest.Forger{Ledger: charter, Events: chained, Filed: []uint64{0, 1}}.Bundle(t)
+	// publish puts the private log on the ledger, as whoever has these keys.
+	key := newTestKey(proof.Ed25519, "acme.example/customers")
+	publish := func(signers ...string) uint64 {
+		root, err := proof.ParseHash(b.Head.Log.Root)
+		must(t, err)
+		cp := proof.Checkpoint{Origin: key.name, Size: uint64(b.Head.Log.Size), Root: root}
+		env := l.Sign(l.Statement(record.CustomerLogThread("acme-cloud"), "acme-cloud", &record.CustomerLog{Origin: key.name, VKey: key.vkey(), Size: b.Head.Log.Size,
+			Checkpoint: string(cp.Body()) + "\n" + key.line(cp, 0), PeriodUntil: record.Date{Year: 2027, Month: 3, Day: 1}}), signers...)
+		return l.admit(env, signers...)
+	}
+	fixed := publish("acme-cloud/ci")
+	request := l.admit(l.Request("1", l.NewRequest("acme-cloud")), "authority/officer-3")
+	byOther := publish("authority/officer-1")
+	leaves := l.leaves()
+	chain := func(indexes ...uint64) (all []byte) {
+		for _, i := range indexes {
+			all = append(all, receiptOf(leaves, int(i), c.lines)...)
+		}
+		return all
+	}
+	idOf := func(i uint64) record.ID { return record.IDOf(l.entries[i].Envelope.Payload) }
+	file := func(change func(b *bundle.Bundle), chains ...[]byte) []byte {
+		made := *b
+		log := *b.Head.Log
+		made.Head.Log, made.Head.Request, made.Chains = &log, idOf(request), chains
+		log.Record = idOf(fixed)
+		if change != nil {
+			change(&made)
+		}
+		raw, err := made.Format()
+		must(t, err)
+		return raw
+	}
+	logChain, requestChain := chain(0, 1, 2, fixed), chain(0, 1, request)
+	altered := bytes.Clone(logChain)
+	altered[len(altered)-20] ^= 1
+	const demand, whose = "no chain in the file shows the request", "that acme-cloud signed the public record NOT CHECKED"
+	for _, test := range []struct {
+		name, pin string
+		file      []byte
+		verdict   string
+		says      string // in the reason, or in what is NOT CHECKED
+		not       string // in what is NOT CHECKED
+	}{
+		{"with both chains", charter.String(), file(nil, logChain, requestChain), "verified", "whether a later public record", demand},
+		{"by policy", c.policy(), file(nil, logChain, requestChain), "verified", "whether a later public record", demand},
+		{"without the request", charter.String(), file(nil, logChain), "verified", demand, whose},
+		{"another's record", charter.String(), file(func(b *bundle.Bundle) { b.Head.Log.Record = idOf(byOther) }, chain(0, 1, 2, byOther)), "verified", whose, ""},
+		{"no chain", charter.String(), file(nil), "undecided", "it has no chain of receipts", ""},
+		{"another pin", record.ID{1}.String(), file(nil, logChain), "refused", "which you pinned", ""},
+		{"a chain of something else", charter.String(), file(nil, chain(0, 1, 2, byOther)), "refused", "is not among those verified", ""},
+		{"an altered chain", charter.String(), file(nil, altered), "refused", "", ""},
+		{"a log with another root", charter.String(), file(func(b *bundle.Bundle) { b.Head.Log.Root = proof.Hash{1}.String() }, logChain), "refused", "it rests on a log of 3 leaves", ""},
+		{"nobody", charter.String(), file(func(b *bundle.Bundle) { b.Customers = nil }, logChain), "undecided", "it shows no customer", ""},
+	} {
+		got := judgeOnPage(t, p, now, []trial{{test.name, []byte(test.pin), test.file}})[0]
+		unchecked := strings.Join(got.Unchecked, "\n")
+		if got.Verdict != test.verdict || !strings.Contains(got.Reason+unchecked, test.says) || test.not != "" && strings.Contains(unchecked, test.not) {
+			t.Errorf("%s: %s, %q, not checked %q; want %s, %q", test.name, got.Verdict, got.Reason, unchecked, test.verdict, test.says)
+		}
+	}
+	raw, err := json.Marshal(base64.StdEncoding.EncodeToString(file(nil, logChain)))
+	must(t, err)
+	if got := browsertest.Evaluate[string](p, fmt.Sprintf(`docketVerifier.judge(atob(%s), null, 1).then(r => r.verdict + ": " + r.reason)`, raw)); !strings.HasPrefix(got, "undecided: ") || !strings.Contains(got, "choose whom you trust") {
+		t.Errorf("with nobody trusted: %s", got)
 	}
 }

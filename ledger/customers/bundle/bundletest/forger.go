@@ -18,6 +18,7 @@ import (
 
 // Forger is a provider that makes leaves and map as it likes, and has them published.
 type Forger struct {
+	Ledger record.ID // of the charter; zero: a fictional one
 	scope  event.Scope
 	Events []*event.Event // at leaf 0, 1, …; the map's leaf comes after
 	Filed  []uint64       // what the map says of Ann
@@ -39,7 +40,10 @@ func Login(h event.Handle, number, before uint64) *event.Event {
 // Bundle is an honest bundle of what was forged, about ann: the leaves that the map files.
 func (f Forger) Bundle(t testing.TB) (*bundle.Bundle, bundle.Public) {
 	t.Helper()
-	f.scope = event.NewScope(record.ID{7}, "acme-cloud")
+	if f.Ledger.IsZero() {
+		f.Ledger = record.ID{7}
+	}
+	f.scope = event.NewScope(f.Ledger, "acme-cloud")
 	keySalt := make([]byte, 32)
 	filed := event.FiledOpening(event.NewSalt(), event.FiledOf(f.Filed))
 	saltKey, err := index.NewKey(event.MapSaltName)
@@ -71,14 +75,14 @@ func (f Forger) Bundle(t testing.TB) (*bundle.Bundle, bundle.Public) {
 	root, mapPath := pathIn(leaves, len(leaves)-1)
 
 	st := func(p record.Predicate, thread record.Thread) *record.Statement {
-		return &record.Statement{Kind: p.Kind(), Subject: record.Subject{SHA256: root}, Predicate: p, Common: record.Common{Ledger: record.ID{7}, Thread: thread}}
+		return &record.Statement{Kind: p.Kind(), Subject: record.Subject{SHA256: root}, Predicate: p, Common: record.Common{Ledger: f.Ledger, Thread: thread}}
 	}
 	public := bundle.Public{
 		Request: bundle.Record{ID: record.ID{1}, Index: 9, Statement: st(&record.DisclosureRequest{Status: record.RequestRequested}, "disclosure/1")},
 		Logs: []bundle.Record{{ID: record.ID{2}, Index: 8, Statement: st(&record.CustomerLog{Origin: "o", Size: int64(len(leaves)), PeriodUntil: record.Date{Year: 2027, Month: 3, Day: 1}},
 			record.CustomerLogThread("acme-cloud"))}},
 	}
-	b := &bundle.Bundle{Head: bundle.Head{Source: bundle.Source{Ledger: record.ID{7}, Party: "acme-cloud", Request: record.ID{1}, Log: &bundle.Log{
+	b := &bundle.Bundle{Head: bundle.Head{Source: bundle.Source{Ledger: f.Ledger, Party: "acme-cloud", Request: record.ID{1}, Log: &bundle.Log{
 		Record: record.ID{2}, Size: int64(len(leaves)), Root: root.String(), MapRoot: hex.EncodeToString(mapRoot[:]), MapSalt: base64.StdEncoding.EncodeToString(mapOpening.Salt),
 		KeySalt: base64.StdEncoding.EncodeToString(keySalt), KeyProof: string(keyProof)}}}}
 	for _, h := range mapPath {
