@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle/bundletest"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -300,4 +302,34 @@ func TestDisclosureUnderItsChain(t *testing.T) {
 	if got := browsertest.Evaluate[string](p, fmt.Sprintf(`docketVerifier.judge(atob(%s), null, 1).then(r => r.verdict + ": " + r.reason)`, raw)); !strings.HasPrefix(got, "undecided: ") || !strings.Contains(got, "choose whom you trust") {
 		t.Errorf("with nobody trusted: %s", got)
 	}
+
+	// What the reader sees.
+	shown := func(file []byte) string {
+		handed, err := json.Marshal(map[string]string{"name": "one.disclosure", "bytes": latin1(file)})
+		must(t, err)
+		quoted, err := json.Marshal(string(handed))
+		must(t, err)
+		browsertest.Evaluate[bool](p, fmt.Sprintf(`localStorage.setItem("docket-verify-trust", JSON.stringify({ text: %q, since: "2027-01-01" })); sessionStorage.setItem("docket-verify-file", %s); true`, charter.String(), quoted))
+		p.Do(chromedp.Reload())
+		return browsertest.Evaluate[string](p, `docketVerifier.started.then(() => document.getElementById("results").innerText + "\n" + document.getElementById("status").textContent)`)
+	}
+	text := shown(file(nil, logChain))
+	for _, want := range []string{"VERIFIED that a public record fixes it NOT CHECKED all that docket customers verify checks", "Customer " + bundletest.Ann.String() + ": 2 filed, 2 shown", "action", "login",
+		"All that was filed under the handle", "only an auditor who replays the private log", "docket customers verify one.disclosure --trust trust"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not show %q, but\n%s", want, text)
+		}
+	}
+	if text := shown(file(nil)); strings.Contains(text, "VERIFIED") || strings.Contains(text, "Proven") || !strings.Contains(text, "NOT CHECKED") {
+		t.Errorf("of a file without a chain the page shows\n%s", text)
+	}
+}
+
+// latin1 is bytes as the page keeps them: one character each.
+func latin1(b []byte) string {
+	runes := make([]rune, len(b))
+	for i, c := range b {
+		runes[i] = rune(c)
+	}
+	return string(runes)
 }
