@@ -1,5 +1,5 @@
-// Package verifier is verify.html: one self-contained page that checks receipts, chains, refusals and
-// evidence in a browser, with the browser's own cryptography, no network, and a policy that the reader chose.
+// Package verifier is verify.html: one self-contained page that checks receipts, chains, refusals,
+// evidence and disclosures in a browser, with the browser's own cryptography, no network, and a policy that the reader chose.
 //
 // It refuses what docket verify refuses, but for the register's rules, which it does not judge: who had the
 // right to sign it shows as NOT CHECKED. Its tests hold it against the Go code, in a browser. Whoever serves the page could serve another, so that its SHA-256 is

@@ -38,8 +38,10 @@ func TestContentPolicy(t *testing.T) {
 
 // An auditor reads it from beginning to end: it is small, plain, and refers to nothing outside.
 func TestPageIsSelfContained(t *testing.T) {
-	if len(page) >= 100_000 {
-		t.Errorf("the page has %d bytes, want less than 100,000", len(page))
+	// A page that is served has 60 kB at most; this is a file that is kept, and reads every format that
+	// a ledger gives: receipts, evidence, refusals (100 kB), and disclosures of a private log (30 kB).
+	if len(page) >= 130_000 {
+		t.Errorf("the page has %d bytes, want less than 130,000", len(page))
 	}
 	for _, unwanted := range []string{" src=", "@import", "url(", "fetch(", "XMLHttpRequest", "WebSocket", "import(", "eval(", "innerHTML", "insertAdjacentHTML", "document.write", " style=", " onclick="} {
 		if strings.Contains(page, unwanted) {
