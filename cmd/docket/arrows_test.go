@@ -31,6 +31,7 @@ var allowedImports = map[string][]string{
 	"ledger/public":           {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
 	"ledger/customers":        {"ledger", "ledger/index", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/vault", "ledger/disk", "ledger/proof", "ledger/record", "ledger/record/schema"},
 	"ledger/customers/bundle": {"ledger/customers/event", "ledger/index", "ledger/proof", "ledger/record", "ledger/record/schema"},
+	"ledger/customers/event":  {"ledger/record", "ledger/record/schema"},
 	"ledger/customers/vault":  {"ledger/disk", "ledger/register/screen"},
 	"ledger/pebblestore":      {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":        {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
