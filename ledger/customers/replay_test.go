@@ -181,7 +181,7 @@ func TestLostParts(t *testing.T) {
 	for name, lose := range map[string]struct {
 		dir  string
 		want error
-	}{"the keys": {"keys", ledger.ErrCorrupt}, "the events": {"c/data", ledger.ErrCorrupt}, "the leaves": {"log", ledger.ErrRollback}} {
+	}{"the keys": {"keys", customers.ErrLost}, "the events": {"c/data", ledger.ErrCorrupt}, "the leaves": {"log", ledger.ErrRollback}} {
 		w := newWorld(t)
 		n := w.mustOpen(t)
 		n.add(t, opened("a-1", "Ada Reed"))
