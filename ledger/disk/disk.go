@@ -81,6 +81,15 @@ func Open(o Options) (*DB, error) {
 	return &DB{db, w}, nil
 }
 
+// Exists tells whether a directory has a database; one that is not there has none.
+func Exists(files vfs.FS, dir string) (bool, error) {
+	desc, err := pebble.Peek(dir, files)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && desc.Exists, err
+}
+
 // open is pebble.Open, and releases what that holds if it panics, as it may on a file
 // of another content than it wrote.
 func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {

@@ -25,7 +25,6 @@ import (
 	"strings"
 
 	"filippo.io/age"
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
@@ -167,14 +166,14 @@ func (n *Node) checkWhole(leaves bool) error {
 	c, there := n.config, leaves
 	for _, s := range slices.Backward(stores) {
 		dir := c.Files.PathJoin(c.Dir, s.name)
-		desc, err := pebble.Peek(dir, c.Files)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		exists, err := disk.Exists(c.Files, dir)
+		if err != nil {
 			return err
 		}
-		if there && (err != nil || !desc.Exists) {
+		if there && !exists {
 			return fmt.Errorf("%w: %s is missing or empty: %s; docket has made and changed nothing there", customers.ErrLost, dir, s.remedy)
 		}
-		there = there || err == nil && desc.Exists
+		there = there || exists
 	}
 	return nil
 }
