@@ -130,26 +130,8 @@ func TestCosignKeyLoads(t *testing.T) {
 }
 
 func TestKMSSigner(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, drafttest.PluginName(kmsScheme))); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir)
 	for _, alg := range []record.Algorithm{record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072} {
-		private := drafttest.PrivateKey(t, alg)
-		text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(dir, string(alg))
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv(pluginKey, file)
+		drafttest.Keep(t, kmsScheme, pluginKey, drafttest.PrivateKey(t, alg))
 		s, err := draft.LoadKMSSigner(t.Context(), "kmstest://key")
 		if err != nil {
 			t.Fatalf("%s: %v", alg, err)

@@ -11,7 +11,6 @@ import (
 
 	"filippo.io/age"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/vault"
@@ -32,28 +31,11 @@ func TestMain(m *testing.M) { drafttest.Main(m, kmsScheme, kmsPluginKeyEnv) }
 // directory. While the KMS is out of reach nothing is acknowledged that it has not signed, and the
 // period is ended once it answers.
 func TestKeyInKMS(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, drafttest.PluginName(kmsScheme))); err != nil {
-		t.Fatal(err)
-	}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "key.pem")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir)
-	t.Setenv(kmsPluginKeyEnv, file)
+	dir, file := drafttest.Keep(t, kmsScheme, kmsPluginKeyEnv, private)
 
 	id, err := age.GenerateX25519Identity()
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
@@ -171,28 +170,11 @@ func TestMain(m *testing.M) { drafttest.Main(m, kmsScheme, kmsPluginKeyEnv) }
 
 // A witness's key may be kept by a KMS: its cosignatures count like any other.
 func TestKeysInKMS(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, drafttest.PluginName(kmsScheme))); err != nil {
-		t.Fatal(err)
-	}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "key.pem")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir)
-	t.Setenv(kmsPluginKeyEnv, file)
+	dir, _ := drafttest.Keep(t, kmsScheme, kmsPluginKeyEnv, private)
 
 	w := filepath.Join(dir, "w")
 	if _, err := Init(t.Context(), w, "w.example", "keeper://key", nil); err != nil {

@@ -82,6 +82,31 @@ func Main(m *testing.M, scheme, keyFileEnv string) {
 	}
 }
 
+// Keep gives a private key to the plug-in that [Main] makes of this binary, which is the one program on PATH
+// until the test ends. It returns the directory of both, and the key's file.
+func Keep(t *testing.T, scheme, keyFileEnv string, key crypto.PrivateKey) (dir, file string) {
+	t.Helper()
+	dir = t.TempDir()
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(dir, PluginName(scheme)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(dir, "key.pem")
+	text, err := cryptoutils.MarshalPrivateKeyToPEM(key)
+	if err == nil {
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	t.Setenv(keyFileEnv, file)
+	return dir, file
+}
+
 // PluginName is the program for URIs of a scheme.
 func PluginName(scheme string) string { return "sigstore-kms-" + scheme }
 
