@@ -38,7 +38,7 @@ func Open[V any](ctx context.Context, store Store, fold Fold[V], c Config) (*Led
 		Remake:     true,
 		Log:        c.Log.With("origin", c.Origin),
 	})
-	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
+	for _, step := range []func(context.Context) error{l.store.Take, l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("opening the ledger %s: %w", c.Origin, err)
 		}

@@ -27,7 +27,11 @@ import (
 //  5. An archived blob never changes, and none between two is missing. An Archive under
 //     another number than the next is [ErrConflict] and changes nothing; archiving the
 //     newest one again is nil and changes nothing. Archive obeys 3.
-//  6. A call returns soon after its context has ended: a read with an error, a write with
+//  6. Take makes this handle the one that writes. Whatever an earlier one still has in flight
+//     conflicts from then on, and what was read before Take returned may be outdated. A
+//     sealed store is not taken ([SealedError]). A write before Take is [ErrNotTaken], unless
+//     the engine lets no second opener in anyhow. Take obeys 3; taking again is harmless.
+//  7. A call returns soon after its context has ended: a read with an error, a write with
 //     nil or an error as of 3. The ledger gives every call a deadline. Only a write to a
 //     disk of this machine that is full may wait on.
 //
@@ -37,6 +41,9 @@ type Store interface {
 	// Source reads what is published, tiles and entries. Every tile and entry must be
 	// below the head ([ErrMissing] otherwise). Tiles reads many in one call.
 	reader.Source
+
+	// Take opens the store for writing. [Open] calls it before it reads anything.
+	Take(ctx context.Context) error
 
 	// Head is the newest head; of a new store size 0 with the empty root.
 	Head(ctx context.Context) (Head, error)
@@ -117,6 +124,8 @@ func (s boundedStore) Archived(ctx context.Context, number uint64) ([]byte, erro
 	return bounded(ctx, s.timeout, func(ctx context.Context) ([]byte, error) { return s.store.Archived(ctx, number) })
 }
 
+func (s boundedStore) Take(ctx context.Context) error { return s.write(ctx, s.store.Take) }
+
 func (s boundedStore) Extend(ctx context.Context, x Extension) error {
 	return s.write(ctx, func(ctx context.Context) error { return s.store.Extend(ctx, x) })
 }
@@ -135,13 +144,14 @@ func bounded[T any](ctx context.Context, timeout time.Duration, read func(contex
 	return read(ctx)
 }
 
-// write makes a write's error [ErrUnknown], but for [ErrConflict]. The caller giving up
+// write makes a write's error [ErrUnknown], unless it says that nothing was written. The caller giving up
 // does not end it: its outcome would be unknown for nothing.
 func (s boundedStore) write(ctx context.Context, w func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	err := w(ctx)
-	if err != nil && !errors.Is(err, ErrConflict) {
+	var sealed *SealedError
+	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotTaken) && !errors.As(err, &sealed) {
 		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return err

@@ -3,6 +3,7 @@ package customers_test
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -50,8 +51,9 @@ func benchAccess(i, accounts int) event.Input {
 	return in
 }
 
-// BenchmarkAccess is log-ins by batches of 1,000 from two callers: events a second, and bytes
-// of all files an event.
+// BenchmarkAccess is log-ins by batches of 1,000 from two callers: events a second, bytes of
+// all files an event, and then how long a search takes by address, by account and by name, and
+// a customer's newest 50 events.
 func BenchmarkAccess(b *testing.B) {
 	const accounts = 2_000
 	n, dir := benchLog(b, accounts)
@@ -78,6 +80,26 @@ func BenchmarkAccess(b *testing.B) {
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/event")
+	const searches = 200
+	var finding, reading time.Duration
+	for i := range searches {
+		at := time.Now()
+		query := []string{fmt.Sprintf("10.%d.%d.1", i>>8, i), fmt.Sprintf("account:acct-%07d", i), fmt.Sprintf("customer %d of the bench", i)}[i%3]
+		found, _, err := n.Find(b.Context(), reader, query, 20)
+		if err != nil {
+			b.Fatal(err)
+		}
+		finding += time.Since(at)
+		if len(found) > 0 {
+			at = time.Now()
+			if _, _, err := n.Events(b.Context(), reader, found[0].Handle, math.MaxUint64, 50); err != nil {
+				b.Fatal(err)
+			}
+			reading += time.Since(at)
+		}
+	}
+	b.ReportMetric(float64(finding.Microseconds())/1000/searches, "ms/find")
+	b.ReportMetric(float64(reading.Microseconds())/1000/searches, "ms/chain")
 	if err := n.close(); err != nil {
 		b.Fatal(err)
 	}

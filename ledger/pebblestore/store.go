@@ -112,6 +112,9 @@ func (s *Store) FreeBytes() (uint64, error) {
 	return u.AvailBytes, nil
 }
 
+// Take implements [ledger.Store]: a directory has one opener at a time.
+func (s *Store) Take(ctx context.Context) error { return ctx.Err() }
+
 // Head implements [ledger.Store].
 func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 	if err := ctx.Err(); err != nil {

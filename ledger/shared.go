@@ -1,0 +1,61 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Sealer is a store that can be closed for writers for good: what was there moves
+// elsewhere, and a log never lives twice. Each Store that docket ships is one.
+type Sealer interface {
+	Store
+
+	// Sealed is why no writer may take the store; empty if one may.
+	Sealed(ctx context.Context) (why string, err error)
+
+	// Seal lets no writer take the store any more, for a reason that who tries is told:
+	// "moved to s3://bucket/prefix". Only who has taken it may; it is the last write of this
+	// handle. Reads go on. Seal obeys law 3.
+	Seal(ctx context.Context, why string) error
+
+	// TakeSealed is Take of a new store, which is sealed from its first write on, or of one
+	// that is sealed for the same reason: how a copy is made and made further while nobody
+	// else may write. Unseal ends it; then it is as if taken.
+	TakeSealed(ctx context.Context, why string) error
+	Unseal(ctx context.Context) error
+}
+
+// Shared is a store that several machines reach. Any number of handles read it; one of them
+// at a time has taken it ([Store.Take]) and writes. Each taking has an epoch, larger by one
+// than the one before; a handle of an earlier epoch gets [ErrTakenOver] for each write.
+type Shared interface {
+	Sealer
+
+	// Epoch is that of the newest taking, by whomever, read anew; 0 before the first.
+	Epoch(ctx context.Context) (uint64, error)
+
+	// Blobs beside the log, for what no promise rests on: the newest write wins, and any of
+	// them may be lost. They have names as paths, "lease" or "snapshots/5", and at most
+	// MaxBlobBytes. Blob is [ErrMissing] where there is none; ListBlobs is in order of the
+	// names, and may be older than the newest write.
+	PutBlob(ctx context.Context, name string, blob []byte) error
+	Blob(ctx context.Context, name string) ([]byte, error)
+	ListBlobs(ctx context.Context, prefix string) (names []string, err error)
+	DeleteBlob(ctx context.Context, name string) error
+}
+
+// MaxBlobBytes is the largest blob that a Shared store keeps beside its log.
+const MaxBlobBytes = 8 << 20
+
+// ErrTakenOver is an [ErrConflict]: another writer has taken the store since this one did.
+// Nothing is lost; this one ends.
+var ErrTakenOver = fmt.Errorf("another writer took over: %w", ErrConflict)
+
+// ErrNotTaken: the handle is for reading; nothing was written.
+var ErrNotTaken = errors.New("the store was opened for reading")
+
+// SealedError is why a sealed store is not taken.
+type SealedError struct{ Why string }
+
+func (e *SealedError) Error() string { return "no ledger may write here any more: " + e.Why }
