@@ -34,6 +34,7 @@ var allowedImports = map[string][]string{
 	"ledger/customers/event":  {"ledger/record", "ledger/record/schema"},
 	"ledger/customers/vault":  {"ledger/disk", "ledger/register/screen"},
 	"ledger/pebblestore":      {"ledger", "ledger/proof", "ledger/disk"},
+	"ledger/pgstore":          {"ledger", "ledger/proof", "ledger/reader"},
 	"ledger/storetest":        {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
 	"client/wire":             {"ledger/proof"},
 	"client":                  {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
@@ -67,6 +68,7 @@ var libraryOwners = map[string][]string{
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
 	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
+	"github.com/jackc/pgx/":                           {"ledger/pgstore"},
 	"filippo.io/age/":                                 {"ledger/customers", "server/customers", "cmd/docket"},
 }
 
