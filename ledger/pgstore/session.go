@@ -39,11 +39,15 @@ var sessionParams = map[string]string{
 	"synchronous_commit":            "on",
 	"client_min_messages":           "warning",
 	"default_transaction_isolation": "read committed",
+
+	"statement_timeout":                   "0",
+	"lock_timeout":                        "0",
+	"idle_session_timeout":                "0",
+	"idle_in_transaction_session_timeout": "0",
 }
 
-// noTimeouts is the rest, of which not every version knows all.
-const noTimeouts = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
-	('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
+// noTimeout is one that version 17 brought.
+const noTimeout = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'`
 
 // sessionState is what is known of one connection.
 type sessionState struct {
@@ -89,7 +93,7 @@ func prepareSessions(config *pgxpool.Config) {
 		return nil
 	}
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		if _, err := c.Exec(ctx, noTimeouts); err != nil {
+		if _, err := c.Exec(ctx, noTimeout); err != nil {
 			return err
 		}
 		_, err := judge(ctx, c)
@@ -104,34 +108,62 @@ func (c closer) HandleCancel(context.Context) { c.conn.Conn().Close() }
 
 func (closer) HandleUnwatchAfterCancel() {}
 
-// judge refuses a server, or a session, that may lose what it has confirmed, and tells whether
-// its commits wait for a standby.
-func judge(ctx context.Context, c *pgx.Conn) (standby bool, err error) {
-	var version int
-	var fsync, fullPages, commit, messages string
-	state := stateOf(c.PgConn())
+// settings are what decides whether a commit is kept.
+type settings struct {
+	version               int // server_version_num
+	fsync, fullPageWrites string
+	commit, messages      string // synchronous_commit and client_min_messages, of the session
+	standby               bool   // commits wait for one
+	configured            time.Time
+}
+
+func readSettings(ctx context.Context, c *pgx.Conn) (s settings, err error) {
 	err = c.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('full_page_writes'),
 		current_setting('synchronous_commit'), current_setting('client_min_messages'),
 		current_setting('synchronous_standby_names') <> '', pg_conf_load_time()`).
-		Scan(&version, &fsync, &fullPages, &commit, &messages, &standby, &state.configured)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("reading the server's settings: %w", err)
-	case version < minVersion:
-		err = fmt.Errorf("it is of version %d.%d; 15 is the least that was tested: install a later one", version/10000, version%10000)
-	case fsync != "on":
-		err = errors.New("fsync is off: set it on in postgresql.conf, and reload")
-	case fullPages != "on":
-		err = errors.New("full_page_writes is off: set it on in postgresql.conf, and reload")
-	case commit != "on" && commit != "remote_apply":
-		err = fmt.Errorf("synchronous_commit is %s in this session: take it out of the URL, or say on or remote_apply; a pooler in between must keep a session for each client", commit)
-	case messages != "warning":
-		err = fmt.Errorf("client_min_messages is %s in this session, not warning: a pooler in between must keep a session for each client", messages)
-	}
+		Scan(&s.version, &s.fsync, &s.fullPageWrites, &s.commit, &s.messages, &s.standby, &s.configured)
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnsafe, err)
+		err = fmt.Errorf("reading the server's settings: %w", err)
 	}
-	return standby, nil
+	return s, err
+}
+
+// serverKeeps is why the server may lose what it has confirmed.
+func (s settings) serverKeeps() error {
+	switch {
+	case s.version < minVersion:
+		return fmt.Errorf("%w: it is of version %d.%d; install 15 or later", ErrUnsafe, s.version/10000, s.version%10000)
+	case s.fsync != "on":
+		return fmt.Errorf("%w: fsync is %s: set it on in postgresql.conf, and reload", ErrUnsafe, s.fsync)
+	case s.fullPageWrites != "on":
+		return fmt.Errorf("%w: full_page_writes is %s: set it on in postgresql.conf, and reload", ErrUnsafe, s.fullPageWrites)
+	}
+	return nil
+}
+
+// sessionWaits is why this session may be told of a commit too early.
+func (s settings) sessionWaits() error {
+	switch {
+	case s.commit != "on" && s.commit != "remote_apply":
+		return fmt.Errorf("%w: synchronous_commit is %s in this session: take it out of the store's URL, or say on or remote_apply; a pooler in between must keep a session for each client", ErrUnsafe, s.commit)
+	case s.messages != "warning":
+		return fmt.Errorf("%w: client_min_messages is %s in this session, and not warning: a pooler in between must keep a session for each client", ErrUnsafe, s.messages)
+	}
+	return nil
+}
+
+// judge refuses a server, or a session, that may lose what it has confirmed, and tells whether
+// its commits wait for a standby.
+func judge(ctx context.Context, c *pgx.Conn) (standby bool, err error) {
+	s, err := readSettings(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	stateOf(c.PgConn()).configured = s.configured
+	if err := s.serverKeeps(); err != nil {
+		return false, err
+	}
+	return s.standby, s.sessionWaits()
 }
 
 // session is a connection while it is used by one call.

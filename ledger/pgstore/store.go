@@ -74,10 +74,7 @@ const connectTimeout = 3 * time.Second
 // Open connects to the store without taking it; it makes nothing. A server that does not keep
 // what it has confirmed is [ErrUnsafe].
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{log: c.Log, head: newRow(headRow), published: newRow(publishedRow), archived: newRow(archivedRow)}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
+	s := newStore(c)
 	config, err := s.parse(c.URL)
 	if err != nil {
 		return nil, err
@@ -90,6 +87,15 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("opening the store in PostgreSQL: %w", err)
 	}
 	return s, nil
+}
+
+// newStore is one without connections.
+func newStore(c Config) *Store {
+	s := &Store{log: c.Log, head: newRow(headRow), published: newRow(publishedRow), archived: newRow(archivedRow)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
 }
 
 // parse takes out of the URL what is this package's and leaves the rest to pgx.
