@@ -33,6 +33,9 @@ var (
 	// ErrOccupied: the store that a log is to move to is not empty.
 	ErrOccupied = errors.New("it is not empty")
 
+	// ErrMoved: the move had come to its end, and To may have gone on.
+	ErrMoved = errors.New("it has moved, and cannot be undone")
+
 	// ErrNothingToMove: the log has no entries.
 	ErrNothingToMove = errors.New("there are no entries to move")
 )
@@ -78,6 +81,42 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 		return nil, err
 	}
 	return moved, m.To.Unseal(ctx)
+}
+
+// givenUp is why To is sealed for good.
+func (m Move) givenUp() string { return "given up: the log goes on in " + m.FromName }
+
+// Undo gives up a move that is not at its end: To is sealed for good, so that nothing that is
+// on its way there makes it whole; then From may be taken again. [ErrMoved] if it is at its end.
+func (m Move) Undo(ctx context.Context) error {
+	m.From, m.To = boundedSealer{boundedStore{m.From, time.Minute}, m.From}, boundedSealer{boundedStore{m.To, time.Minute}, m.To}
+	why, err := m.From.Sealed(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.FromName, err)
+	}
+	if why == "" {
+		return nil
+	}
+	if why != movedTo+m.ToName {
+		return fmt.Errorf("%s: %w", m.FromName, &SealedError{why})
+	}
+	if why, err = m.To.Sealed(ctx); err != nil {
+		return fmt.Errorf("%s: %w", m.ToName, err)
+	}
+	if why != m.givenUp() {
+		if err := m.To.TakeSealed(ctx, m.filledFrom()); errors.Is(err, ErrConflict) && !errors.Is(err, ErrTakenOver) {
+			return fmt.Errorf("%s: %w: %w", m.ToName, ErrMoved, err)
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", m.ToName, err)
+		}
+		if err := m.To.Seal(ctx, m.givenUp()); err != nil {
+			return fmt.Errorf("%s: %w", m.ToName, err)
+		}
+	}
+	if err := m.From.TakeSealed(ctx, movedTo+m.ToName); err != nil {
+		return fmt.Errorf("%s: %w", m.FromName, err)
+	}
+	return m.From.Unseal(ctx)
 }
 
 // look says whether To may be filled, before anything is written; not nil if it is whole already.

@@ -67,15 +67,19 @@ func (c cutSealer) Unseal(ctx context.Context) error {
 
 // moveWorld is two stores, the first with a log.
 type moveWorld struct {
-	t   *testing.T
-	fs  *vfs.MemFS
-	log *storetest.ReferenceLog
+	t    *testing.T
+	fs   *vfs.MemFS
+	log  *storetest.ReferenceLog
+	size int
 }
 
-func newMoveWorld(t *testing.T) *moveWorld {
-	w := &moveWorld{t, vfs.NewMem(), &storetest.ReferenceLog{}}
+// moveSize is two batches of a copy.
+const moveSize = 1030
+
+func newMoveWorld(t *testing.T, entries int) *moveWorld {
+	w := &moveWorld{t, vfs.NewMem(), &storetest.ReferenceLog{}, entries}
 	w.with("from", func(s *pebblestore.Store) error {
-		err := errors.Join(s.Extend(t.Context(), w.log.Grow(3)), s.Extend(t.Context(), w.log.Grow(2500)), s.Publish(t.Context(), nil, []byte("note")))
+		err := errors.Join(s.Extend(t.Context(), w.log.Grow(3)), s.Extend(t.Context(), w.log.Grow(entries-3)), s.Publish(t.Context(), nil, []byte("note")))
 		for n := range uint64(3) {
 			err = errors.Join(err, s.Archive(t.Context(), n, fmt.Appendf(nil, "kept %d", n)))
 		}
@@ -97,14 +101,23 @@ func (w *moveWorld) with(dir string, do func(*pebblestore.Store) error) {
 
 // move runs a move whose writes are cut off after some.
 func (w *moveWorld) move(writes int, apply bool) (moved *ledger.Moved, err error) {
+	w.between(writes, apply, func(m ledger.Move) { moved, err = m.Run(w.t.Context()) })
+	return moved, err
+}
+
+func (w *moveWorld) undo(writes int, apply bool) (err error) {
+	w.between(writes, apply, func(m ledger.Move) { err = m.Undo(w.t.Context()) })
+	return err
+}
+
+func (w *moveWorld) between(writes int, apply bool, do func(ledger.Move)) {
 	w.with("from", func(from *pebblestore.Store) error {
 		w.with("to", func(to *pebblestore.Store) error {
-			moved, err = ledger.Move{From: cutSealer{from, &writes, apply}, To: cutSealer{to, &writes, apply}, FromName: "a", ToName: "b"}.Run(w.t.Context())
+			do(ledger.Move{From: cutSealer{from, &writes, apply}, To: cutSealer{to, &writes, apply}, FromName: "a", ToName: "b"})
 			return nil
 		})
 		return nil
 	})
-	return moved, err
 }
 
 // taken says which of the two a writer may take, and wants the second to be whole if it may.
@@ -114,7 +127,7 @@ func (w *moveWorld) taken() (from, to bool) {
 		head, err := s.Head(w.t.Context())
 		if err == nil && head.Size > 0 && s.Take(w.t.Context()) == nil {
 			to = true
-			if head != w.log.Head(2503) {
+			if head != w.log.Head(w.size) {
 				w.t.Errorf("a part of it may be taken, of %d entries", head.Size)
 			}
 		}
@@ -129,7 +142,7 @@ func TestMoveCutOffAtEveryWrite(t *testing.T) {
 	for cut := 1; ; cut++ {
 		done := false
 		for _, apply := range []bool{false, true} {
-			w := newMoveWorld(t)
+			w := newMoveWorld(t, moveSize)
 			_, err := w.move(cut, apply)
 			done = err == nil
 			if from, to := w.taken(); from && to {
@@ -139,7 +152,7 @@ func TestMoveCutOffAtEveryWrite(t *testing.T) {
 				t.Fatalf("cut off at write %d: %v", cut, err)
 			}
 			moved, err := w.move(1000, false)
-			if err != nil || moved.Head != w.log.Head(2503) || moved.Archived != 3 {
+			if err != nil || moved.Head != w.log.Head(moveSize) || moved.Archived != 3 {
 				t.Fatalf("after a cut at write %d (applied: %v): %+v, %v", cut, apply, moved, err)
 			}
 			if from, to := w.taken(); from || !to {
@@ -158,9 +171,42 @@ func TestMoveCutOffAtEveryWrite(t *testing.T) {
 			}
 		}
 		if done {
-			if cut < 12 {
+			if cut < 10 {
 				t.Errorf("a move has %d writes", cut-1)
 			}
+			return
+		}
+	}
+}
+
+// A move that was cut off anywhere is given up, and the giving up cut off anywhere too: the log
+// goes on where it was, or has moved; never both, and never neither in the end.
+func TestUndoCutOffAtEveryWrite(t *testing.T) {
+	for cut := 1; ; cut++ {
+		moved := false
+		for writes := 1; ; writes++ {
+			w := newMoveWorld(t, 20)
+			_, err := w.move(cut, writes%2 == 0)
+			moved = err == nil
+			first := w.undo(writes, cut%2 == 0)
+			if from, to := w.taken(); from && to {
+				t.Fatalf("cut off at write %d, and at %d of the undoing, it lives twice", cut, writes)
+			}
+			err = w.undo(1000, false)
+			from, to := w.taken()
+			if from == to || from != (err == nil) || !from && !errors.Is(err, ledger.ErrMoved) {
+				t.Fatalf("cut off at write %d, and at %d of the undoing: from may be taken: %v; to: %v; %v", cut, writes, from, to, err)
+			}
+			if from {
+				w.with("from", func(s *pebblestore.Store) error {
+					return errors.Join(s.Take(t.Context()), s.Extend(t.Context(), w.log.Clone().Grow(1)))
+				})
+			}
+			if !errors.Is(first, errCut) {
+				break
+			}
+		}
+		if moved {
 			return
 		}
 	}
@@ -199,7 +245,7 @@ func TestMoveRefusals(t *testing.T) {
 			})
 		}, "b: it is not empty: what is in it is not of this log", true},
 	} {
-		w := newMoveWorld(t)
+		w := newMoveWorld(t, 20)
 		c.change(w)
 		if _, err := w.move(1000, false); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)

@@ -35,10 +35,8 @@ func Look(ctx context.Context, files vfs.FS, dir string) (seen Seen, err error) 
 	} else if err != nil {
 		return seen, err
 	}
-	lock, err := disk.Lock(files, files.PathJoin(dir, "lock"))
-	if errors.Is(err, disk.ErrLocked) {
-		return seen, fmt.Errorf("%w: %w", ErrInUse, err)
-	} else if err != nil {
+	lock, err := Lock(files, dir)
+	if err != nil {
 		return seen, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()

@@ -144,10 +144,8 @@ func begin(ctx context.Context, c Config) (n *Node, lc ledger.Config, err error)
 	if err := disk.MakeDir(c.Files, c.Dir, 0o755); err != nil {
 		return nil, lc, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
-	lock, err := disk.Lock(c.Files, c.Files.PathJoin(c.Dir, "lock"))
-	if errors.Is(err, disk.ErrLocked) {
-		return nil, lc, fmt.Errorf("%w: %w", ErrInUse, err)
-	} else if err != nil {
+	lock, err := Lock(c.Files, c.Dir)
+	if err != nil {
 		return nil, lc, err
 	}
 	n = &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal}), lock: lock}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -156,4 +157,33 @@ func openToRead(ctx context.Context, files vfs.FS, dir string, o stores.Options,
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	return store, nil
+}
+
+// OpenDirectory opens Pebble's store in a directory that no other process has open, and makes
+// it if there is none: for who copies it, or into it. [ErrInUse].
+func OpenDirectory(files vfs.FS, dir string, health *disk.Health) (ledger.Sealer, io.Closer, error) {
+	if err := requireLedger(files, dir); err != nil {
+		return nil, nil, err
+	}
+	if err := disk.MakeDir(files, dir, 0o755); err != nil {
+		return nil, nil, err
+	}
+	lock, err := Lock(files, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := pebblestore.Open(files, files.PathJoin(dir, storeDir), pebblestore.Options{Health: health})
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
+	return s, &closers{[]io.Closer{s, lock}}, nil
+}
+
+// Lock keeps every other process out of a ledger's directory. [ErrInUse] if one is in there.
+func Lock(files vfs.FS, dir string) (io.Closer, error) {
+	lock, err := disk.Lock(files, files.PathJoin(dir, "lock"))
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
+	}
+	return lock, err
 }
