@@ -12,8 +12,7 @@ import (
 
 // Candidate would take the writer's place. [ledger.Follower] is one.
 type Candidate interface {
-	// CatchUp brings up what it derives from the entries. [ledger.ErrRollback] and
-	// [ledger.ErrFold] end the waiting; anything else is tried again.
+	// CatchUp brings up what it derives from the entries.
 	CatchUp(ctx context.Context) error
 
 	// Show is nil if it could publish: a quorum of witnesses answers it.
@@ -77,7 +76,7 @@ func (s *Standby) Wait(ctx context.Context, c Candidate) (epoch uint64, err erro
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if errors.Is(err, ledger.ErrRollback) || errors.Is(err, ledger.ErrFold) {
+		if err != nil && !passes(err) {
 			return 0, err
 		}
 		if over, _ := s.Lapsed(); err == nil && over {
@@ -96,10 +95,48 @@ func (s *Standby) Wait(ctx context.Context, c Candidate) (epoch uint64, err erro
 	}
 }
 
+// Become waits until this process is to write, and opens the ledger: open is given the store
+// that it takes, whose lease is renewed from then on. Where another standby was faster, or
+// the opening fails for what may pass, it goes on waiting. The caller ends the store
+// ([Store.End]). Errors as of [Standby.Wait], and those of open that do not pass.
+func (s *Standby) Become(ctx context.Context, c Candidate, open func(context.Context, *Store) error) (*Store, error) {
+	for {
+		after, err := s.Wait(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		s.config.Log.Warn("taking over", "after", after, "writer", s.Status().Writer)
+		store := NewStore(s.store, after, s.config)
+		if err = open(ctx, store); err == nil {
+			return store, nil
+		}
+		store.End(ctx)
+		switch {
+		case errors.Is(err, ledger.ErrTakenOver):
+			s.config.Log.Info("another standby took over; standing by", "after", after)
+		case ctx.Err() != nil || !passes(err):
+			return nil, err
+		default:
+			s.config.Log.Error("taking over came to nothing; standing by", "after", after, "err", err)
+		}
+		if err := s.Look(ctx); err != nil {
+			s.config.Log.Debug("looking for the writer", "err", err)
+		}
+	}
+}
+
 // passes says of an error that the same may succeed later.
 func passes(err error) bool {
 	var sealed *ledger.SealedError
-	return !errors.As(err, &sealed) && !errors.Is(err, ledger.ErrRollback)
+	if errors.As(err, &sealed) {
+		return false
+	}
+	for _, stays := range []error{ledger.ErrRollback, ledger.ErrFold, ledger.ErrCorrupt, ledger.ErrUnprovenClaim} {
+		if errors.Is(err, stays) {
+			return false
+		}
+	}
+	return true
 }
 
 // mayTake asks, of a store whose lease has lapsed, what has to be asked before it is taken.

@@ -142,21 +142,72 @@ func (s *Store) End(ctx context.Context) {
 	}
 }
 
-// WasTakenOver says, of a ledger that has stopped, whether that was because another one took
-// its place, whatever it was told; and, if that one has said it, at which URL.
-func (s *Store) WasTakenOver(ctx context.Context) (over bool, url string) {
+// OverError: another writer has taken the store since. Whatever this one has published is a
+// prefix of what that one goes on with.
+type OverError struct {
+	Epoch uint64 // of that one's taking
+	URL   string // where it takes records; "" if it has not said
+}
+
+func (e *OverError) Error() string {
+	at := ""
+	if e.URL != "" {
+		at = ", at " + e.URL
+	}
+	return "another writer took over" + at
+}
+
+// Is has it be [ledger.ErrTakenOver].
+func (e *OverError) Is(target error) bool { return target == ledger.ErrTakenOver }
+
+// Run runs the ledger over the taken store, until run ends; ctx tells it to, or that another
+// one has taken the store. It returns [*OverError] then, and whenever the store says so after
+// an error of whatever kind: of a writer that was cut off, or whose witnesses have seen
+// more, that is the reason.
+func (s *Store) Run(ctx context.Context, run func(context.Context) error) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var noticing sync.WaitGroup
+	noticing.Go(func() {
+		select {
+		case <-s.takenOver:
+			stop()
+		case <-running.Done():
+		}
+	})
+	err := run(running)
+	stop()
+	noticing.Wait()
+	if err == nil && !isClosed(s.takenOver) {
+		return nil
+	}
+	if over := s.over(ctx); over != nil {
+		return over
+	}
+	return err
+}
+
+// over is who has taken the store since; nil if nobody has, as far as the store says.
+func (s *Store) over(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
 	defer cancel()
-	epoch, err := s.Shared.Epoch(ctx)
-	if err != nil || s.epoch == 0 {
-		return false, ""
-	}
+	w := NewWatcher(s.Shared, s.config)
+	err := w.Look(ctx)
+	epoch, lease := w.Writer()
 	if epoch > s.epoch {
-		if blob, err := s.Shared.Blob(ctx, blobName); err == nil {
-			if l, err := ParseLease(blob); err == nil && l.Epoch == epoch {
-				url = l.URL
-			}
-		}
+		return &OverError{epoch, lease.URL}
 	}
-	return epoch > s.epoch, url
+	if err != nil && isClosed(s.takenOver) {
+		return &OverError{Epoch: s.epoch + 1}
+	}
+	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
