@@ -21,6 +21,22 @@ type cloud struct {
 	epoch uint64
 	why   string
 	blobs map[string][]byte
+	tell  func(epoch uint64, by *link)
+}
+
+// taken is the epoch.
+func (c *cloud) taken() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.epoch
+}
+
+// onTaken calls a function at each taking.
+func (c *cloud) onTaken(f func(epoch uint64, by *link)) (taken func() uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell = f
+	return c.taken
 }
 
 func newCloud(t *testing.T) *cloud {
@@ -108,6 +124,9 @@ func (h *handle) TakeAfter(ctx context.Context, epoch uint64) error {
 			return 0, ledger.ErrTakenOver
 		}
 		c.epoch++
+		if c.tell != nil {
+			c.tell(c.epoch, h.link)
+		}
 		return c.epoch, nil
 	})
 	if err == nil {

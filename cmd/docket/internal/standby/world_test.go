@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 		served := nodetest.OpenWitness(t, c)
 		w.hosts.Handle(host, served.Handler())
 		text += fmt.Sprintf("witness w%d %s http://%s\n", i, key.Key(), host)
-		defer func() { t.Cleanup(func() { served.Close() }) }() // after the machines
+		t.Cleanup(func() { served.Close() }) // after the machines
 	}
 	var err error
 	w.policy, err = proof.ParsePolicy([]byte(text + "group all 2 w0 w1 w2\nquorum all\n"))
@@ -173,7 +173,8 @@ type machine struct {
 	w     *world
 	name  string
 	by    *standby.Standby
-	ended chan struct{} // closed once err is final
+	stop  context.CancelFunc // tells it to end
+	ended chan struct{}      // closed once err is final
 	err   error
 
 	mu     sync.Mutex // guards what follows
@@ -183,12 +184,14 @@ type machine struct {
 // start starts one that stands by.
 func (w *world) start(name string) *machine {
 	m := &machine{w: w, name: name, ended: make(chan struct{})}
+	ctx, stop := context.WithCancel(w.ctx)
+	m.stop = stop
 	w.machines = append(w.machines, m)
 	store := w.cloud.handle(&m.link)
 	m.by = standby.New(store, standby.Config{URL: "http://" + name + ".example", Lease: lease})
 	w.running.Go(func() {
 		defer close(m.ended)
-		m.err = m.run(w.ctx, store)
+		m.err = m.run(ctx, store)
 	})
 	return m
 }
@@ -281,7 +284,11 @@ func (w *world) submitAll(from, to int) {
 }
 
 func (w *world) submitAnywhere(blob pebblestore.Blob) {
-	for w.ctx.Err() == nil {
+	for begun := time.Now(); w.ctx.Err() == nil; {
+		if time.Since(begun) > 5*time.Minute {
+			w.Error("nobody takes a record")
+			return
+		}
 		for _, m := range w.machines {
 			if m.submit(blob) == nil {
 				return
