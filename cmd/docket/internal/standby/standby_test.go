@@ -143,7 +143,7 @@ func TestSeveralStandbys(t *testing.T) {
 		}
 		var writer *machine
 		for _, m := range others {
-			if over, err := m.hasEnded(); m.writes() != nil && !over {
+			if over, err := m.hasEnded(); m.writes() != nil && !over && m.reachesStore() {
 				writer = m
 			} else if over && !errors.Is(err, ledger.ErrUnknown) {
 				t.Errorf("%s ended with %v", m.name, err)

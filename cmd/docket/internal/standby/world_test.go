@@ -138,6 +138,13 @@ func (l *link) set(store, witnesses direction) {
 	l.store, l.witnesses = store, witnesses
 }
 
+// reachesStore says whether it is not cut off from the store.
+func (l *link) reachesStore() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.store == both
+}
+
 func (l *link) heal() { l.set(both, both); l.thaw() }
 
 // freeze is SIGSTOP, thaw SIGCONT.
@@ -210,7 +217,9 @@ func (m *machine) run(ctx context.Context, shared ledger.Shared) error {
 		m.w.mu.Unlock()
 		return collector.Cosign(ctx, ask)
 	}}
-	follower, err := ledger.Follow(ledger.Store(shared), ledger.Fold[pebblestore.Blob](fold), c)
+	following := c
+	following.StoreTimeout = lease
+	follower, err := ledger.Follow(ledger.Store(shared), ledger.Fold[pebblestore.Blob](fold), following)
 	if err != nil {
 		return err
 	}
