@@ -28,7 +28,6 @@ var (
 // swapped and never goes back: so a writer that was taken over does no harm.
 type fanOut struct {
 	s    *Store
-	log  func(msg string, args ...any)
 	stop func() // ends the loop and waits for it
 
 	step sync.Mutex // held by who fans out
