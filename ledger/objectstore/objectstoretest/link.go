@@ -33,12 +33,13 @@ const (
 	Truncated       // of what is read, the half; the connection breaks
 	Cut             // of what is read, the half, as if that was all
 	OldList         // a listing as it was when the first one with that prefix was asked for
+	OldBody         // what is read is what lay there before
 	OldETag         // what is read bears the ETag of what lay there before
 
 	faults
 )
 
-var faultNames = [faults]string{"none", "lost", "unheard", "later", "hang", "hang later", "409", "412", "repeated", "500", "500 applied", "503", "truncated", "cut", "old list", "old ETag"}
+var faultNames = [faults]string{"none", "lost", "unheard", "later", "hang", "hang later", "409", "412", "repeated", "500", "500 applied", "503", "truncated", "cut", "old list", "old body", "old ETag"}
 
 func (f Fault) String() string { return faultNames[f] }
 
@@ -70,12 +71,12 @@ type Link struct {
 	counts map[string]int
 	later  []func()
 	lists  map[string]*answer
-	etags  map[string][]string // by key, those seen of it
+	reads  map[string][]*answer // by key, the last two that differ
 }
 
 // NewLink is a way to the store.
 func NewLink(s *Server) *Link {
-	return &Link{server: s, counts: map[string]int{}, lists: map[string]*answer{}, etags: map[string][]string{}}
+	return &Link{server: s, counts: map[string]int{}, lists: map[string]*answer{}, reads: map[string][]*answer{}}
 }
 
 // Set changes what becomes of requests from now on.
@@ -189,7 +190,7 @@ func (r Request) takes(f Fault) bool {
 		return r.Method == "GET"
 	case OldList:
 		return r.Method == "LIST"
-	case OldETag:
+	case OldETag, OldBody:
 		return r.Method == "GET"
 	}
 	return true
@@ -199,6 +200,9 @@ func (r Request) takes(f Fault) bool {
 func (l *Link) remember(r Request, a *answer, f Fault) *answer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.FaultOf == nil {
+		return a
+	}
 	switch r.Method {
 	case "LIST":
 		if l.lists[r.Key] == nil {
@@ -208,14 +212,21 @@ func (l *Link) remember(r Request, a *answer, f Fault) *answer {
 			return l.lists[r.Key]
 		}
 	case "GET":
-		etag := a.header.Get("ETag")
-		if seen := l.etags[r.Key]; etag != "" && (len(seen) == 0 || seen[len(seen)-1] != etag) {
-			l.etags[r.Key] = append(seen, etag)
+		seen := l.reads[r.Key]
+		if n := len(seen); n == 0 || seen[n-1].header.Get("ETag") != a.header.Get("ETag") {
+			seen = append(seen, a)
+			seen = seen[max(0, len(seen)-2):]
+			l.reads[r.Key] = seen
 		}
-		if seen := l.etags[r.Key]; f == OldETag && len(seen) > 1 {
-			old := &answer{a.status, a.header.Clone(), a.body}
-			old.header.Set("ETag", seen[len(seen)-2])
+		switch old := seen[0]; f {
+		case OldBody:
 			return old
+		case OldETag:
+			if etag := old.header.Get("ETag"); etag != "" {
+				mixed := &answer{a.status, a.header.Clone(), a.body}
+				mixed.header.Set("ETag", etag)
+				return mixed
+			}
 		}
 	}
 	return a
