@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/reader"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // published is a ledger as the source of a copy.
@@ -83,10 +83,7 @@ func TestReplicaForwards(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	r := newReplica(t, w, Config{})
 	env := r.Provider("borealis")
-	body, err := json.Marshal(env)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := env.Marshal()
 	verdict := r.wantJSON(r.post(body, "dry-run=true"), http.StatusOK)
 	if verdict["admissible"] != true || len(r.asked) != 1 {
 		t.Errorf("a dry run: %v, asked %d times", verdict, len(r.asked))
@@ -104,10 +101,15 @@ func TestReplicaForwards(t *testing.T) {
 		t.Errorf("Docket-Replica: %s", got)
 	}
 
-	old, err := json.Marshal(w.Envelopes[2])
+	entry, err := w.ledger.Entry(t.Context(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
+	known, err := record.ParseEntry(entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := known.Envelope.Marshal()
 	r.asked = nil
 	r.respond = func(*http.Request) (*http.Response, error) { return nil, errors.New("away") }
 	if answer := r.post(old); answer.Code != http.StatusOK || len(r.asked) > 0 {
@@ -120,7 +122,7 @@ func TestReplicaForwards(t *testing.T) {
 func TestReplicaWithoutWriter(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	r := newReplica(t, w, Config{})
-	body, _ := json.Marshal(r.Provider("borealis"))
+	body := r.Provider("borealis").Marshal()
 	answering := func(status int, media string, text io.Reader) func(*http.Request) (*http.Response, error) {
 		return func(q *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {media}, "Set-Cookie": {"a=b"}, "Location": {"http://elsewhere.example/"}}, Body: io.NopCloser(text), Request: q}, nil
@@ -152,7 +154,7 @@ func TestReplicaWithoutWriter(t *testing.T) {
 		t.Errorf("a checkpoint that verifies: %d", got.Code)
 	}
 	// The writer's own refusals are its own.
-	r.respond = answering(409, "application/problem+json", strings.NewReader(`{"type":"urn:docket:problem:conflict","status":409}`))
+	r.respond = answering(409, "application/problem+json", strings.NewReader(`{"type":"urn:docket:problem:conflict","title":"No","status":409,"detail":"no"}`))
 	if got := r.post(body); got.Code != http.StatusConflict {
 		t.Errorf("a refusal: %d", got.Code)
 	}
@@ -170,7 +172,7 @@ func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestReplicaSendsNotOn(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	r := newReplica(t, w, Config{RefusalRate: Rate{PerSecond: 0.001, Burst: 2}})
-	body, _ := json.Marshal(r.Provider("borealis"))
+	body := r.Provider("borealis").Marshal()
 	r.wantProblem(r.post(bytes.Repeat([]byte(" "), 1<<20)), problemTooLarge)
 	for _, via := range []string{"1.1 docket-" + r.server.processID, "1.1 a, 1.1 docket-1, 1.1 docket-2, 1.1 docket-3,1.1 docket-4"} {
 		q := httptest.NewRequest(http.MethodPost, "/v1/records", bytes.NewReader(body))
