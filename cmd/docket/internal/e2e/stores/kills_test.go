@@ -10,7 +10,7 @@ func TestSingle(t *testing.T) {
 	l := newLedger(t, "", nil, 3)
 	a := l.machine("a", true)
 	a.start()
-	l.enrol(newClient(t, a.url))
+	l.enrol(newClient(t, a))
 	w := startWatch(l, a.url+"/checkpoint")
 	load := startLoad(l, 6, a)
 	for range 3 {
@@ -22,7 +22,7 @@ func TestSingle(t *testing.T) {
 		l.witnesses[0].start()
 	}
 	receipts := load.stop()
-	check(l, newClient(t, a.url), receipts, w.stop(), 2)
+	check(l, newClient(t, a), receipts, w.stop(), 2)
 	a.terminate()
 }
 

@@ -2,9 +2,9 @@ package stores
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,9 +18,9 @@ import (
 // submitter sends records without pause, each until it has a receipt, to whichever of the
 // machines answers.
 type submitter struct {
-	ledger  *ledger
-	clients []*client.Client // one a machine
-	at      int              // the one that answered last
+	ledger *ledger
+	client *client.Client
+	other  *client.Client // begins with another machine
 
 	receipts []*client.Receipt
 	again    int // records that were sent again once they had a receipt
@@ -36,13 +36,17 @@ type load struct {
 	wg   sync.WaitGroup
 }
 
-// newClient talks to a machine over connections of its own.
-func newClient(t testing.TB, url string) *client.Client {
+// newClient talks to the machines, from the first on, over connections of its own.
+func newClient(t testing.TB, machines ...*process) *client.Client {
 	t.Helper()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 5 * time.Second // of a machine that is frozen
+	transport.ResponseHeaderTimeout = 3 * time.Second // of a machine that is frozen
 	t.Cleanup(transport.CloseIdleConnections)
-	return must(client.New(url, transport))
+	var urls []string
+	for _, p := range machines {
+		urls = append(urls, p.url)
+	}
+	return client.At(must(wire.NewServers(transport, urls...)))
 }
 
 // startLoad lets n submitters send records to the machines.
@@ -51,10 +55,8 @@ func startLoad(l *ledger, n int, machines ...*process) *load {
 	ctx, end := context.WithCancel(l.t.Context())
 	w := &load{t: l.t, more: make(chan struct{}, 1), end: end}
 	for i := range n {
-		s := &submitter{ledger: l, at: i % len(machines)}
-		for _, p := range machines {
-			s.clients = append(s.clients, newClient(l.t, p.url))
-		}
+		from := func(k int) []*process { return slices.Concat(machines[k%len(machines):], machines[:k%len(machines)]) }
+		s := &submitter{ledger: l, client: newClient(l.t, from(i)...), other: newClient(l.t, from(i+1)...)}
 		w.all = append(w.all, s)
 		w.wg.Go(func() {
 			for ctx.Err() == nil {
@@ -105,7 +107,7 @@ func (w *load) stop() (receipts []*client.Receipt) {
 // send sends a new record until it has a receipt, and now and then one from before, which
 // stands where it stood.
 func (s *submitter) send(ctx context.Context) error {
-	r, err := s.submit(ctx, s.ledger.nextRecord())
+	r, err := s.submit(ctx, s.client, s.ledger.nextRecord())
 	if err != nil {
 		return err
 	}
@@ -118,9 +120,7 @@ func (s *submitter) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.at++ // of another machine
-	r, err = s.submit(ctx, e.Envelope)
-	if err != nil {
+	if r, err = s.submit(ctx, s.other, e.Envelope); err != nil {
 		return err
 	}
 	if s.again++; r.Index() != before.Index() {
@@ -130,26 +130,16 @@ func (s *submitter) send(ctx context.Context) error {
 	return nil
 }
 
-// submit goes from one machine to the next as long as none gives a receipt.
-func (s *submitter) submit(ctx context.Context, env record.Envelope) (*client.Receipt, error) {
-	for tries := 1; ; tries++ {
-		c := s.clients[s.at%len(s.clients)]
-		sent, err := c.Submit(ctx, env.Marshal(), client.SinglePolicy{Only: s.ledger.policy}, client.Retry{})
-		var gone *wire.UnreachableError
-		var later *client.Problem
+// submit sends a record for as long as it takes any machine to give a receipt.
+func (s *submitter) submit(ctx context.Context, c *client.Client, env record.Envelope) (*client.Receipt, error) {
+	for {
+		sent, err := c.Submit(ctx, env.Marshal(), client.SinglePolicy{Only: s.ledger.policy}, client.Retry{MaxElapsed: 3 * time.Minute})
 		switch {
-		case err == nil && sent.Receipt != nil:
+		case err != nil:
+			return nil, fmt.Errorf("record %s has no receipt: %w", record.IDOf(env.Payload), err)
+		case sent.Receipt != nil:
 			return sent.Receipt, nil
-		case err == nil: // committed, it says: ask again
-		case errors.As(err, &gone), errors.As(err, &later) && later.Retryable():
-			s.at++
-		default:
-			return nil, fmt.Errorf("%s: %w", c.URL(), err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("record %s has no receipt after %d tries: %w", record.IDOf(env.Payload), tries, err)
-		case <-time.After(min(time.Duration(tries)*10*time.Millisecond, 200*time.Millisecond)):
-		}
+		// It is committed, it says, and not published: ask again.
 	}
 }
