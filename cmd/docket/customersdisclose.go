@@ -40,7 +40,7 @@ with a key of their own; docket customers hand-out then encrypts it to the reque
   docket customers disclose disclosure/2027-014 --dir C --find --kind access --field ip --yes < query.txt`,
 		Args: cobra.ExactArgs(1),
 	}
-	d.f = a.customersFlags(c).withIdentity(c).withReason(c).withJSON(c)
+	d.f = a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c).withJSON(c)
 	d.trust = a.trustFlags(c)
 	f := c.Flags()
 	f.StringArrayVar(&d.query.Handles, "handle", nil, "a customer's handle; may be repeated")
@@ -268,7 +268,7 @@ func (a *app) customersDisclosures() *cobra.Command {
 		Example: `  docket customers disclosures --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var all customers.Disclosures
 		if err := s.get(c.Context(), "disclosures", &all); err != nil {
@@ -305,11 +305,15 @@ copy of the ledger as the authority will, and, after a question, signs that with
 discloser's key (docket customers discloser). Without a terminal to ask on it signs with
 --yes alone. Two of them are needed, with two keys. A long answer is not shown whole: --out
 writes the bundle as the authority would read it, to be looked at first; keep that file no
-longer than it takes.`,
-		Example: `  docket customers approve 1 --dir C --key discloser-1`,
-		Args:    cobra.ExactArgs(1),
+longer than it takes.
+
+With --server a holder approves on a machine of their own, where nobody else has the key: the
+bundle comes there, is verified by the copy of the ledger there, and the signature alone goes back.`,
+		Example: `  docket customers approve 1 --dir C --key discloser-1
+  docket customers approve 1 --server https://customers.acme.example:8443 --access me.pem --trust trust --key discloser-2`,
+		Args: cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c)
 	trust := a.trustFlags(c)
 	c.Flags().StringVar(&key, "key", "", "private key file or KMS URI of a discloser; without it the disclosure is only shown")
 	c.Flags().StringVar(&out, "out", "", "write the bundle as it would leave the house, in clear, to this new file")
@@ -377,7 +381,7 @@ the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an offi
 		Example: `  docket customers hand-out 1 --dir C --out 2027-014.disclosure.age`,
 		Args:    cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c)
 	c.Flags().StringVar(&out, "out", "", "new file for the bundle")
 	c.MarkFlagRequired("out")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
@@ -429,7 +433,7 @@ func (a *app) customersWithdraw() *cobra.Command {
 		Example: `  docket customers withdraw 1 --dir C --reason 'the request was withdrawn'`,
 		Args:    cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c)
 	c.MarkFlagRequired("reason")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		q, err := numberQuery(args[0], f.reason)
