@@ -132,6 +132,13 @@ func (d *customersDisclose) readRequest(c *cobra.Command, s *customersServer, th
 	if d.query.Recipient == "" {
 		return refusal("%s is no request that names a key to encrypt to", thread).hint("docket show %s shows it; docket sync fetches what is newer", thread)
 	}
+	if d.query.Chain, err = trust.RecordChain(c.Context(), d.query.Request.Index); err != nil {
+		var many *client.TooManyRecordsError
+		if !errors.As(err, &many) {
+			return err
+		}
+		d.app.logf("docket: warning: no chain to %s goes with it (%v): who has no copy of the ledger is not shown what was logged before the demand", thread, err)
+	}
 	if d.query.Logs, _, err = customerLogRecords(c.Context(), trust, s.settings.Party); err != nil {
 		return err
 	}
@@ -377,7 +384,8 @@ func (a *app) customersHandOut() *cobra.Command {
 		Short: "Write an approved disclosure, encrypted to the request's key",
 		Long: `Writes the bundle of a disclosure that two holders have approved, encrypted to the key that
 the request names, and logs that it left the house. It prints the file's SHA-256, and writes
-the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an officer to sign.`,
+the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an officer to sign: of
+a sealed request once that is opened.`,
 		Example: `  docket customers hand-out 1 --dir C --out 2027-014.disclosure.age`,
 		Args:    cobra.ExactArgs(1),
 	}
@@ -406,7 +414,11 @@ the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an offi
 		if err := writeNew(receipt, receiptForm(s.settings.Party, out, handed), 0o600); err != nil {
 			return err
 		}
-		a.logf("next: give it to the authority, and have an officer sign and file the receipt:\n  docket submit --trust %s --key OFFICER.key %s", orWords(s.settings.Trust, "trust"), receipt)
+		when := ""
+		if handed.Sealed != nil {
+			when = fmt.Sprintf(", once %s is opened, from %s on", handed.Thread, handed.Sealed)
+		}
+		a.logf("next: give it to the authority, and have an officer sign and file the receipt%s:\n  docket submit --trust %s --key OFFICER.key %s", when, orWords(s.settings.Trust, "trust"), receipt)
 		return nil
 	})
 	return c

@@ -30,7 +30,8 @@ still shown by docket customers house, and on the page "Who looked".
 A request on the public ledger that nothing answers keeps whom the disclosures on it name,
 handed out or not, until the disclosure-receipt is there; and where nothing was prepared on it
 yet, it keeps everybody, unless --despite says that it concerns none of them. A copy of the
-ledger says which these are, that of the log's trust directory: docket sync first. A sealed request is nobody's until it is opened.
+ledger says which these are, that of the log's trust directory: docket sync first. A sealed
+request keeps nobody but whom a disclosure on it names, until it is opened.
 
 --due takes all who may be erased; --dry-run says who that is.`,
 		Example: `  docket customers erase --dir C --due --dry-run

@@ -11,21 +11,21 @@ import (
 	"github.com/seed-53cf897a/docket/server/customers"
 )
 
-// openRequests are the public requests to a provider that are neither answered nor withdrawn, by
-// the copy of the ledger.
+// openRequests are the public requests to a provider, or to nobody knows whom as long as they are
+// sealed, that are neither answered nor withdrawn, by the copy of the ledger.
 func openRequests(ctx context.Context, trust *trustFlags, party string) (open []customers.OpenRequest, err error) {
 	r, err := (&queryFlags{app: trust.app, trust: trust}).open()
 	if err != nil {
 		return nil, err
 	}
 	defer r.trust.Close()
-	err = r.Requests(view.RequestFilter{Provider: party}, r.at, func(one view.Request) bool {
-		if one.Status != view.RequestAnswered && one.Status != view.RequestWithdrawn {
+	err = r.Requests(view.RequestFilter{}, r.at, func(one view.Request) bool {
+		if (one.Provider == party || one.Sealed) && one.Status != view.RequestAnswered && one.Status != view.RequestWithdrawn {
 			due := one.DueOn
 			if one.Due != nil {
 				due = *one.Due
 			}
-			open = append(open, customers.OpenRequest{Thread: one.Thread, Status: string(one.Status), Due: due})
+			open = append(open, customers.OpenRequest{Thread: one.Thread, Status: string(one.Status), Due: due, Sealed: one.Sealed})
 		}
 		return ctx.Err() == nil
 	})
@@ -38,6 +38,9 @@ func (d *customersDisclose) tellAnswered(c *cobra.Command, s *customersServer, r
 	request, err := r.Request(thread, r.at)
 	if err != nil {
 		return err
+	}
+	if request.Provider != "" && request.Provider != s.settings.Party {
+		return refusal("%s asks %s, and this is the log of %s", thread, request.Provider, s.settings.Party)
 	}
 	if request.Status == view.RequestAnswered || request.Status == view.RequestWithdrawn {
 		on := ""

@@ -12,12 +12,12 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// OpenRequest is a public request to the party that is neither answered nor withdrawn. One that
-// is sealed is nobody's before it is opened.
+// OpenRequest is a public request to the party that is neither answered nor withdrawn.
 type OpenRequest struct {
 	Thread record.Thread
 	Status string
 	Due    record.Date // the last day to answer on
+	Sealed bool        // whom it asks is not public yet: it keeps whom a disclosure on it names, and nobody else
 }
 
 // EraseQuery erases customers: those named, or all that may be erased by now.
@@ -151,7 +151,7 @@ func (x *request) keptByRequests(despite []record.Thread) (map[event.Handle]stri
 				kept[h] = fmt.Sprintf("disclosure %d names it, and %s is %s: no disclosure-receipt in the copy of the ledger answers it", d.Number, d.Thread, r.Status)
 			}
 		}
-		if !names && !slices.Contains(despite, r.Thread) {
+		if !names && !r.Sealed && !slices.Contains(despite, r.Thread) {
 			unnamed = append(unnamed, fmt.Sprintf("%s (%s, due %s)", r.Thread, r.Status, r.Due))
 		}
 	}
