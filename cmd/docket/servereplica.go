@@ -138,7 +138,7 @@ func (r *replicaFlags) open(c *cobra.Command, log *slog.Logger) (*client.Trust, 
 			return nil, nil, errors.Join(usageError("--charter %s: %s pins another, %s", id, trust.Dir(), trust.Ledger()).hint("leave --charter out, or name another directory"), trust.Close())
 		}
 	}
-	r.trust.ledger = r.from
+	r.trust.ledgers = []string{r.from}
 	source, err := r.trust.connect(trust)
 	if err != nil {
 		return nil, nil, errors.Join(err, trust.Close())
