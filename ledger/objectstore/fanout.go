@@ -31,7 +31,7 @@ type fanOut struct {
 	s    *Store
 	stop func() // ends the loop and waits for it
 
-	step sync.Mutex // held by who fans out
+	step lock // held by who fans out
 
 	mu       sync.Mutex // guards what follows
 	changed  chan struct{}
@@ -71,7 +71,7 @@ func (e *edge) size() uint64 { return e.first + uint64(len(e.entries)) }
 
 // newFanOut begins behind a taking.
 func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
-	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}}
+	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, step: newLock()}
 	if w.head.body.Partials {
 		f.size = w.head.body.Public
 	}
@@ -197,8 +197,10 @@ func (s *Store) FanOut(ctx context.Context) error {
 
 // round is one step: whatever there is to fan out by now.
 func (f *fanOut) round(ctx context.Context) error {
-	f.step.Lock()
-	defer f.step.Unlock()
+	if err := f.step.take(ctx); err != nil {
+		return err
+	}
+	defer f.step.release()
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -242,8 +244,10 @@ func (f *fanOut) lookAtWaiting(ctx context.Context) (published, error) {
 // standIn is a stage of an extension that takes the place of all that are named: it begins where full
 // tiles and bundles are public, and has all partial ones. nil if it would be none.
 func (f *fanOut) standIn(ctx context.Context, x ledger.Extension) (*stage, error) {
-	f.step.Lock()
-	defer f.step.Unlock()
+	if err := f.step.take(ctx); err != nil {
+		return nil, err
+	}
+	defer f.step.release()
 	if _, err := f.lookAtWaiting(ctx); err != nil {
 		return nil, err
 	}
