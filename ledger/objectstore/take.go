@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -15,7 +16,8 @@ type writer struct {
 
 	swapping lock // held by who swaps the head
 
-	extending lock // guards what follows
+	extending lock      // guards what follows
+	begun     time.Time // when the newest extension began, or will
 	head      held[head]
 	accepted  ledger.Head   // where the newest accepted extension leads
 	before    chan struct{} // closed when that one is decided; nil: none was accepted
