@@ -49,6 +49,7 @@ type Config struct {
 // Store is one handle on a log. It is safe for concurrent use.
 type Store struct {
 	pool    *pgxpool.Pool
+	closed  atomic.Bool
 	schema  string
 	noOther bool // standby=none
 	log     *slog.Logger
@@ -144,6 +145,7 @@ func (s *Store) parse(text string) (*pgxpool.Config, error) {
 
 // Close waits for reads and writes in progress.
 func (s *Store) Close() error {
+	s.closed.Store(true)
 	s.pool.Close()
 	return nil
 }

@@ -54,7 +54,7 @@ func (w *world) Second(t testing.TB, _ storetest.ClosableStore) ledger.Store {
 // Delay holds what a handle sends, also on connections that it makes anew.
 func (w *world) Delay(_ testing.TB, h storetest.SharedHandle) (release func()) {
 	way, _ := w.ways.Load(h)
-	return way.(*pgstoretest.Proxy).Stick()
+	return way.(*pgstoretest.Proxy).Strand()
 }
 
 // Crash kills the server, or its sessions alone, and goes on with a copy.

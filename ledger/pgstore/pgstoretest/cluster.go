@@ -65,7 +65,7 @@ func Start(t testing.TB, settings ...string) *Server {
 		"unix_socket_directories = '" + dir + "'", "listen_addresses = ''",
 		"shared_buffers = 16MB", "max_connections = 60", "max_wal_senders = 4", "autovacuum = off", "max_wal_size = 1GB",
 		"dynamic_shared_memory_type = mmap", "jit = off",
-		"wal_keep_size = 64MB", "wal_receiver_status_interval = 1", "wal_retrieve_retry_interval = 100", "log_min_messages = log",
+		"wal_keep_size = 64MB", "wal_receiver_status_interval = 1", "wal_retrieve_retry_interval = 100", "log_min_messages = warning",
 	}, settings)...)
 	s.Restart()
 	s.psql("postgres", "CREATE DATABASE docket")
@@ -269,12 +269,13 @@ func (s *Server) psql(database, statements string) string {
 func (s *Server) Await(query, want string) {
 	s.t.Helper()
 	var got string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if got = s.SQL(query); got == want {
 			return
 		}
 	}
-	s.t.Fatalf("%s: got %q, want %q\n%s", query, got, want, s.Log())
+	activity := s.SQL("SELECT pid, state, wait_event_type, wait_event, query FROM pg_stat_activity WHERE backend_type = 'client backend'")
+	s.t.Fatalf("%s: got %q, want %q\n%s\n%s", query, got, want, activity, s.Log())
 }
 
 // Log is what the server has logged.

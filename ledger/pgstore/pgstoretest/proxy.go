@@ -65,18 +65,26 @@ func (p *Proxy) Close() {
 	p.all.Wait()
 }
 
-// Stick has whatever clients send from now on get stuck. release lets it arrive, waits until
-// the server has done with it, and takes no more connections.
-func (p *Proxy) Stick() (release func()) {
+// Hold has whatever clients send from now on get stuck, until flow lets it go on.
+func (p *Proxy) Hold() (flow func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stuck = true
 	return func() {
-		p.listener.Close()
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.stuck = false
 		p.held.Broadcast()
-		p.mu.Unlock()
+	}
+}
+
+// Strand is Hold of clients that never come back: release lets what is stuck arrive, waits until the
+// server has done with it, and takes no more connections.
+func (p *Proxy) Strand() (release func()) {
+	flow := p.Hold()
+	return func() {
+		p.listener.Close()
+		flow()
 		p.all.Wait()
 	}
 }
