@@ -92,7 +92,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 // newStore is one without connections.
 func newStore(c Config) *Store {
-	s := &Store{log: c.Log, head: newRow(headRow), published: newRow(publishedRow), archived: newRow(archivedRow)}
+	s := &Store{log: c.Log, head: newRow("head"), published: newRow("published"), archived: newRow("archived")}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -220,14 +220,25 @@ func statOf(pid int) (state string, parent int) {
 // for it.
 func (s *Server) Standby() *Server {
 	s.t.Helper()
-	b := &Server{t: s.t, bin: s.bin, dir: s.dir, uid: s.uid, port: s.nextPort()}
+	b := s.Reserve()
+	s.Follow(b)
+	return b
+}
+
+// Reserve names a server that [Server.Follow] starts later, so that it can stand in a URL before.
+func (s *Server) Reserve() *Server {
+	return &Server{t: s.t, bin: s.bin, dir: s.dir, uid: s.uid, port: s.nextPort()}
+}
+
+// Follow is Standby of a server that was reserved.
+func (s *Server) Follow(b *Server) {
+	s.t.Helper()
 	s.run("pg_basebackup", "--pgdata", b.data(), "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
 		"--dbname", fmt.Sprintf("host=%s port=%d user=docket application_name=standby", s.dir, s.port))
 	b.Configure("synchronous_standby_names = ''", "hot_standby = on")
 	b.Restart()
 	s.Reload("synchronous_standby_names = 'standby'")
 	s.Await("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'", "1")
-	return b
 }
 
 // Promote makes a standby the primary, and waits until it is.
@@ -304,8 +315,9 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT} // where a test panics
 	if os.Getuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}
 	}
 	return cmd
 }

@@ -21,8 +21,8 @@ type Proxy struct {
 	all   sync.WaitGroup
 
 	// Cut, if set, is asked after each piece that went through, whether that connection ends
-	// now; toServer says which way the piece went, arrived that it was passed on.
-	Cut func(toServer bool) (cut, arrived bool)
+	// now; toServer says which way the piece of that many bytes went, arrived that it was passed on.
+	Cut func(toServer bool, size int) (cut, arrived bool)
 }
 
 // pipe is one connection.
@@ -154,7 +154,7 @@ func (p *Proxy) downstream(c *pipe) {
 func (p *Proxy) pass(c *pipe, toServer bool, to net.Conn, piece []byte) bool {
 	cut, arrived := false, true
 	if p.Cut != nil {
-		cut, arrived = p.Cut(toServer)
+		cut, arrived = p.Cut(toServer, len(piece))
 	}
 	if !cut || arrived {
 		if _, err := to.Write(piece); err != nil {
