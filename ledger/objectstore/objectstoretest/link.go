@@ -33,12 +33,13 @@ const (
 	Truncated       // of what is read, the half; the connection breaks
 	Cut             // of what is read, the half, as if that was all
 	OldList         // a listing as it was when the first one with that prefix was asked for
+	OldBody         // what is read is what lay there before
 	OldETag         // what is read bears the ETag of what lay there before
 
 	faults
 )
 
-var faultNames = [faults]string{"none", "lost", "unheard", "later", "hang", "hang later", "409", "412", "repeated", "500", "500 applied", "503", "truncated", "cut", "old list", "old ETag"}
+var faultNames = [faults]string{"none", "lost", "unheard", "later", "hang", "hang later", "409", "412", "repeated", "500", "500 applied", "503", "truncated", "cut", "old list", "old body", "old ETag"}
 
 func (f Fault) String() string { return faultNames[f] }
 
@@ -52,6 +53,7 @@ func All() (all []Fault) {
 
 // Request is what a fault is chosen by.
 type Request struct {
+	Host        string // the endpoint's
 	Method      string // GET, PUT, DELETE; LIST for a listing
 	Key         string // of a listing, the prefix
 	Conditional bool
@@ -66,23 +68,27 @@ type Link struct {
 	FaultOf func(Request) Fault
 	Delay   time.Duration
 
+	// ReleaseEvery lets what was held arrive before each of so many requests; 0: at Release.
+	ReleaseEvery int
+
 	mu     sync.Mutex // guards FaultOf, Delay and what follows
 	counts map[string]int
+	sent   int
 	later  []func()
 	lists  map[string]*answer
-	etags  map[string][]string // by key, those seen of it
+	reads  map[string][]*answer // by key, the last two that differ
 }
 
 // NewLink is a way to the store.
 func NewLink(s *Server) *Link {
-	return &Link{server: s, counts: map[string]int{}, lists: map[string]*answer{}, etags: map[string][]string{}}
+	return &Link{server: s, counts: map[string]int{}, lists: map[string]*answer{}, reads: map[string][]*answer{}}
 }
 
-// Set changes what becomes of requests from now on.
+// Set changes what becomes of requests from now on. What is held is so until Release.
 func (l *Link) Set(faultOf func(Request) Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.FaultOf = faultOf
+	l.FaultOf, l.ReleaseEvery = faultOf, 0
 }
 
 // Count is how many requests of that method were sent: "PUT", "GET", "LIST", "DELETE".
@@ -122,11 +128,16 @@ func (l *Link) RoundTrip(r *http.Request) (*http.Response, error) {
 	request := requestOf(r)
 	l.mu.Lock()
 	l.counts[request.Method]++
+	l.sent++
+	release := l.ReleaseEvery > 0 && l.sent%l.ReleaseEvery == 0
 	fault, delay := None, l.Delay
 	if l.FaultOf != nil {
 		fault = l.FaultOf(request)
 	}
 	l.mu.Unlock()
+	if release {
+		l.Release()
+	}
 	if !request.takes(fault) {
 		fault = None
 	}
@@ -189,7 +200,7 @@ func (r Request) takes(f Fault) bool {
 		return r.Method == "GET"
 	case OldList:
 		return r.Method == "LIST"
-	case OldETag:
+	case OldETag, OldBody:
 		return r.Method == "GET"
 	}
 	return true
@@ -199,6 +210,9 @@ func (r Request) takes(f Fault) bool {
 func (l *Link) remember(r Request, a *answer, f Fault) *answer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.FaultOf == nil {
+		return a
+	}
 	switch r.Method {
 	case "LIST":
 		if l.lists[r.Key] == nil {
@@ -208,14 +222,21 @@ func (l *Link) remember(r Request, a *answer, f Fault) *answer {
 			return l.lists[r.Key]
 		}
 	case "GET":
-		etag := a.header.Get("ETag")
-		if seen := l.etags[r.Key]; etag != "" && (len(seen) == 0 || seen[len(seen)-1] != etag) {
-			l.etags[r.Key] = append(seen, etag)
+		seen := l.reads[r.Key]
+		if n := len(seen); n == 0 || seen[n-1].header.Get("ETag") != a.header.Get("ETag") {
+			seen = append(seen, a)
+			seen = seen[max(0, len(seen)-2):]
+			l.reads[r.Key] = seen
 		}
-		if seen := l.etags[r.Key]; f == OldETag && len(seen) > 1 {
-			old := &answer{a.status, a.header.Clone(), a.body}
-			old.header.Set("ETag", seen[len(seen)-2])
+		switch old := seen[0]; f {
+		case OldBody:
 			return old
+		case OldETag:
+			if etag := old.header.Get("ETag"); etag != "" {
+				mixed := &answer{a.status, a.header.Clone(), a.body}
+				mixed.header.Set("ETag", etag)
+				return mixed
+			}
 		}
 	}
 	return a
@@ -223,7 +244,7 @@ func (l *Link) remember(r Request, a *answer, f Fault) *answer {
 
 func requestOf(r *http.Request) Request {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/"), Bucket)
-	q := Request{Method: r.Method, Key: strings.TrimPrefix(key, "/"), Conditional: r.Header.Get("If-Match")+r.Header.Get("If-None-Match") != ""}
+	q := Request{Host: r.URL.Host, Method: r.Method, Key: strings.TrimPrefix(key, "/"), Conditional: r.Header.Get("If-Match")+r.Header.Get("If-None-Match") != ""}
 	if r.URL.Query().Has("list-type") {
 		q.Method, q.Key = "LIST", r.URL.Query().Get("prefix")
 	}

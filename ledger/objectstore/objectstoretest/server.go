@@ -36,6 +36,7 @@ type Server struct {
 // Broken is what a store does not keep of its promises.
 type Broken struct {
 	IgnoresConditions bool // If-Match and If-None-Match are accepted, and mean nothing
+	IgnoresIfMatch    bool // as that, of If-Match alone
 	NotAtomic         bool // a condition is checked, and then, later, the object is written
 }
 
@@ -121,16 +122,17 @@ func (a *answer) WriteHeader(status int) {
 func (s *Server) serve(r *http.Request, body []byte) *answer {
 	match, absent := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
 	switch {
-	case s.Broken.IgnoresConditions && r.Method == http.MethodPut:
-		r = withoutConditions(r)
+	case (s.Broken.IgnoresConditions || s.Broken.IgnoresIfMatch && match != "") && r.Method == http.MethodPut:
+		r, match = withoutConditions(r), ""
 	case s.Broken.NotAtomic && r.Method == http.MethodPut && match+absent != "":
 		if there := s.do(headOf(r), nil); absent != "" && there.status == http.StatusOK || match != "" && there.header.Get("ETag") != match {
 			return failure(http.StatusPreconditionFailed, "PreconditionFailed")
 		}
 		widen() // the time in which another request passes the same check
+		match = ""
 		r = withoutConditions(r)
 	}
-	if match != "" && r.Method == http.MethodPut && !s.Broken.IgnoresConditions && s.do(headOf(r), nil).status == http.StatusNotFound {
+	if match != "" && r.Method == http.MethodPut && s.do(headOf(r), nil).status == http.StatusNotFound {
 		return failure(http.StatusNotFound, "NoSuchKey")
 	}
 	return s.do(r, body)
