@@ -76,7 +76,19 @@ func (s *Store) accept(ctx context.Context, w *writer, x ledger.Extension) (befo
 
 // stage writes the staged object.
 func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stage, error) {
-	st := newStage(stageName{From: x.Old.Size, Old: x.Old.Size, Size: x.New.Size, Root: root(x.New.Root)}, x.Entries, x.Tiles)
+	w.extending.Lock()
+	named := len(unfanned(w.head.body.Stages, w.fan.public()))
+	w.extending.Unlock()
+	var st *stage
+	if named >= maxStages {
+		var err error
+		if st, err = w.fan.standIn(ctx, x); err != nil {
+			return nil, err
+		}
+	}
+	if st == nil {
+		st = newStage(stageName{From: x.Old.Size, Old: x.Old.Size, Size: x.New.Size, Root: root(x.New.Root)}, x.Entries, x.Tiles)
+	}
 	data, err := st.encode()
 	if err != nil {
 		return nil, err
@@ -100,19 +112,20 @@ func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st 
 	}
 	next := from.body
 	next.Size, next.Root, next.Nonce = x.New.Size, root(x.New.Root), newNonce()
-	if public := w.fan.public(); public > next.Public || public == next.Public {
+	if st.name.From < st.name.Old {
+		next.Public, next.Partials, next.Stages = st.name.From, false, nil
+	} else if public := w.fan.public(); public >= next.Public {
 		next.Public, next.Partials = public, true
 	}
-	next.Stages = slices.DeleteFunc(slices.Clone(next.Stages), func(n stageName) bool { return n.Size <= next.Public })
-	next.Stages = append(next.Stages, st.name)
+	next.Stages = append(unfanned(next.Stages, next.Public), st.name)
 	now, err := swapCell(ctx, s.bucket, s.headKey(), from, next)
 	var other *moved[head]
 	if errors.As(err, &other) && slices.Contains(other.now.body.Stages, st.name) {
 		w.end(ledger.ErrTakenOver) // by one who took over this extension too
 		return nil
 	}
-	if errors.As(err, &other) && other.now.body.Size < x.New.Size {
-		other.unsure = false // it never was there, since a head only grows
+	if errors.As(err, &other) && neverHad(other.now.body, x.New.Size) {
+		other.unsure = false
 	}
 	if err != nil {
 		return s.refused(ctx, w, fmt.Sprintf("extending to %d", x.New.Size), err)
@@ -125,4 +138,20 @@ func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st 
 	s.keep(kept)
 	w.fan.committed(kept)
 	return nil
+}
+
+// unfanned are the stages that are needed beside what is public of a size.
+func unfanned(stages []stageName, public uint64) (needed []stageName) {
+	for _, n := range stages {
+		if n.Size > public {
+			needed = append(needed, n)
+		}
+	}
+	return needed
+}
+
+// neverHad says of a head that does not name the stage of an extension to that size that it
+// does not stem from one that did: such a head would be as large, and name it still.
+func neverHad(h head, size uint64) bool {
+	return h.Size < size || h.Public < size && !slices.ContainsFunc(h.Stages, func(n stageName) bool { return n.From < n.Old })
 }

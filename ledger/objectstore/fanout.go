@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type fanOut struct {
 
 	mu       sync.Mutex // guards what follows
 	changed  chan struct{}
+	through  chan struct{} // closed at the end of each round
 	loaded   bool
 	load     head      // what is read before the first step: a head as it was taken
 	waiting  []*stage  // committed since the taking, not looked at yet
@@ -69,7 +71,7 @@ func (e *edge) size() uint64 { return e.first + uint64(len(e.entries)) }
 
 // newFanOut begins behind a taking.
 func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
-	f := &fanOut{s: s, changed: make(chan struct{}, 1), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}}
+	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}}
 	if w.head.body.Partials {
 		f.size = w.head.body.Public
 	}
@@ -123,26 +125,27 @@ func (f *fanOut) archivedUpTo() uint64 {
 	return f.archived
 }
 
-func (f *fanOut) lagging() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.lag >= maxLag
-}
-
 // waitForRoom waits while too much has piled up.
 func (f *fanOut) waitForRoom(ctx context.Context) error {
-	for p := (pause{}); f.lagging(); {
-		if f.s.config.Manual {
+	for {
+		f.mu.Lock()
+		lag, through := f.lag, f.through
+		f.mu.Unlock()
+		switch {
+		case lag < maxLag:
+			return nil
+		case f.s.config.Manual:
 			if err := f.round(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		if !p.wait(ctx) {
+		select {
+		case <-through:
+		case <-ctx.Done():
 			return fmt.Errorf("waiting until what was committed is under its public paths: %w", ctx.Err())
 		}
 	}
-	return nil
 }
 
 // run fans out whatever comes, until ctx ends.
@@ -196,18 +199,15 @@ func (s *Store) FanOut(ctx context.Context) error {
 func (f *fanOut) round(ctx context.Context) error {
 	f.step.Lock()
 	defer f.step.Unlock()
-	if !f.loaded {
-		if err := f.loadEdge(ctx); err != nil {
-			return fmt.Errorf("reading what is not public yet: %w", err)
-		}
-		f.loaded = true
-	}
-	f.mu.Lock()
-	waiting, latest := f.waiting, f.latest
-	f.waiting = nil
-	f.mu.Unlock()
-	for _, st := range waiting {
-		f.edge.absorb(st)
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		close(f.through)
+		f.through = make(chan struct{})
+	}()
+	latest, err := f.lookAtWaiting(ctx)
+	if err != nil {
+		return err
 	}
 	if err := f.writeArchived(ctx, latest); err != nil {
 		return err
@@ -218,10 +218,51 @@ func (f *fanOut) round(ctx context.Context) error {
 	f.mu.Lock()
 	f.lag = len(f.waiting)
 	f.mu.Unlock()
-	if err := f.writePublished(ctx, latest.Note); err != nil {
-		return err
+	return f.writePublished(ctx, latest.Note)
+}
+
+// lookAtWaiting brings the edge to what is committed, and returns what is published.
+func (f *fanOut) lookAtWaiting(ctx context.Context) (published, error) {
+	if !f.loaded {
+		if err := f.loadEdge(ctx); err != nil {
+			return published{}, fmt.Errorf("reading what is not public yet: %w", err)
+		}
+		f.loaded = true
 	}
-	return nil
+	f.mu.Lock()
+	waiting, latest := f.waiting, f.latest
+	f.waiting = nil
+	f.mu.Unlock()
+	for _, st := range waiting {
+		f.edge.absorb(st)
+	}
+	return latest, nil
+}
+
+// standIn is a stage of an extension that takes the place of all that are named: it begins where full
+// tiles and bundles are public, and has all partial ones. nil if it would be none.
+func (f *fanOut) standIn(ctx context.Context, x ledger.Extension) (*stage, error) {
+	f.step.Lock()
+	defer f.step.Unlock()
+	if _, err := f.lookAtWaiting(ctx); err != nil {
+		return nil, err
+	}
+	e := &f.edge
+	from := e.full / proof.TileWidth * proof.TileWidth
+	if e.size() != x.Old.Size || from >= x.Old.Size { // the one before is on its way
+		return nil, nil
+	}
+	name := stageName{From: from, Old: x.Old.Size, Size: x.New.Size, Root: root(x.New.Root)}
+	st := newStage(name, slices.Concat(e.entries[from-e.first:], x.Entries), x.Tiles)
+	for at, t := range e.tiles {
+		if name.has(at.level, at.index) && st.tile(at.level, at.index) == nil {
+			st.Tiles = append(st.Tiles, stageTile{Level: at.level, Index: at.index, Hashes: t.hashes})
+		}
+	}
+	slices.SortFunc(st.Tiles, func(a, b stageTile) int {
+		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.Index, b.Index))
+	})
+	return st, nil
 }
 
 // loadEdge reads what lies between what is public and the head as it was taken.

@@ -107,11 +107,12 @@ type Store struct {
 
 	taking sync.Mutex // held by what begins or ends the writing of this handle
 
-	mu      sync.Mutex        // guards what follows
-	view    held[head]        // the newest head that was read or made
-	seen    bool              // there was a head: one that is missing is lost
-	stages  map[string]*stage // read, of those that view names
-	writing *writer           // since the taking
+	mu      sync.Mutex               // guards what follows
+	view    held[head]               // the newest head that was read or made
+	seen    bool                     // there was a head: one that is missing is lost
+	stages  map[string]*stage        // read, of those that view names
+	loading map[string]chan struct{} // closed when who reads a stage has it
+	writing *writer                  // since the taking
 	bundles *lru.Cache[string, []byte]
 }
 
@@ -135,7 +136,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, bucket: b, stages: map[string]*stage{}}
+	s := &Store{config: c, bucket: b, stages: map[string]*stage{}, loading: map[string]chan struct{}{}}
 	s.bundles, _ = lru.New[string, []byte](cachedBundles) // an error only of a size below 1
 	return s, nil
 }

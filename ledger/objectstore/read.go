@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -140,14 +141,40 @@ func (s *Store) readPublic(ctx context.Context, path, full string) ([]byte, erro
 	return o.data, err
 }
 
-// readStage reads a stage that a head names, once as long as it does.
+// readStage reads a stage that a head names, once as long as it does, whoever asks for it.
 func (s *Store) readStage(ctx context.Context, n stageName) (*stage, error) {
-	s.mu.Lock()
-	st := s.stages[n.key()]
-	s.mu.Unlock()
-	if st != nil {
-		return st, nil
+	key := n.key()
+	for {
+		s.mu.Lock()
+		st, loading := s.stages[key], s.loading[key]
+		if st == nil && loading == nil {
+			s.loading[key] = make(chan struct{})
+		}
+		s.mu.Unlock()
+		switch {
+		case st != nil:
+			return st, nil
+		case loading == nil:
+			return s.loadStage(ctx, n)
+		}
+		select {
+		case <-loading:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+}
+
+func (s *Store) loadStage(ctx context.Context, n stageName) (st *stage, err error) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.loading[n.key()])
+		delete(s.loading, n.key())
+		if err == nil && slices.Contains(s.view.body.Stages, n) {
+			s.stages[n.key()] = st
+		}
+	}()
 	o, err := s.bucket.read(ctx, s.stageKey(n))
 	if errors.Is(err, errNoObject) {
 		return nil, fmt.Errorf("%w: %w", ledger.ErrMissing, err)
@@ -155,17 +182,7 @@ func (s *Store) readStage(ctx context.Context, n stageName) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st, err = parseStage(n, o.data); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, named := range s.view.body.Stages {
-		if named == n {
-			s.stages[n.key()] = st
-		}
-	}
-	return st, nil
+	return parseStage(n, o.data)
 }
 
 // span is where some entries lie: in a stage, or in a bundle.

@@ -192,6 +192,9 @@ func (s *Store) Seal(ctx context.Context, why string) error {
 	next := w.published.body
 	next.Epoch, next.Nonce = w.epoch+1, newNonce()
 	swapped, err := swapCell(ctx, s.bucket, s.publishedKey(), w.published, next)
+	if other := (*moved[published])(nil); errors.As(err, &other) {
+		other.unsure = false // the head is not sealed yet
+	}
 	if err != nil {
 		w.forgotten = true
 		return s.refused(ctx, w, "sealing", err)
@@ -204,6 +207,9 @@ func (s *Store) Seal(ctx context.Context, why string) error {
 	}
 	w.sealing = &sealed
 	now, err := swapCell(ctx, s.bucket, s.headKey(), w.head, sealed)
+	if other := (*moved[head])(nil); errors.As(err, &other) {
+		other.unsure = other.unsure && other.now.body.Sealed != "" // nobody else unseals it
+	}
 	if err != nil {
 		return s.refused(ctx, w, "sealing", err)
 	}
