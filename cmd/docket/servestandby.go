@@ -129,6 +129,9 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	by := standby.New(s.store, s.config)
+	if err := by.Look(ctx); err != nil { // before anybody asks
+		return nil, err
+	}
 	serving, stop := context.WithCancel(ctx)
 	waiting, failed := context.WithCancelCause(ctx)
 	defer failed(nil)
@@ -140,7 +143,7 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 			failed(err)
 		}
 	})
-	s.log.Info("standing by", "origin", config.Keys.Origin, "size", head.Size, "lease", s.flags.lease.String())
+	s.log.Info("standing by", "origin", s.origin, "size", head.Size, "epoch", by.Status().Epoch, "writer", by.Status().Writer, "lease", s.flags.lease.String())
 	s.held, err = by.Become(waiting, f, func(ctx context.Context, store *standby.Store) (err error) {
 		n, err = f.Open(ctx, store)
 		return err
