@@ -204,6 +204,7 @@ on without what it held; readers who have seen that will call it a second histor
 				}
 			} else {
 				defer store.Close()
+				config.Store = store
 				if shared, err = s.sharedLedger(a, store, &sc, keys.Origin, log); err != nil {
 					return err
 				}
