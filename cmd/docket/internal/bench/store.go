@@ -209,28 +209,38 @@ func (m *storeBench) measure(ctx context.Context, p pacing) error {
 	}
 
 	var loaded []time.Duration
-	puts, begun := m.puts(), time.Now()
+	var puts int64
+	var took time.Duration
 	commits, err := m.runs(ctx, p, func(l *ledger.Ledger[pebblestore.Blob]) (err error) {
-		loaded, err = m.openLoop(ctx, l)
+		before, err := m.settledPuts(ctx)
+		if err != nil {
+			return err
+		}
+		begun := time.Now()
+		if loaded, err = m.openLoop(ctx, l); err != nil {
+			return err
+		}
+		took = time.Since(begun)
+		puts, err = m.settledPuts(ctx)
+		puts -= before
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	took, n := time.Since(begun), float64(len(loaded))
+	n := float64(len(loaded))
 	slices.Sort(loaded)
 	atRate := fmt.Sprintf("%d/s, ", m.Rate)
 	times(atRate+"submit to published, p50", loaded, 0.5, rateAim)
 	times(atRate+"submit to published, p99", loaded, 0.99, "")
 	report(atRate+"commits", float64(commits)/took.Seconds(), "/s", "")
 	if m.count != nil {
-		puts = m.puts() - puts
 		report(atRate+"PUTs a commit", float64(puts)/float64(max(commits, 1)), "", "two are the floor, and a third publishes")
 		report(atRate+"PUTs a million entries", float64(puts)/n*1e6, "", joinAims(p.putsAim, sunlight))
 	}
 
 	entries := min(m.Entries, maxStoreEntries)
-	begun = time.Now()
+	begun := time.Now()
 	if commits, err = m.runs(ctx, p, func(l *ledger.Ledger[pebblestore.Blob]) error {
 		defer func() { took = time.Since(begun) }()
 		return m.closedLoop(ctx, l, entries)
@@ -274,11 +284,19 @@ func joinAims(a, b string) string {
 	return a + "; " + b
 }
 
-func (m *storeBench) puts() int64 {
+// settledPuts is how many PUTs there were once none comes any more: what was committed is written
+// to its last place behind the commits.
+func (m *storeBench) settledPuts(ctx context.Context) (int64, error) {
 	if m.count == nil {
-		return 0
+		return 0, nil
 	}
-	return m.count.puts.Load()
+	for puts := int64(-1); puts != m.count.puts.Load(); {
+		puts = m.count.puts.Load()
+		if err := pause(ctx, max(10*time.Duration(m.put*float64(time.Millisecond)), 100*time.Millisecond)); err != nil {
+			return 0, err
+		}
+	}
+	return m.count.puts.Load(), nil
 }
 
 // publish appends an entry and waits until it is published.
