@@ -185,14 +185,11 @@ func (n *Node) useStore(ctx context.Context, signed bool) error {
 	if err != nil {
 		return err
 	}
-	lost := func(what string) error {
-		return fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, what)
-	}
 	if c.Store != nil {
 		n.store = c.Store
 		head, err := c.Store.Head(ctx)
 		if err == nil && signed && head.Size == 0 {
-			err = lost(at.String())
+			err = lostStore(at.String())
 		}
 		return err
 	}
@@ -201,7 +198,7 @@ func (n *Node) useStore(ctx context.Context, signed bool) error {
 	}
 	path := c.Files.PathJoin(c.Dir, storeDir)
 	if _, err := c.Files.Stat(path); signed && errors.Is(err, fs.ErrNotExist) {
-		return lost(path)
+		return lostStore(path)
 	}
 	s, err := pebblestore.Open(c.Files, path, pebblestore.Options{Health: n.health})
 	if err != nil {
@@ -227,13 +224,16 @@ func (n *Node) release() error {
 	return err
 }
 
-// openLedger opens the register and the ledger over it; once more, with another
-// register, where the first was found to be damaged.
+// openLedger opens the register, unless it is open, and the ledger over it; once more, with
+// another register, where the first was found to be damaged. After an error none is open.
 func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 	for anew := false; ; anew = true {
-		reg, err := n.openRegister(anew)
-		if err != nil {
-			return err
+		reg := n.Register
+		if n.Register = nil; reg == nil {
+			var err error
+			if reg, err = n.openRegister(anew); err != nil {
+				return err
+			}
 		}
 		l, err := ledger.Open(ctx, n.store, public.Fold(reg), lc)
 		if err == nil {
