@@ -50,6 +50,7 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f.IntVar(&s.server.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
 	f.DurationVar(&s.server.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202; 0 means 10s")
 	f.DurationVar(&s.node.Ledger.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
+	f.DurationVar(&s.node.Ledger.CommitInterval, "commit-interval", 0, "least time between two commits: fewer writes to a store that counts them, such as 125ms in a bucket")
 	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again; below 0: never")
 	f.DurationVar(&s.node.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&s.intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
@@ -199,7 +200,7 @@ runs, the directory is its own.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := notNegative(c, "publish-wait", "publish-interval", "witness-timeout"); err != nil {
+			if err := notNegative(c, "publish-wait", "publish-interval", "commit-interval", "witness-timeout"); err != nil {
 				return err
 			}
 			if r.on {
