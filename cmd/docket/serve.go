@@ -115,6 +115,7 @@ func parseAuditors(given []string) (all []auditors.Named, err error) {
 func (a *app) serve() *cobra.Command {
 	var s serveFlags
 	var r replicaFlags
+	var snapshots snapshotFlags
 	back := rollbackGuard{app: a}
 	c := &cobra.Command{
 		Use:   "serve (--dir D | --replica --trust D) [--listen ADDRESS]",
@@ -191,7 +192,7 @@ runs, the directory is its own.`,
   docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			if err := r.check(c); err != nil {
+			if err := errors.Join(r.check(c), snapshots.check(c)); err != nil {
 				return err
 			}
 			if s.server.IssuerRate.PerSecond < 0 {
@@ -204,7 +205,7 @@ runs, the directory is its own.`,
 				return err
 			}
 			if r.on {
-				return a.serveReplica(c, &s, &r)
+				return a.serveReplica(c, &s, &r, &snapshots)
 			}
 			log, dir := a.eventLog(s.verbose), s.node.Dir
 			config, sc, err := s.configs(log)
@@ -265,9 +266,13 @@ runs, the directory is its own.`,
 			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}
+			if sc.Snapshots, err = snapshots.open(a, dir); err != nil {
+				return err
+			}
 			if shared != nil {
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.config.URL, "epoch", shared.held.Taken(), "pid", os.Getpid())
-				if err := shared.serve(c.Context(), n, sc); err != nil {
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return shared.serve(c.Context(), n, sc) })
+				if err != nil {
 					return explainOpenError(err, dir)
 				}
 			} else {
@@ -276,7 +281,8 @@ runs, the directory is its own.`,
 					return err
 				}
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
-				if err := n.Serve(c.Context(), l, sc); err != nil {
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return n.Serve(c.Context(), l, sc) })
+				if err != nil {
 					return explainOpenError(err, dir)
 				}
 			}
@@ -286,6 +292,7 @@ runs, the directory is its own.`,
 	}
 	s.flags(c)
 	r.flags(a, c)
+	snapshots.flags(c)
 	c.Flags().BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	return c
 }
