@@ -7,7 +7,7 @@ import (
 )
 
 func TestSingle(t *testing.T) {
-	l := newLedger(t, "", nil, 3)
+	l := newCluster(t, "", nil, 3)
 	a := l.machine("a", true)
 	a.start()
 	l.enrol(newClient(t, a))
