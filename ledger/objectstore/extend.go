@@ -37,8 +37,8 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 		}
 	}
 	defer close(decided)
-	w.swapping.Lock()
-	defer w.swapping.Unlock()
+	w.swapping.takeAnyhow() // for a moment, but for a Seal beside
+	defer w.swapping.release()
 	if err == nil {
 		err = s.swapHead(ctx, w, x, st)
 	}
@@ -50,16 +50,18 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 
 // lose has the next write read where the store is.
 func (w *writer) lose() {
-	w.extending.Lock()
-	defer w.extending.Unlock()
+	w.extending.takeAnyhow()
+	defer w.extending.release()
 	w.lost = true
 }
 
 // accept takes an extension as the next one. before is closed when the one before is decided,
 // and decided is to be when this one is.
 func (s *Store) accept(ctx context.Context, w *writer, x ledger.Extension) (before, decided chan struct{}, err error) {
-	w.extending.Lock()
-	defer w.extending.Unlock()
+	if err := w.extending.take(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer w.extending.release()
 	if w.sealing != nil {
 		return nil, nil, errors.New("the store is being sealed")
 	}
@@ -76,9 +78,9 @@ func (s *Store) accept(ctx context.Context, w *writer, x ledger.Extension) (befo
 
 // stage writes the staged object.
 func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stage, error) {
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	named := len(unfanned(w.head.body.Stages, w.fan.public()))
-	w.extending.Unlock()
+	w.extending.release()
 	var st *stage
 	if named >= maxStages {
 		var err error
@@ -101,9 +103,9 @@ func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stag
 
 // swapHead makes the extension the head, and what is fanned out by now no longer named.
 func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st *stage) error {
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	from, lost := w.head, w.lost
-	w.extending.Unlock()
+	w.extending.release()
 	if lost {
 		return errors.New("the outcome of the extension before is unknown")
 	}
@@ -130,9 +132,9 @@ func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st 
 	if err != nil {
 		return s.refused(ctx, w, fmt.Sprintf("extending to %d", x.New.Size), err)
 	}
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	w.head = now
-	w.extending.Unlock()
+	w.extending.release()
 	kept := st.clone() // what it was given is not kept
 	s.show(now)
 	s.keep(kept)

@@ -105,7 +105,7 @@ type Store struct {
 	config Config
 	bucket *bucket
 
-	taking sync.Mutex // held by what begins or ends the writing of this handle
+	taking lock // held by what begins or ends the writing of this handle
 
 	mu      sync.Mutex               // guards what follows
 	view    held[head]               // the newest head that was read or made
@@ -136,7 +136,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, bucket: b, stages: map[string]*stage{}, loading: map[string]chan struct{}{}}
+	s := &Store{config: c, bucket: b, stages: map[string]*stage{}, loading: map[string]chan struct{}{}, taking: newLock()}
 	s.bundles, _ = lru.New[string, []byte](cachedBundles) // an error only of a size below 1
 	return s, nil
 }
@@ -144,8 +144,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // Close ends what runs behind the writer, and waits for it. What was not fanned out yet, the
 // next writer fans out.
 func (s *Store) Close() error {
-	s.taking.Lock()
-	defer s.taking.Unlock()
+	s.taking.takeAnyhow()
+	defer s.taking.release()
 	s.setWriter(nil)
 	return nil
 }

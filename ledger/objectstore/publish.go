@@ -95,8 +95,10 @@ func (s *Store) publish(ctx context.Context, what string, change func(*writer, *
 	if err != nil {
 		return err
 	}
-	w.publishing.Lock()
-	defer w.publishing.Unlock()
+	if err := w.publishing.take(ctx); err != nil {
+		return err
+	}
+	defer w.publishing.release()
 	if err := s.recallPublished(ctx, w); err != nil {
 		return err
 	}

