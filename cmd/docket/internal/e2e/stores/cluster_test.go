@@ -27,6 +27,7 @@ type cluster struct {
 	logs      string   // directory of what the processes say
 	policy    *proof.Policy
 	id        record.ID
+	vkey      string // the log's Ed25519 one
 	witnesses []*process
 
 	mu    sync.Mutex
@@ -42,10 +43,13 @@ func newCluster(t testing.TB, store string, env []string, witnesses int) *cluste
 	if err := os.Mkdir(l.logs, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := docket(t, env, "init", "--dir", l.first, "--origin", origin)
+	text := docket(t, env, "init", "--dir", l.first, "--origin", origin, "--store", store)
 	list := "logs/v0\n"
 	for line := range strings.Lines(text) {
 		if _, vkey, is := strings.Cut(strings.TrimSpace(line), "log "); is {
+			if l.vkey == "" {
+				l.vkey = vkey
+			}
 			list += "vkey " + vkey + "\nqpd 2147483647\ncontact operator@docket.example\n"
 		}
 	}
