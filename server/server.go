@@ -49,6 +49,7 @@ type Server struct {
 	bodyPool      *bodyPool
 	verifyLimiter *concurrencyLimiter // before verifying a submission
 	queryLimiter  *concurrencyLimiter // for queries of the register, and what else is expensive to answer
+	forwarding    *concurrencyLimiter // of a replica: what is asked of the writer at once
 	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
 	bundles       *bundleCache
@@ -87,6 +88,7 @@ func New(cfg Config) (*Server, error) {
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		queryLimiter:  newConcurrencyLimiter("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		forwarding:    newConcurrencyLimiter("requests for the writer", maxForwarded, cfg.VerifyQueue, cfg.VerifyWait),
 		bundleLimiter: newConcurrencyLimiter("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		answerMemory:  newAnswerMemory(cfg.AnswerMemory),
 		bundles:       newBundleCache(cfg.BundleCache),
@@ -448,8 +450,11 @@ func (s *Server) newRouter() (http.Handler, error) {
 
 	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
-		if s.cfg.Copy != nil && !r.ofCopy() {
+		switch {
+		case s.cfg.own() && !r.ofCopy():
 			continue
+		case s.cfg.replica() != nil && r.ofWriter():
+			r.handle = s.forward
 		}
 		handle, fail := r.handle, (*request).answerProblem
 		if r.page {

@@ -56,7 +56,6 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f.StringArrayVar(&s.auditors, "auditor", nil, `"VKEY [URL]": take the cosignatures of that auditor, and ask for them where it gives a URL; may be repeated`)
 	f.BoolVar(&s.node.Ledger.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
 	f.BoolVar(&s.verbose, "verbose", false, "log what the database does too")
-	c.MarkFlagRequired("dir")
 }
 
 // configs are the node and its server as the flags have them. Who serves adds the keys and
@@ -114,9 +113,10 @@ func parseAuditors(given []string) (all []auditors.Named, err error) {
 
 func (a *app) serve() *cobra.Command {
 	var s serveFlags
+	var r replicaFlags
 	back := rollbackGuard{app: a}
 	c := &cobra.Command{
-		Use:   "serve --dir D [--listen ADDRESS]",
+		Use:   "serve (--dir D | --replica --trust D) [--listen ADDRESS]",
 		Short: "Run the ledger server",
 		Long: `Serves the ledger in D over HTTP: records in, receipts out; checkpoints, tiles and
 entries as C2SP tlog-tiles writes them; the register as JSON and as pages.
@@ -164,12 +164,26 @@ count to no quorum, and nothing waits for them. At a URL, it asks for
 Where the policy is "quorum none" there is no witness to ask: the register in D, and
 whoever answers at the log's URL, are all that may know more than the store. If one of
 them does, it ends likewise. If the newer store is lost for ever, --allow-rollback goes
-on without what it held; readers who have seen that will call it a second history.`,
+on without what it held; readers who have seen that will call it a second history.
+
+--replica serves a ledger that another process writes, from a trust directory (--trust),
+which --charter makes: any number of them run beside one writer, and anybody may run one.
+It follows what is published at --from, verifies and replays all of it as docket sync
+does, and answers all that can be read; records that are sent to it, and the little that
+only the writer knows, are sent on. It has no keys of the log. How far behind it may be
+each answer says (Docket-Replica), and its pages, /readyz and metrics. Where the writer is
+away it serves what it has, and says as of when. If the log shows two histories it serves
+nothing more, keeps what shows it in the trust directory, and ends with status 1. While it
+runs, the directory is its own.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem
-  docket serve --dir ledger --store 's3://records/cip?region=eu-central-1'`,
+  docket serve --dir ledger --store 's3://records/cip?region=eu-central-1'
+  docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
+			if err := r.check(c); err != nil {
+				return err
+			}
 			if s.server.IssuerRate.PerSecond < 0 {
 				return idle(c, "with a negative --issuer-rate, which is no limit", "issuer-burst")
 			}
@@ -178,6 +192,9 @@ on without what it held; readers who have seen that will call it a second histor
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := notNegative(c, "publish-wait", "publish-interval", "witness-timeout"); err != nil {
 				return err
+			}
+			if r.on {
+				return a.serveReplica(c, &s, &r)
 			}
 			log, dir := a.eventLog(s.verbose), s.node.Dir
 			config, sc, err := s.configs(log)
@@ -257,6 +274,7 @@ on without what it held; readers who have seen that will call it a second histor
 		},
 	}
 	s.flags(c)
+	r.flags(a, c)
 	c.Flags().BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	return c
 }
