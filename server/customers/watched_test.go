@@ -98,9 +98,10 @@ func BenchmarkQueue(b *testing.B) {
 	}
 	began := time.Now()
 	want[programme.Page](b, w.post("queue", `{}`), http.StatusOK)
-	b.ReportMetric(float64(time.Since(began).Microseconds())/1000, "ms/first")
+	first := time.Since(began)
 	for i := 0; b.Loop(); i++ {
 		want[customers.Taken](b, w.post("events", fmt.Sprintf(`{"account":"C-7-7","id":"a%d","kind":"access","time":"2026-01-05T09:00:00Z","content":{"ip":"192.0.2.7","action":"login"}}`, i)), http.StatusOK)
 		want[programme.Page](b, w.post("queue", `{}`), http.StatusOK)
 	}
+	b.ReportMetric(float64(first.Microseconds())/1000, "ms/first")
 }
