@@ -262,19 +262,44 @@ func (t *Trust) AnswerChain(ctx context.Context, indexes []uint64) ([]proof.Rece
 }
 
 // RecordChain makes the chain of the record at an index, from the copy alone: it is the last
-// receipt, and the others are what [Trust.AnswerChain] has of before it, and all charters.
-func (t *Trust) RecordChain(ctx context.Context, index uint64) ([]byte, error) {
-	all, err := t.AnswerChain(ctx, []uint64{index})
+// receipt, and the others are what [Trust.AnswerChain] has of before it, and all charters. Records
+// beside it, earlier ones of other threads, are shown too, without the rest of their threads.
+func (t *Trust) RecordChain(ctx context.Context, index uint64, beside ...uint64) ([]byte, error) {
+	all, err := t.AnswerChain(ctx, append(slices.Clone(beside), index))
 	if err != nil {
 		return nil, err
 	}
 	var chain []proof.Receipt
 	var last proof.Receipt
+	threads := make(map[record.Thread]bool) // of those beside it
+	threadOf := func(r proof.Receipt) (record.Thread, error) {
+		e, err := record.ParseEntry(r.Entry)
+		if err != nil {
+			return "", err
+		}
+		st, err := record.ParseStatement(e.Envelope.Payload)
+		if err != nil {
+			return "", err
+		}
+		return st.Thread, nil
+	}
 	for _, r := range all {
+		if slices.Contains(beside, r.Index) {
+			thread, err := threadOf(r)
+			if err != nil {
+				return nil, err
+			}
+			threads[thread] = true
+		}
+	}
+	for _, r := range all {
+		thread, err := threadOf(r)
 		switch {
+		case err != nil:
+			return nil, err
 		case r.Index == index:
 			last = r
-		case r.Index < index || t.charters.atIndex(r.Index) != nil:
+		case t.charters.atIndex(r.Index) != nil, r.Index < index && (!threads[thread] || slices.Contains(beside, r.Index)):
 			chain = append(chain, r)
 		}
 	}

@@ -132,15 +132,21 @@ func (d *customersDisclose) readRequest(c *cobra.Command, s *customersServer, th
 	if d.query.Recipient == "" {
 		return refusal("%s is no request that names a key to encrypt to", thread).hint("docket show %s shows it; docket sync fetches what is newer", thread)
 	}
-	if d.query.Chain, err = trust.RecordChain(c.Context(), d.query.Request.Index); err != nil {
+	if d.query.Logs, _, err = customerLogRecords(c.Context(), trust, s.settings.Party); err != nil {
+		return err
+	}
+	var before []uint64 // the newest record of the log before the demand
+	for _, l := range d.query.Logs {
+		if l.Index < d.query.Request.Index {
+			before = []uint64{l.Index}
+		}
+	}
+	if d.query.Chain, err = trust.RecordChain(c.Context(), d.query.Request.Index, before...); err != nil {
 		var many *client.TooManyRecordsError
 		if !errors.As(err, &many) {
 			return err
 		}
 		d.app.logf("docket: warning: no chain to %s goes with it (%v): who has no copy of the ledger is not shown what was logged before the demand", thread, err)
-	}
-	if d.query.Logs, _, err = customerLogRecords(c.Context(), trust, s.settings.Party); err != nil {
-		return err
 	}
 	r, err := (&queryFlags{app: d.app, trust: d.trust}).openCopy(trust)
 	if err != nil {

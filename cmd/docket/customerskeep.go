@@ -43,7 +43,7 @@ request keeps nobody but whom a disclosure on it names, until it is opened.
 	c.Flags().BoolVar(&yes, "yes", false, "erase without asking (it asks on a terminal only)")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why: logged; default: the retention")
 	c.Flags().StringArrayVar(&despite, "despite", nil, "thread of a request that waits for an answer and concerns none of them: logged; may be repeated")
-	c.Flags().StringVar(&f.trust, "trust", "", "where nobody serves the directory: trust directory with the copy of the ledger; default: that of C/customers.json")
+	c.Flags().StringVar(&f.trust, "trust", a.getenv(trustEnv), "where nobody serves the directory: trust directory with the copy of the ledger (or $"+trustEnv+"); default: that of C/customers.json")
 	c.MarkFlagDirname("trust")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		if q.Due == (len(args) > 0) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -113,23 +115,74 @@ func publicShown(ctx context.Context, b *bundle.Bundle, charter record.ID) (p bu
 	}
 	p.Partial = true
 	for i, raw := range b.Chains {
-		r, err := client.Verify(ctx, raw, client.PinnedCharter{ID: charter}, time.Now())
-		if err == nil && r.Authorship == client.AuthorshipNotChecked {
-			err = fmt.Errorf("it does not show that who signed record %s had the right to", r.ID)
-		}
+		shown, err := recordsShown(ctx, raw, b.Head.Party, charter)
 		if err != nil {
 			return p, refusal("chain %d of the bundle: %w", i+1, err)
 		}
-		one := bundle.Record{ID: r.ID, Index: r.Index, Admitted: r.Entry.Admitted, Statement: r.Statement}
-		if r.ID == b.Head.Request {
-			p.Request = one
+		for _, one := range shown {
+			if one.ID == b.Head.Request {
+				p.Request = one
+			} else if !slices.ContainsFunc(p.Logs, func(l bundle.Record) bool { return l.ID == one.ID }) {
+				p.Logs = append(p.Logs, one)
+			}
 		}
-		p.Logs = append(p.Logs, one) // of which those of the log count
 	}
 	if p.Request.Statement == nil {
 		return p, refusal("no chain of receipts in the bundle shows the request %s", b.Head.Request).hint("verify it by a copy of the ledger: --trust DIR")
 	}
 	return p, nil
+}
+
+// recordsShown are the last record of a chain, and the records of the party's log before it, by
+// which it is known what stood in the log before the demand. Each is judged by the chain that
+// ends in it.
+func recordsShown(ctx context.Context, raw []byte, party string, charter record.ID) (all []bundle.Record, err error) {
+	chain, err := proof.ParseChain(raw)
+	if err != nil {
+		return nil, err
+	}
+	last := len(chain) - 1
+	for i, r := range chain {
+		e, err := record.ParseEntry(r.Entry)
+		if err != nil {
+			return nil, err
+		}
+		st, err := record.ParseStatement(e.Envelope.Payload)
+		if err != nil {
+			return nil, err
+		}
+		if i != last && (st.Thread != record.CustomerLogThread(party) || r.Index > chain[last].Index) {
+			continue
+		}
+		if i != last {
+			// What came later is no ground to sign it, but for the charters, whose policies prove it.
+			if raw, err = proof.FormatChain(append(slices.DeleteFunc(slices.Clone(chain), func(o proof.Receipt) bool {
+				return o.Index >= r.Index && !isCharter(o)
+			}), r)); err != nil {
+				return nil, err
+			}
+		} else if raw, err = proof.FormatChain(chain); err != nil {
+			return nil, err
+		}
+		v, err := client.Verify(ctx, raw, client.PinnedCharter{ID: charter}, time.Now())
+		if err == nil && v.Authorship == client.AuthorshipNotChecked {
+			err = fmt.Errorf("it does not show that who signed record %s had the right to", v.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, bundle.Record{ID: v.ID, Index: v.Index, Admitted: v.Entry.Admitted, Statement: v.Statement})
+	}
+	return all, nil
+}
+
+func isCharter(r proof.Receipt) bool {
+	e, err := record.ParseEntry(r.Entry)
+	if err != nil {
+		return false
+	}
+	st, err := record.ParseStatement(e.Envelope.Payload)
+	return err == nil && st.Kind == record.KindCharter
 }
 
 // read is the bundle in clear.
