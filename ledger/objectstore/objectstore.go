@@ -148,12 +148,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close ends what runs behind the writer, and waits for it. What was not fanned out yet, the
-// next writer fans out.
+// Close ends what runs behind the writer, and waits for it. What it does not come to fan out
+// within a RequestTimeout, the next writer does.
 func (s *Store) Close() error {
 	s.taking.takeAnyhow()
 	defer s.taking.release()
+	w, err := s.writer()
 	s.setWriter(nil)
+	if w != nil && !errors.Is(err, ledger.ErrTakenOver) {
+		w.fan.last()
+	}
 	return nil
 }
 
