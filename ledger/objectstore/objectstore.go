@@ -61,10 +61,6 @@ type Config struct {
 	// older head; 1 h if zero.
 	KeepStages time.Duration
 
-	// CommitInterval is the least time between the beginnings of two extensions, for who pays
-	// for each PUT: 125 ms are 8 commits a second. None if zero.
-	CommitInterval time.Duration
-
 	// Manual starts no goroutine: [Store.FanOut] and [Store.CleanUp] are called by who opened
 	// it, and by Extend when too much has piled up.
 	Manual bool
