@@ -508,6 +508,7 @@ func TestPublishingStandsStill(t *testing.T) {
 		log.commit(s, 100)
 		log.publish(s, 100)
 		fanOut(t, s)
+		log.commit(s, 200) // so that one stands in from 256 on, where a tile of level 1 begins
 		largest := 0
 		for i := range 160 {
 			log.commit(s, n)
