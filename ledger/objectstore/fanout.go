@@ -30,6 +30,7 @@ var (
 type fanOut struct {
 	s    *Store
 	stop func() // ends the loop and waits for it
+	last func() // fans out what is left, once
 
 	step lock // held by who fans out
 
@@ -71,7 +72,7 @@ func (e *edge) size() uint64 { return e.first + uint64(len(e.entries)) }
 
 // newFanOut begins behind a taking.
 func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
-	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, step: newLock()}
+	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, last: func() {}, step: newLock()}
 	if w.head.body.Partials {
 		f.size = w.head.body.Public
 	}
@@ -83,11 +84,21 @@ func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
 	var running sync.WaitGroup
 	running.Go(func() { f.run(ctx) })
 	f.stop = func() { cancel(); running.Wait() }
+	f.last = func() { f.finish(ctx, s.config.RequestTimeout) }
 	f.wake()
 	return f
 }
 
 func (f *fanOut) close() { f.stop() }
+
+// finish fans out what is left, after the loop has ended.
+func (f *fanOut) finish(ctx context.Context, within time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	if err := f.round(ctx); err != nil {
+		f.s.config.Log.Warn("not all is under its public paths; the next writer goes on", "err", err)
+	}
+}
 
 func (f *fanOut) wake() {
 	select {

@@ -199,6 +199,17 @@ func TestRefusals(t *testing.T) {
 	if _, err := s.Head(t.Context()); err == nil || !strings.Contains(err.Error(), `no bucket "another"`) {
 		t.Errorf("without a bucket: %v", err)
 	}
+	for name, want := range map[string]error{`{"format":2,"later":"fields"}`: objectstore.ErrLaterVersion, `{"format":1}`: ledger.ErrCorrupt, `none of ours`: ledger.ErrCorrupt} {
+		w := newWorld()
+		w.server.Put("some/log/private/head", []byte(name))
+		h := w.Handle(t)
+		if err := h.Take(t.Context()); !errors.Is(err, want) {
+			t.Errorf("the head %s: %v, want %v", name, err, want)
+		}
+		if string(w.server.Objects()["some/log/private/head"]) != name {
+			t.Errorf("the head %s was replaced", name)
+		}
+	}
 	for _, prefix := range []string{"a/../b", "a//b", ".hidden", "a b"} {
 		c.Prefix = prefix
 		if _, err := objectstore.Open(t.Context(), c); err == nil {

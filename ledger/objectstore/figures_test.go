@@ -29,10 +29,9 @@ type running struct {
 	end   func()
 }
 
-func run(t *testing.T, c ledger.Config, commitInterval time.Duration) *running {
+func run(t *testing.T, c ledger.Config) *running {
 	t.Helper()
 	w := newWorld()
-	w.config = func(c *objectstore.Config) { c.CommitInterval = commitInterval }
 	w.faults = func(l *objectstoretest.Link) { l.Delay = perPut }
 	store := w.Handle(t).(*objectstore.Store)
 	signer, policy := storetest.NewLogKey(t, origin)
@@ -83,17 +82,15 @@ func (r *running) submit(t *testing.T, n int) time.Duration {
 // 5,000 records a second and more go through, in batches, of which each is two PUTs.
 func TestThroughput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, ledger.Config{Overlap: true}, 0)
+		r := run(t, ledger.Config{Overlap: true})
 		defer r.end()
 		begun := time.Now()
-		const records = 20_000
+		const records = 10_000
 		var all sync.WaitGroup
 		for i := range records {
 			all.Go(func() { r.submit(t, i) })
-			if i%10_000 == 9_999 {
-				all.Wait()
-			}
 		}
+		all.Wait()
 		rate := int(records / time.Since(begun).Seconds())
 		t.Logf("%d records a second", rate)
 		if rate < 5_000 {
@@ -106,7 +103,7 @@ func TestThroughput(t *testing.T) {
 // fan-out is beside it.
 func TestIdlePublicationTakesThreePuts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, ledger.Config{}, 0)
+		r := run(t, ledger.Config{})
 		defer r.end()
 		time.Sleep(time.Minute)
 		for i := range 20 {
@@ -134,15 +131,14 @@ func TestFiguresUnderLoad(t *testing.T) {
 		name     string
 		config   ledger.Config
 		puts     int           // a million records
-		interval time.Duration // of commits
 		p50, p99 time.Duration // submitted to published
 	}{
-		{"as fast as it goes", ledger.Config{Overlap: true}, 60_000, 0, 6 * perPut, 8 * perPut},
-		{"one publication and 8 commits a second", ledger.Config{Overlap: true, PublishInterval: time.Second}, 30_000, time.Second / 8, 800 * time.Millisecond, 1400 * time.Millisecond},
+		{"as fast as it goes", ledger.Config{Overlap: true}, 60_000, 6 * perPut, 8 * perPut},
+		{"one publication a second", ledger.Config{Overlap: true, PublishInterval: time.Second}, 35_000, 800 * time.Millisecond, 1400 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := run(t, c.config, c.interval)
+				r := run(t, c.config)
 				defer r.end()
 				time.Sleep(time.Minute)
 				const rate, seconds = 1000, 6

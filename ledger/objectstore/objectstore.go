@@ -61,10 +61,6 @@ type Config struct {
 	// older head; 1 h if zero.
 	KeepStages time.Duration
 
-	// CommitInterval is the least time between the beginnings of two extensions, for who pays
-	// for each PUT: 125 ms are 8 commits a second. None if zero.
-	CommitInterval time.Duration
-
 	// Manual starts no goroutine: [Store.FanOut] and [Store.CleanUp] are called by who opened
 	// it, and by Extend when too much has piled up.
 	Manual bool
@@ -148,12 +144,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close ends what runs behind the writer, and waits for it. What was not fanned out yet, the
-// next writer fans out.
+// Close ends what runs behind the writer, and waits for it. What it does not come to fan out
+// within a RequestTimeout, the next writer does.
 func (s *Store) Close() error {
 	s.taking.takeAnyhow()
 	defer s.taking.release()
+	w, err := s.writer()
 	s.setWriter(nil)
+	if w != nil && !errors.Is(err, ledger.ErrTakenOver) {
+		w.fan.last()
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ func TestProbe(t *testing.T) {
 		broken objectstoretest.Broken
 		faults func(objectstoretest.Request) objectstoretest.Fault
 		breaks string
+		says   string
 	}{
 		"good":                       {},
 		"conditions are ignored":     {broken: objectstoretest.Broken{IgnoresConditions: true}, breaks: objectstore.AtomicCreation},
@@ -30,6 +31,9 @@ func TestProbe(t *testing.T) {
 		"good, and answers are lost": {faults: everySecond(objectstoretest.Unheard)},
 		"good, and told to repeat":   {faults: everySecond(objectstoretest.Conflict)},
 	} {
+		if c.breaks == objectstore.AtomicCreation || c.breaks == objectstore.AtomicSwap {
+			c.says = "of 32 writers at once were told that they wrote an object"
+		}
 		t.Run(name, inBubble(func(t *testing.T) {
 			server := objectstoretest.NewServer()
 			server.Broken = c.broken
@@ -47,7 +51,7 @@ func TestProbe(t *testing.T) {
 				if err != nil || !slices.Equal(tried, promises) {
 					t.Errorf("%v, after %q", err, tried)
 				}
-			} else if !errors.Is(err, objectstore.ErrUnfit) || !strings.Contains(err.Error(), c.breaks) || tried[len(tried)-1] != c.breaks {
+			} else if !errors.Is(err, objectstore.ErrUnfit) || !strings.Contains(err.Error(), c.breaks) || !strings.Contains(err.Error(), c.says) || tried[len(tried)-1] != c.breaks {
 				t.Errorf("%v, after %q; want that it breaks %q", err, tried, c.breaks)
 			}
 			if left := server.Objects(); c.faults == nil && len(left) > 0 {

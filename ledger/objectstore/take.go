@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -16,8 +15,7 @@ type writer struct {
 
 	swapping lock // held by who swaps the head
 
-	extending lock      // guards what follows
-	begun     time.Time // when the newest extension began, or will
+	extending lock // guards what follows
 	head      held[head]
 	accepted  ledger.Head   // where the newest accepted extension leads
 	before    chan struct{} // closed when that one is decided; nil: none was accepted
