@@ -58,8 +58,10 @@ func TestMain(m *testing.M) {
 //	elsewhere W docket … F, every-flag
 //	record-id NAME F     sets a variable to the record ID of an envelope
 //	authority-key FILE   makes a key of age, its public half in $RECIPIENT (script_customers_test.go)
+//	certificate NAME…    makes NAME.crt, and NAME.pem with its private key; "expired NAME" one that has
 //	alter FILE           changes one bit of a file
 //	hang-up NAME         is SIGHUP to what start started
+//	bucket NAME [broken] serves an object store, its URL in $NAME (script_store_test.go)
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -97,9 +99,13 @@ func TestScripts(t *testing.T) {
 			"every-flag":     everyFlag,
 			"get":            get,
 			"authority-key":  authorityKey,
+			"certificate":    makeCertificate,
 			"alter":          alter,
 			"hang-up":        hangUp,
 			"says":           says,
+			"bucket":         serveBucket,
+			"signal":         sendSignal,
+			"ended":          ended,
 		},
 	})
 }
@@ -239,6 +245,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	p := process{exec.Command(args[1], args[2:]...), log}
 	p.cmd.Dir, p.cmd.Stderr = ts.MkAbs("."), log
+	p.cmd.Env = append(os.Environ(), storeCredentials(ts)...)
 	out, err := p.cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(p.cmd.Start())
