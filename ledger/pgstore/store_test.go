@@ -1,11 +1,15 @@
 package pgstore_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pgstore"
@@ -84,6 +88,31 @@ func (w *world) Crash(rng *rand.Rand) storetest.Medium {
 func TestStoreLaws(t *testing.T) {
 	server := pgstoretest.Start(t)
 	storetest.Run(t, func(testing.TB) storetest.Medium { return newWorld(server) })
+}
+
+// An attempt that was given up arrives when the state that it began from has come back: it is too late.
+func TestLateAttempt(t *testing.T) {
+	w := newWorld(pgstoretest.Start(t))
+	s := w.open(t)
+	defer s.Close()
+	a, b := []byte("checkpoint a"), []byte("checkpoint b")
+	if err := errors.Join(s.Take(t.Context()), s.Publish(t.Context(), nil, a)); err != nil {
+		t.Fatal(err)
+	}
+	way, _ := w.ways.Load(s)
+	flow := way.(*pgstoretest.Proxy).HoldOpen()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Publish(ctx, a, b); err == nil || errors.Is(err, ledger.ErrConflict) {
+		t.Fatalf("publishing, and it got stuck: %v", err)
+	}
+	if err := errors.Join(s.Publish(t.Context(), a, b), s.Publish(t.Context(), b, a)); err != nil {
+		t.Fatal(err)
+	}
+	flow()
+	if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, a) {
+		t.Errorf("published %q, %v; want %q", p, err, a)
+	}
 }
 
 // badWorld is a world whose connections break, and which is shared by nobody: what became of a
