@@ -14,7 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-func openStore(t *testing.T, url string) *pgstore.Store {
+func openStore(t testing.TB, url string) *pgstore.Store {
 	t.Helper()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: url})
 	if err != nil {
@@ -48,6 +48,7 @@ type call struct {
 
 func begin(t *testing.T, f func(context.Context) error) call {
 	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel) // before the store is closed, which waits for it
 	c := call{cancel, make(chan error, 1)}
 	go func() { c.done <- f(ctx) }()
 	return c
@@ -73,6 +74,7 @@ func awaitHead(server *pgstoretest.Server, h ledger.Head) {
 // What a primary shows and its standby lacks does not count: nobody is shown it, and nobody
 // goes on from it.
 func TestSynchronousStandby(t *testing.T) {
+	whole := t
 	primary := pgstoretest.Start(t)
 	if err := openStore(t, primary.URL()).CheckStandby(t.Context()); !errors.Is(err, pgstore.ErrNoStandby) {
 		t.Errorf("without a standby: %v, want ErrNoStandby", err)
@@ -100,7 +102,7 @@ func TestSynchronousStandby(t *testing.T) {
 	t.Run("a deadline cancels nothing", func(t *testing.T) {
 		x := log.Grow(10)
 		thaw := standby.Freeze()
-		c := begin(t, func(ctx context.Context) error { return writer.Extend(ctx, x) })
+		c := begin(whole, func(ctx context.Context) error { return writer.Extend(ctx, x) })
 		awaitWaiting(primary, 1)
 		c.giveUp(t, "extending")
 		awaitWaiting(primary, 1)
@@ -121,15 +123,15 @@ func TestSynchronousStandby(t *testing.T) {
 		x := log.Grow(10)
 		wantHead(t, reader, x.Old)
 		thaw := standby.Freeze()
-		write := begin(t, func(ctx context.Context) error { return writer.Extend(ctx, x) })
+		write := begin(whole, func(ctx context.Context) error { return writer.Extend(ctx, x) })
 		awaitWaiting(primary, 1)
 		primary.SQL("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 		awaitHead(primary, x.New) // it is there, and not on the standby
 		awaitWaiting(primary, 1)  // the writer asks what became of it
-		read := begin(t, func(ctx context.Context) error { _, err := reader.Head(ctx); return err })
+		read := begin(whole, func(ctx context.Context) error { _, err := reader.Head(ctx); return err })
 		awaitWaiting(primary, 2)
 		taking := open()
-		take := begin(t, taking.Take)
+		take := begin(whole, taking.Take)
 		primary.Await("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", "1")
 		if n := strings.Count(primary.Log(), "canceling wait for synchronous replication"); n != 1 {
 			t.Errorf("%d waits were cancelled", n)
@@ -152,7 +154,7 @@ func TestSynchronousStandby(t *testing.T) {
 	t.Run("a write is settled once the standby is back", func(t *testing.T) {
 		x := log.Grow(10)
 		thaw := standby.Freeze()
-		write := begin(t, func(ctx context.Context) error { return writer.Extend(ctx, x) })
+		write := begin(whole, func(ctx context.Context) error { return writer.Extend(ctx, x) })
 		awaitWaiting(primary, 1)
 		primary.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 		awaitHead(primary, x.New)
@@ -172,7 +174,7 @@ func TestSynchronousStandby(t *testing.T) {
 		}
 		x = log.Grow(10)
 		thaw := standby.Freeze()
-		write := begin(t, func(ctx context.Context) error { return s.Extend(ctx, x) })
+		write := begin(whole, func(ctx context.Context) error { return s.Extend(ctx, x) })
 		awaitWaiting(primary, 1)
 		flow := way.Hold() // so that the writer asks only when the list is full again
 		primary.Reload("synchronous_standby_names = ''")
@@ -194,7 +196,7 @@ func TestSynchronousStandby(t *testing.T) {
 		reader := open()
 		x := log.Grow(10)
 		thaw := standby.Freeze()
-		write := begin(t, func(ctx context.Context) error { return writer.Extend(ctx, x) })
+		write := begin(whole, func(ctx context.Context) error { return writer.Extend(ctx, x) })
 		awaitWaiting(primary, 1)
 		primary.Reload("synchronous_standby_names = ''")
 		if err := <-write.done; !errors.Is(err, pgstore.ErrNoStandby) || !strings.Contains(err.Error(), "standby=none") {
@@ -224,17 +226,17 @@ func TestSynchronousStandby(t *testing.T) {
 		before := log.Clone()
 		x := log.Grow(10)
 		standby.Kill()
-		write := begin(t, func(ctx context.Context) error { return writer.Extend(ctx, x) })
+		write := begin(whole, func(ctx context.Context) error { return writer.Extend(ctx, x) })
 		awaitWaiting(primary, 1)
 		primary.Kill()
 		primary.Restart()
 		awaitHead(primary, x.New) // what the standby never had
 		awaitWaiting(primary, 1)  // the writer asks what became of it
 		reader := open()
-		read := begin(t, func(ctx context.Context) error { _, err := reader.Head(ctx); return err })
+		read := begin(whole, func(ctx context.Context) error { _, err := reader.Head(ctx); return err })
 		awaitWaiting(primary, 2)
 		taking := open()
-		take := begin(t, taking.Take)
+		take := begin(whole, taking.Take)
 		primary.Await("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", "1")
 		for what, c := range map[string]call{"extending": write, "reading": read, "taking": take} {
 			c.giveUp(t, what)

@@ -1,11 +1,15 @@
 package pgstore_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pgstore"
@@ -86,6 +90,31 @@ func TestStoreLaws(t *testing.T) {
 	storetest.Run(t, func(testing.TB) storetest.Medium { return newWorld(server) })
 }
 
+// An attempt that was given up arrives when the state that it began from has come back: it is too late.
+func TestLateAttempt(t *testing.T) {
+	w := newWorld(pgstoretest.Start(t))
+	s := w.open(t)
+	defer s.Close()
+	a, b := []byte("checkpoint a"), []byte("checkpoint b")
+	if err := errors.Join(s.Take(t.Context()), s.Publish(t.Context(), nil, a)); err != nil {
+		t.Fatal(err)
+	}
+	way, _ := w.ways.Load(s)
+	flow := way.(*pgstoretest.Proxy).HoldOpen()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Publish(ctx, a, b); err == nil || errors.Is(err, ledger.ErrConflict) {
+		t.Fatalf("publishing, and it got stuck: %v", err)
+	}
+	if err := errors.Join(s.Publish(t.Context(), a, b), s.Publish(t.Context(), b, a)); err != nil {
+		t.Fatal(err)
+	}
+	flow()
+	if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, a) {
+		t.Errorf("published %q, %v; want %q", p, err, a)
+	}
+}
+
 // badWorld is a world whose connections break, and which is shared by nobody: what became of a
 // write when another has taken the store since is then unknown, which a law of the shared ones
 // does not expect.
@@ -100,6 +129,9 @@ func (b badWorld) Crash(rng *rand.Rand) storetest.Medium { return badWorld{b.w.C
 // TestStoreLawsOverABadWire: requests and answers get lost with their connections, and sessions
 // end: the store finds out what became of its writes, and no law is broken.
 func TestStoreLawsOverABadWire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the laws once more")
+	}
 	const seed = 15
 	server := pgstoretest.Start(t)
 	var mu sync.Mutex

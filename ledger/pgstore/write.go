@@ -116,7 +116,7 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 		args: []any{int64(x.Old.Size), x.Old.Root[:], int64(x.New.Size), x.New.Root[:], x.Entries, levels, indexes, hashes},
 	})
 	if err != nil {
-		return fmt.Errorf("extending %d to %d: %w", x.Old.Size, x.New.Size, err)
+		return err
 	}
 	s.seenHead.value.Store(&x.New)
 	return nil
@@ -130,7 +130,7 @@ func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 		args: []any{append([]byte{}, old...), append([]byte{}, next...)}, // nil would be NULL
 	})
 	if err != nil {
-		return fmt.Errorf("publishing: %w", err)
+		return err
 	}
 	shown := string(next)
 	s.seenPublished.value.Store(&shown)
@@ -155,10 +155,7 @@ func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
 			err = readErr
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("archiving number %d: %w", number, err)
-	}
-	return nil
+	return err
 }
 
 // isNewest tells whether the newest archived blob is this one.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -38,12 +39,23 @@ type Server struct {
 // settings are lines of postgresql.conf.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	return start(t, tempDir(), settings)
+}
+
+// StartOnDisk is Start in the directory for temporary files, for who measures.
+func StartOnDisk(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	return start(t, "", settings)
+}
+
+func start(t testing.TB, in string, settings []string) *Server {
+	t.Helper()
 	found, _ := filepath.Glob(binDirs + "/postgres")
 	if len(found) == 0 {
 		t.Skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
 	}
 	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
-	dir, err := os.MkdirTemp(tempDir(), "pg")
+	dir, err := os.MkdirTemp(in, "pg")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,11 +190,13 @@ func (s *Server) Freeze() (thaw func()) {
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGSTOP)
 	}
-	return func() {
+	thaw = sync.OnceFunc(func() {
 		for _, pid := range slices.Backward(pids) {
 			syscall.Kill(pid, syscall.SIGCONT)
 		}
-	}
+	})
+	s.t.Cleanup(thaw)
+	return thaw
 }
 
 // children are the processes whose parent is pid.

@@ -26,7 +26,11 @@ type Proxy struct {
 }
 
 // pipe is one connection.
-type pipe struct{ client, server net.Conn }
+type pipe struct {
+	client, server net.Conn
+	stuck          bool          // as Proxy.stuck, of this one
+	done           chan struct{} // closed when the server has ended it
+}
 
 func (p *pipe) close() {
 	p.client.Close()
@@ -57,10 +61,11 @@ func (p *Proxy) Close() {
 	p.listener.Close()
 	p.mu.Lock()
 	p.stuck = false
-	p.held.Broadcast()
 	for c := range p.pipes {
+		c.stuck = false
 		c.close()
 	}
+	p.held.Broadcast()
 	p.mu.Unlock()
 	p.all.Wait()
 }
@@ -75,6 +80,29 @@ func (p *Proxy) Hold() (flow func()) {
 		defer p.mu.Unlock()
 		p.stuck = false
 		p.held.Broadcast()
+	}
+}
+
+// HoldOpen is Hold of the connections that are open now; those that come later are not held. flow
+// waits until the server has done with them, so that they must have been given up before.
+func (p *Proxy) HoldOpen() (flow func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var held []*pipe
+	for c := range p.pipes {
+		c.stuck = true
+		held = append(held, c)
+	}
+	return func() {
+		p.mu.Lock()
+		for _, c := range held {
+			c.stuck = false
+		}
+		p.held.Broadcast()
+		p.mu.Unlock()
+		for _, c := range held {
+			<-c.done
+		}
 	}
 }
 
@@ -100,7 +128,7 @@ func (p *Proxy) accept() {
 			client.Close()
 			continue
 		}
-		c := &pipe{client, server}
+		c := &pipe{client: client, server: server, done: make(chan struct{})}
 		p.mu.Lock()
 		p.pipes[c] = struct{}{}
 		p.mu.Unlock()
@@ -116,7 +144,7 @@ func (p *Proxy) upstream(c *pipe) {
 	for {
 		n, err := c.client.Read(buf)
 		p.mu.Lock()
-		for p.stuck {
+		for p.stuck || c.stuck {
 			p.held.Wait()
 		}
 		p.mu.Unlock()
@@ -136,6 +164,7 @@ func (p *Proxy) downstream(c *pipe) {
 		p.mu.Lock()
 		delete(p.pipes, c)
 		p.mu.Unlock()
+		close(c.done)
 	}()
 	buf := make([]byte, 64<<10)
 	for {
