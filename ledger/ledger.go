@@ -99,6 +99,9 @@ type Config struct {
 	KeysMarked bool
 	MarkKeys   func() error
 
+	// Take takes the store in place of its own Take, for who does more then; nil: it does.
+	Take func(context.Context) error
+
 	// NewLog is the operator's word that these keys have signed nothing elsewhere: what
 	// is [ErrUnprovenClaim] otherwise is a warning then.
 	NewLog bool
@@ -191,6 +194,7 @@ type Ledger[V any] struct {
 	tree           atomic.Pointer[treeSnapshot] // the committed tree
 	commitWake     chan struct{}                // wakes Run: something was committed
 
+	standsBy bool          // a [Follower] has it: nothing runs that could stop
 	openedAt time.Time     // when, with a monotonic part
 	late     lateResponses // what witnesses said after the quorum was there
 
@@ -268,6 +272,9 @@ func (l *Ledger[V]) Err() error {
 
 // stop ends the ledger for good: whatever waits or comes is refused with err.
 func (l *Ledger[V]) stop(err error) error {
+	if l.standsBy {
+		return err
+	}
 	l.stopOnce.Do(func() {
 		l.failure.Store(&err)
 		close(l.stopped)

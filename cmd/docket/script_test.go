@@ -102,6 +102,8 @@ func TestScripts(t *testing.T) {
 			"hang-up":        hangUp,
 			"says":           says,
 			"bucket":         serveBucket,
+			"signal":         sendSignal,
+			"ended":          ended,
 		},
 	})
 }

@@ -224,13 +224,16 @@ func (n *Node) release() error {
 	return err
 }
 
-// openLedger opens the register and the ledger over it; once more, with another
-// register, where the first was found to be damaged.
+// openLedger opens the register, unless it is open, and the ledger over it; once more, with
+// another register, where the first was found to be damaged. After an error none is open.
 func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 	for anew := false; ; anew = true {
-		reg, err := n.openRegister(anew)
-		if err != nil {
-			return err
+		reg := n.Register
+		if n.Register = nil; reg == nil {
+			var err error
+			if reg, err = n.openRegister(anew); err != nil {
+				return err
+			}
 		}
 		l, err := ledger.Open(ctx, n.store, public.Fold(reg), lc)
 		if err == nil {
