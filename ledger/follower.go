@@ -29,15 +29,20 @@ func Follow[V any](store Store, fold Fold[V], c Config) (*Follower[V], error) {
 
 // CatchUp brings the fold to the published checkpoint, which it checks as Open does.
 // [ErrRollback] if the store does not lead up to what it has published, or to what the fold
-// has seen; [ErrFold], where that is damaged; anything else may pass.
+// has seen; [ErrFold], where that is damaged; [ErrNoLogKey], once it has caught up, if it could
+// sign nothing; anything else may pass.
 func (f *Follower[V]) CatchUp(ctx context.Context) error {
 	l := f.ledger
 	note, err := l.store.Published(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the published checkpoint: %w", err)
 	}
-	if note == nil || bytes.Equal(note, noteOf(l.Published())) {
+	if note == nil {
 		return nil
+	}
+	if bytes.Equal(note, noteOf(l.Published())) {
+		_, err := f.policy()
+		return err
 	}
 	signed, err := proof.VerifyLog(note, l.config.Origin, l.ownKeys()...)
 	if err != nil {
@@ -53,7 +58,24 @@ func (f *Follower[V]) CatchUp(ctx context.Context) error {
 			return fmt.Errorf("following the ledger %s: %w", l.config.Origin, err)
 		}
 	}
-	return l.showPublished(note)
+	if err := l.showPublished(note); err != nil {
+		return err
+	}
+	_, err = f.policy()
+	return err
+}
+
+// policy is the newest that is published, if it names one of the keys here.
+func (f *Follower[V]) policy() (*proof.Policy, error) {
+	size := f.ledger.fold.Cursor().Size
+	policy, _, err := f.ledger.fold.Policy(size)
+	if err != nil {
+		return nil, fmt.Errorf("policy for size %d: %w", size, err)
+	}
+	if !f.ledger.CanSign(policy) {
+		return nil, ErrNoLogKey
+	}
+	return policy, nil
 }
 
 // Published is the checkpoint that the fold was brought to last; nil before the first.
@@ -71,12 +93,9 @@ func (f *Follower[V]) Show(ctx context.Context) error {
 	if last == nil {
 		return nil
 	}
-	policy, _, err := l.fold.Policy(l.fold.Cursor().Size)
+	policy, err := f.policy()
 	if err != nil {
-		return fmt.Errorf("policy for size %d: %w", l.fold.Cursor().Size, err)
-	}
-	if !l.CanSign(policy) {
-		return ErrNoLogKey
+		return err
 	}
 	if !l.needsWitnesses(policy) {
 		return nil

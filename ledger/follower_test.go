@@ -10,6 +10,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
 // readOnlyStore fails the test where somebody who stands by writes.
@@ -86,6 +87,28 @@ func TestFollower(t *testing.T) {
 			t.Errorf("published is now\n%s\n%v", got, n.Err())
 		}
 	})
+}
+
+// Who has none of the keys that the policy names could publish nothing, and says so before it
+// has to.
+func TestFollowerWithoutAKey(t *testing.T) {
+	w := newTestEnv(t)
+	older, _ := storetest.NewLogKey(t, testOrigin)
+	w.config.Signers = []*proof.Signer{older}
+	n := w.mustOpen(t)
+	defer n.close()
+	n.addAll(t, numberedBlobs(0, 3)...)
+	index := must(pebblestore.OpenBlobFold(w.fs, "standby", w.policy, smallOptions))
+	defer index.Close()
+	f := must(ledger.Follow(readOnlyStore{n.store, t}, ledger.Fold[pebblestore.Blob](index), ledger.Config{Origin: testOrigin, Signers: []*proof.Signer{older}}))
+	for range 2 {
+		if err := f.CatchUp(t.Context()); !errors.Is(err, ledger.ErrNoLogKey) || index.Cursor().Size != 3 {
+			t.Errorf("at %v: %v", index.Cursor(), err)
+		}
+	}
+	if err := f.Show(t.Context()); !errors.Is(err, ledger.ErrNoLogKey) {
+		t.Errorf("showing: %v", err)
+	}
 }
 
 // A store that does not hold what its log has signed is not taken.

@@ -60,6 +60,9 @@ var allowedImports = map[string][]string{
 	// What people write is read by shapes, whether it becomes a record or a programme.
 	"ledger/record/draft/form": {"ledger/record/schema"},
 
+	// Who watches a writer needs no register and no keys.
+	"cmd/docket/internal/standby": {"ledger", "ledger/record", "server/front"},
+
 	// A witness stands without a ledger's server.
 	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/proof", "server/front", "witness"},
 }

@@ -25,6 +25,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/auditors"
@@ -116,6 +117,8 @@ func ledgerMetrics(t *testing.T) []byte {
 			return server.NextKeys{AskedAt: time.Now(), Witnesses: []server.Readiness{{Name: "w1"}}}
 		},
 		Damage: func() []server.Damage { return []server.Damage{{Database: "store"}} },
+
+		Collectors: []prometheus.Collector{standby.New(nil, standby.Config{}).Metrics()},
 	})
 	must(t, err)
 	submitted := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(world.Charter().Marshal()))
