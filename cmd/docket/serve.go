@@ -152,9 +152,18 @@ both halts the log.
 Where the ledger is kept in a bucket or a database (docket init --store, docket store copy),
 --store names it, the first time: D/store.url notes it without a password, and D keeps the
 keys, their marks and what is derived. Each start probes it, and refuses one that breaks a
-promise that a ledger rests on. Another machine serves the same ledger with the keys copied
-to a D of its own; the one that started last writes. The one before says "another writer
-took over", and ends with status 0.
+promise that a ledger rests on.
+
+Such a ledger can have a standby: another machine, with the keys copied to a D of its own, and
+the same command with --standby; both may be started so. The writer renews a lease in the
+store. The standby keeps its register up to what is published, answers 503 with the writer's
+URL (--url there), and takes over once the lease has not changed for --lease and a quorum of
+witnesses answers it: within 15 s of a writer that was killed, frozen or cut off from the
+store, not of one that is cut off from witnesses alone; at once where the writer ended by
+itself. It does not hand back. The writer before, if it lives, signs nothing more that is
+published, says "another writer took over", and ends with status 0; what it had taken and not
+committed got 503. Of several standbys one takes over. Without --standby it refuses to start
+while another one renews the lease. Give all the same --lease.
 
 With --auditor it takes the cosignatures of an auditor (docket audit --cosign) on any
 checkpoint that it published, keeps the newest, and gives receipts against it. They
@@ -221,6 +230,7 @@ runs, the directory is its own.`,
 				}
 			} else {
 				defer store.Close()
+				config.Store = store
 				if shared, err = s.sharedLedger(a, store, &sc, keys.Origin, log); err != nil {
 					return err
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -20,6 +21,9 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 		return err
 	}
 	if err := w.fan.waitForRoom(ctx); err != nil {
+		return err
+	}
+	if err := w.pace(ctx, s.config.CommitInterval); err != nil {
 		return err
 	}
 	before, decided, err := s.accept(ctx, w, x)
@@ -46,6 +50,30 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 		w.lose()
 	}
 	return err
+}
+
+// pace waits until an extension may begin.
+func (w *writer) pace(ctx context.Context, interval time.Duration) error {
+	if interval <= 0 {
+		return nil
+	}
+	if err := w.extending.take(ctx); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if next := w.begun.Add(interval); next.After(begin) {
+		begin = next
+	}
+	w.begun = begin
+	w.extending.release()
+	timer := time.NewTimer(time.Until(begin))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // lose has the next write read where the store is.

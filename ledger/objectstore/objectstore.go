@@ -61,6 +61,10 @@ type Config struct {
 	// older head; 1 h if zero.
 	KeepStages time.Duration
 
+	// CommitInterval is the least time between the beginnings of two extensions, for who pays
+	// for each PUT: 125 ms are 8 commits a second. None if zero.
+	CommitInterval time.Duration
+
 	// Manual starts no goroutine: [Store.FanOut] and [Store.CleanUp] are called by who opened
 	// it, and by Extend when too much has piled up.
 	Manual bool
@@ -116,7 +120,10 @@ type Store struct {
 	bundles *lru.Cache[string, []byte]
 }
 
-var _ ledger.Shared = (*Store)(nil)
+var (
+	_ ledger.Shared         = (*Store)(nil)
+	_ ledger.ArchivingStore = (*Store)(nil)
+)
 
 var (
 	// ErrLost: the head object was there once and is missing. That is never a beginning.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -15,7 +16,8 @@ type writer struct {
 
 	swapping lock // held by who swaps the head
 
-	extending lock // guards what follows
+	extending lock      // guards what follows
+	begun     time.Time // when the newest extension began, or will
 	head      held[head]
 	accepted  ledger.Head   // where the newest accepted extension leads
 	before    chan struct{} // closed when that one is decided; nil: none was accepted
@@ -26,19 +28,19 @@ type writer struct {
 	published  held[published]
 	forgotten  bool // as lost, of published
 
-	over sync.Map // holds under nil why nothing is written any more
+	over atomic.Pointer[error] // why nothing is written any more
 
 	fan   *fanOut
 	clean cleanUp
 }
 
 // end has every later write fail with that.
-func (w *writer) end(err error) { w.over.LoadOrStore("why", err) }
+func (w *writer) end(why error) { w.over.CompareAndSwap(nil, &why) }
 
 // ended is why nothing is written any more; nil if it is.
 func (w *writer) ended() error {
-	if why, ok := w.over.Load("why"); ok {
-		return why.(error)
+	if why := w.over.Load(); why != nil {
+		return *why
 	}
 	return nil
 }

@@ -81,6 +81,7 @@ func run(t *testing.T, empty func(t testing.TB) Medium, within func(*testing.T, 
 		{"the published checkpoint is swapped", lawPublishCompareAndSwap},
 		{"of many writers one wins", lawOneWriterWins},
 		{"what is archived stays under its number", lawArchiveInOrder},
+		{"archiving and publishing is one write", lawArchiveAndPublish},
 		{"an ended context ends a call", lawContextEndsCalls},
 		{"a reader follows another's writes", lawReaderFollows},
 		{"buffers are not shared", lawNoSharedBuffers},
@@ -389,6 +390,55 @@ func lawArchiveInOrder(t *testing.T, w Medium) {
 		t.Errorf("applied late, after another: %v, want ErrConflict", err)
 	}
 	check(s)
+}
+
+// lawArchiveAndPublish is what an [ledger.ArchivingStore] promises.
+func lawArchiveAndPublish(t *testing.T, w Medium) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	s := openStore(t, w)
+	if _, ok := s.ClosableStore.(ledger.ArchivingStore); !ok {
+		t.Skip("this store archives and publishes in two writes")
+	}
+	var note []byte
+	var all [][]byte
+	check := func(s ledger.Store) {
+		t.Helper()
+		if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, note) {
+			t.Fatalf("published %q, %v; want %q", p, err, note)
+		}
+		if n, err := s.ArchivedCount(t.Context()); err != nil || n != uint64(len(all)) {
+			t.Fatalf("%d are archived, %v; want %d", n, err, len(all))
+		}
+		for i, want := range all {
+			if got, err := s.Archived(t.Context(), uint64(i)); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("archived %d is %q, %v; want %q", i, got, err, want)
+			}
+		}
+	}
+	write := func(number int, old []byte) error {
+		return s.ClosableStore.(ledger.ArchivingStore).ArchiveAndPublish(t.Context(), uint64(number), []byte("another blob"), old, []byte("another"))
+	}
+	for i := range 5 {
+		blob, next := fmt.Appendf(nil, "blob %d", i), fmt.Appendf(nil, "checkpoint %d", i)
+		if err := ledger.ArchiveAndPublish(t.Context(), s.ClosableStore, uint64(i), blob, note, next); err != nil {
+			t.Fatal(err)
+		}
+		note, all = next, append(all, blob)
+		check(s)
+		for what, err := range map[string]error{
+			"another number": write(i, note), "one left out": write(i+2, note), "another checkpoint": write(i+1, []byte("none")), "no checkpoint": write(i+1, nil),
+		} {
+			if !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("%s: %v, want ErrConflict", what, err)
+			}
+		}
+		check(s)
+		after := openTaken(t, w.Crash(rng))
+		check(after)
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // lawContextEndsCalls is law 7: reads fail, and writes are done or not.
