@@ -375,6 +375,9 @@ func (t *Trust) removeUnknown() error {
 	if err != nil && !missing(err) {
 		return err
 	}
+	if t.nextDir == besideDir {
+		names = nil // what else is there is a live copy's
+	}
 	for _, name := range names {
 		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextGenerationDir) || name == t.files.PathBase(t.nextPath()) {
 			continue

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/reader"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/ledger/snapshot"
 )
 
 // Live is the replayed copy of a trust directory that goes on while it is read: a replica
@@ -28,13 +29,17 @@ type Live struct {
 	reader   *reader.Reader
 	owner    reader.Owner
 	release  func() error
+	partial  *partialCopy     // nil: the copy has all that it shows
 	pending  *proof.Published // towards which the register is replayed; owned by Follow
+
+	wrong bool // the snapshot was; set by Replay, read by Close
 
 	times    atomic.Pointer[quorumTimes]
 	charters atomic.Pointer[charters]
 
-	mu    sync.Mutex
-	state LiveState // guarded by mu
+	mu         sync.Mutex
+	state      LiveState          // guarded by mu
+	unreplayed *snapshot.Verified // the snapshot that it began with; guarded by mu
 }
 
 // LiveState is how a live copy stands to its source.
@@ -68,25 +73,49 @@ func (t *Trust) OpenLive(ctx context.Context) (_ *Live, err error) {
 	if t.checkpoint == nil {
 		return nil, fmt.Errorf("%s: %w", t.dir, ErrNoCopy)
 	}
-	r, err := t.openNext(false)
+	l := &Live{trust: t, release: release}
+	var r *register.Register
+	if t.hasStarted() {
+		r, err = l.openStarted()
+	} else if r, err = t.openNext(false); err == nil {
+		if err = t.replayLocal(ctx, r); err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	t.copy = &generation{Register: r}
-	if err := t.replayLocal(ctx, r); err != nil {
-		return nil, err
-	}
-	l := &Live{trust: t, register: r, release: release}
+	l.register, t.copy = r, &generation{Register: r}
 	times, err := t.readTimes()
 	if err != nil && !errors.As(err, new(*DamageError)) { // they are learnt anew
 		return nil, err
 	}
 	l.times.Store(&times)
-	l.reader, l.owner = reader.NewOwned(t.copyDir(), reader.Config{Published: t.checkpoint, Verify: t.verify})
+	var source reader.Source = t.copyDir()
+	if l.partial != nil {
+		source = l.partial
+	}
+	l.reader, l.owner = reader.NewOwned(source, reader.Config{Published: t.checkpoint, Verify: t.verify})
 	l.keepCharters()
 	l.state = LiveState{Size: t.size(), Source: t.size()}
 	t.live = l
 	return l, nil
+}
+
+// openStarted opens a register that began with a snapshot.
+func (l *Live) openStarted() (*register.Register, error) {
+	t := l.trust
+	began, err := t.startedFrom()
+	if err != nil {
+		return nil, err
+	}
+	if l.unreplayed = began; t.Remote != nil {
+		l.partial = &partialCopy{t.copyDir(), t.Remote}
+	} else if began != nil {
+		return nil, fmt.Errorf("%s: %w: it began with a snapshot, and is not whole", t.dir, ErrNoCopy)
+	}
+	t.nextDir = startedDir
+	return register.Open(t.files, t.nextPath(), t.registerOptions())
 }
 
 // replayLocal brings a register to the trusted checkpoint, from the copy's own files. What an
@@ -234,7 +263,7 @@ func (l *Live) replayTo(ctx context.Context, files *TileDir, read readBundle, si
 	if cursor.Size >= size {
 		return nil
 	}
-	grown, err := proof.LoadAppender(ctx, proof.Tree{Size: cursor.Size, Root: cursor.Root}, files.Tiles)
+	grown, err := proof.LoadAppender(ctx, proof.Tree{Size: cursor.Size, Root: cursor.Root}, l.trust.tiles)
 	if err != nil {
 		return &DamageError{Dir: l.trust.dir, Where: " at its right edge", Err: err}
 	}
@@ -296,6 +325,12 @@ func (l *Live) Follow(ctx context.Context, c *Client, notify func(err error, nex
 func (l *Live) Close() error {
 	t := l.trust
 	t.live, t.copy = nil, nil
+	defer func() { t.nextDir = "" }()
+	if l.wrong {
+		return errors.Join(l.register.Close(), t.discardStarted(), l.release())
+	} else if unreplayed, _ := l.Unreplayed(); unreplayed != nil {
+		return errors.Join(l.register.Flush(), l.register.Close(), l.release())
+	}
 	err := t.commitGeneration(l.register)
 	if err == nil {
 		t.removeOldGenerations()

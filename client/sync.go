@@ -228,7 +228,7 @@ func (s *copySource) markDamaged(bundle uint64) {
 
 // rightEdgeValid reports whether the files at the right edge of the copy make the trusted root.
 func (t *Trust) rightEdgeValid(ctx context.Context) bool {
-	_, err := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), t.copyDir().Tiles)
+	_, err := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), t.tiles)
 	return err == nil
 }
 

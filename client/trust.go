@@ -42,6 +42,11 @@ type Trust struct {
 	// serves it for long. It is set as that is.
 	Health *disk.Health
 
+	// Snapshots are the keys of nodes with whose snapshots a live copy may begin, and Remote
+	// where what such a copy lacks is read until it is whole. They are set before it is opened.
+	Snapshots SnapshotKeys
+	Remote    *Client
+
 	// With are sources that a sync asks for entries that the ledger's server withholds. What
 	// they give is held against the tree that the log signed, as everything is.
 	With []Source

@@ -107,7 +107,7 @@ func (l copyLog) CheckpointAt(context.Context, time.Time) (*proof.Published, err
 }
 
 // notOfCopy are the routes that a reader's own copy does not answer.
-var notOfCopy = []string{"/tile/*path", "/v1/stream", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
+var notOfCopy = []string{"/tile/*path", "/v1/stream", "/v1/snapshot", "/v1/snapshot/:size/:file", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
 
 func (r route) ofCopy() bool {
 	return r.method == http.MethodGet && !slices.Contains(notOfCopy, r.path)

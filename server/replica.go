@@ -35,7 +35,7 @@ type ReplicaState struct {
 	Cosigned time.Time // the newest cosignature of what is shown; zero: none
 	Away     error     // why it does not go on; nil if it does
 	Verified bool      // it has replayed all of it itself, or a node of the same operator has
-	Forked   error     // the log has shown two histories: nothing is served any more
+	Stopped  error     // why nothing is served any more: the log has shown two histories, or a snapshot was wrong
 }
 
 // replicaHealth is what /healthz and /readyz say of a replica.
@@ -70,20 +70,20 @@ func timeIfAny(t time.Time) string {
 
 // replicaNotReady are the reasons why nothing may be read here.
 func (s *Server) replicaNotReady(r *Replica) []string {
-	if err := r.State().Forked; err != nil {
-		return []string{"the log has shown two histories, and nothing is served: " + err.Error()}
+	if err := r.State().Stopped; err != nil {
+		return []string{"nothing is served any more: " + err.Error()}
 	}
 	return nil
 }
 
-// refuseForked refuses all but what says why.
-func (s *Server) refuseForked(route string) error {
+// refuseStopped refuses all but what says why.
+func (s *Server) refuseStopped(route string) error {
 	r := s.cfg.replica()
 	if r == nil || route == "/readyz" || route == "/healthz" {
 		return nil
 	}
-	if err := r.State().Forked; err != nil {
-		return retryable(problemStopped, time.Minute, err, "this replica has seen two histories of the log, and serves neither")
+	if err := r.State().Stopped; err != nil {
+		return retryable(problemStopped, time.Minute, err, "this replica has seen what must not be, see /readyz, and serves nothing any more")
 	}
 	return nil
 }

@@ -215,14 +215,14 @@ func TestReplicaSays(t *testing.T) {
 			t.Errorf("the metrics have no %q", line)
 		}
 	}
-	r.state.Forked = errors.New("fork: two of size 3")
+	r.state.Stopped = errors.New("fork: two of size 3")
 	for _, path := range []string{"/checkpoint", "/", "/v1/records", "/tile/0/000.p/3"} {
 		if got := r.get(path); got.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s after a fork: %d", path, got.Code)
 		}
 	}
 	not := r.wantJSON(r.get("/readyz"), http.StatusServiceUnavailable)
-	if !strings.Contains(not["reasons"].([]any)[0].(string), "two histories") {
+	if !strings.Contains(not["reasons"].([]any)[0].(string), "fork: two of size 3") {
 		t.Errorf("readyz after a fork: %v", not)
 	}
 }

@@ -88,7 +88,7 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 		}()
 		s.setReplicaHeader(c.Writer.Header())
 		s.cfg.Ledger.withheld.now() // before the register is asked
-		err := s.refuseForked(route)
+		err := s.refuseStopped(route)
 		if err == nil {
 			err = h(x)
 		}

@@ -50,6 +50,7 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f.IntVar(&s.server.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
 	f.DurationVar(&s.server.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202; 0 means 10s")
 	f.DurationVar(&s.node.Ledger.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
+	f.DurationVar(&s.node.Ledger.CommitInterval, "commit-interval", 0, "least time between two commits: fewer writes to a store that counts them, such as 125ms in a bucket")
 	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again; below 0: never")
 	f.DurationVar(&s.node.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&s.intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
@@ -114,6 +115,7 @@ func parseAuditors(given []string) (all []auditors.Named, err error) {
 func (a *app) serve() *cobra.Command {
 	var s serveFlags
 	var r replicaFlags
+	var snapshots snapshotFlags
 	back := rollbackGuard{app: a}
 	c := &cobra.Command{
 		Use:   "serve (--dir D | --replica --trust D) [--listen ADDRESS]",
@@ -190,7 +192,7 @@ runs, the directory is its own.`,
   docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			if err := r.check(c); err != nil {
+			if err := errors.Join(r.check(c), snapshots.check(c)); err != nil {
 				return err
 			}
 			if s.server.IssuerRate.PerSecond < 0 {
@@ -199,11 +201,11 @@ runs, the directory is its own.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := notNegative(c, "publish-wait", "publish-interval", "witness-timeout"); err != nil {
+			if err := notNegative(c, "publish-wait", "publish-interval", "commit-interval", "witness-timeout"); err != nil {
 				return err
 			}
 			if r.on {
-				return a.serveReplica(c, &s, &r)
+				return a.serveReplica(c, &s, &r, &snapshots)
 			}
 			log, dir := a.eventLog(s.verbose), s.node.Dir
 			config, sc, err := s.configs(log)
@@ -264,9 +266,13 @@ runs, the directory is its own.`,
 			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}
+			if sc.Snapshots, err = snapshots.open(a, dir); err != nil {
+				return err
+			}
 			if shared != nil {
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.config.URL, "epoch", shared.held.Taken(), "pid", os.Getpid())
-				if err := shared.serve(c.Context(), n, sc); err != nil {
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return shared.serve(c.Context(), n, sc) })
+				if err != nil {
 					return explainOpenError(err, dir)
 				}
 			} else {
@@ -275,7 +281,8 @@ runs, the directory is its own.`,
 					return err
 				}
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
-				if err := n.Serve(c.Context(), l, sc); err != nil {
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return n.Serve(c.Context(), l, sc) })
+				if err != nil {
 					return explainOpenError(err, dir)
 				}
 			}
@@ -285,6 +292,7 @@ runs, the directory is its own.`,
 	}
 	s.flags(c)
 	r.flags(a, c)
+	snapshots.flags(c)
 	c.Flags().BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	return c
 }

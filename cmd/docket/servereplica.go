@@ -1,18 +1,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/replica"
 	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/snapshot"
 )
 
 // replicaFlags are the flags of serve --replica.
@@ -21,6 +27,8 @@ type replicaFlags struct {
 	trust   *trustFlags
 	charter string
 	from    string
+	own     []string // vkeys of nodes of the same operator
+	others  []string
 }
 
 // writerOnly are the flags of serve that say something of a writer.
@@ -31,6 +39,103 @@ func (r *replicaFlags) flags(a *app, c *cobra.Command) {
 	c.Flags().BoolVar(&r.on, "replica", false, "serve what another process writes, from a replayed copy of one's own")
 	c.Flags().StringVar(&r.charter, "charter", "", "of a replica whose trust directory is new: the charter's record ID, or its envelope or receipt")
 	c.Flags().StringVar(&r.from, "from", "", "of a replica: URL of the writer, or of another replica; default the trust directory's")
+	c.Flags().StringArrayVar(&r.own, "snapshot-key", nil, "of a replica: vkey of a node of the same operator, with whose snapshot a new copy may begin; may be repeated")
+	c.Flags().StringArrayVar(&r.others, "other-snapshot-key", nil, "of a replica: likewise of another operator's node: what is shown stays unverified until the log is replayed; may be repeated")
+}
+
+// snapshotKeys are the keys that the flags name.
+func (r *replicaFlags) snapshotKeys() (keys client.SnapshotKeys, err error) {
+	for flag, of := range map[string]struct {
+		vkeys []string
+		to    *[]proof.Key
+	}{"snapshot-key": {r.own, &keys.Own}, "other-snapshot-key": {r.others, &keys.Others}} {
+		for _, vkey := range of.vkeys {
+			k, err := snapshot.ParseNodeKey(vkey)
+			if err != nil {
+				return keys, usageError("--%s: %w", flag, err).hint("docket keygen --node NAME prints the vkey of a node")
+			}
+			*of.to = append(*of.to, k)
+		}
+	}
+	return keys, nil
+}
+
+// snapshotFlags are the flags of a node that hands out snapshots of its register.
+type snapshotFlags struct {
+	key   string
+	every time.Duration
+}
+
+func (s *snapshotFlags) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.key, "node-key", "", "file of the key that signs snapshots of the register, with which replicas begin; they are handed out at /v1/snapshot (default: none)")
+	c.Flags().DurationVar(&s.every, "snapshot-every", 6*time.Hour, "with --node-key: how often one is made")
+	c.MarkFlagFilename("node-key")
+}
+
+func (s *snapshotFlags) check(c *cobra.Command) error {
+	if s.key == "" {
+		return idle(c, "without --node-key", "snapshot-every")
+	}
+	return notPositive(c, "snapshot-every", s.every)
+}
+
+func notPositive(c *cobra.Command, flag string, d time.Duration) error {
+	if d <= 0 {
+		return usageErrorOf(c, "--%s %s: want a duration like 6h", flag, d)
+	}
+	return nil
+}
+
+// open opens the directory of snapshots in that of the node; nil where it signs none.
+func (s *snapshotFlags) open(a *app, dir string) (*snapshot.Dir, error) {
+	if s.key == "" {
+		return nil, nil
+	}
+	text, err := a.readFile(s.key)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := snapshot.ParseSigner(strings.TrimSuffix(string(text), "\n"))
+	if err != nil {
+		return nil, usageError("--node-key %s: %w", s.key, err).hint("docket keygen --out FILE --node NAME makes one")
+	}
+	return snapshot.OpenDir(vfs.Default, filepath.Join(dir, "snapshots"), signer)
+}
+
+// during makes snapshots of a writer's register while it serves.
+func (s *snapshotFlags) during(ctx context.Context, n *node.Node, origin string, dir *snapshot.Dir, log *slog.Logger, serve func() error) error {
+	if dir == nil {
+		return serve()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var making sync.WaitGroup
+	making.Go(func() {
+		replica.Snapshots{Dir: dir, Register: n.Register, Origin: origin, Published: n.Ledger.PublishedSize, Every: s.every, Log: log}.Run(ctx)
+	})
+	err := serve()
+	stop()
+	making.Wait()
+	return err
+}
+
+// makeNodeKey makes the key of a node: out, and out.pub with its vkey.
+func (a *app) makeNodeKey(out, name string) error {
+	secret, vkey, err := proof.GenerateKey(proof.Ed25519, name)
+	if err != nil {
+		return usageError("--node: %w", err)
+	}
+	if err := writeNew(out, []byte(secret+"\n"), 0o600); err != nil {
+		return err
+	}
+	if err := writeNew(out+".pub", []byte(vkey+"\n"), 0o644); err != nil {
+		os.Remove(out)
+		return err
+	}
+	a.logf("docket: warning: %s is not encrypted; anyone who reads it can sign", out)
+	a.warnOfReaders(out)
+	a.logf("wrote %s and %s.pub", out, out)
+	a.printf("%s\n", vkey)
+	return nil
 }
 
 // check refuses flags that go together with no writer, or with no replica.
@@ -38,7 +143,7 @@ func (r *replicaFlags) check(c *cobra.Command) error {
 	if r.on {
 		return idle(c, "with --replica, which writes nothing", writerOnly...)
 	}
-	if err := idle(c, "without --replica", "trust", "charter", "from"); err != nil {
+	if err := idle(c, "without --replica", "trust", "charter", "from", "snapshot-key", "other-snapshot-key"); err != nil {
 		return err
 	}
 	if !c.Flags().Changed("dir") {
@@ -51,7 +156,7 @@ func (r *replicaFlags) check(c *cobra.Command) error {
 const stoppedFile = "replica-stopped.txt"
 
 // serveReplica is serve --replica.
-func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags) (err error) {
+func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, snapshots *snapshotFlags) (err error) {
 	log := a.eventLog(s.verbose)
 	_, sc, err := s.configs(log)
 	if err != nil {
@@ -67,6 +172,13 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags) (er
 		return refusal("this replica has ended for good: %s", strings.TrimSpace(string(words))).
 			hint("trust neither history until it is explained; then remove %s", stopped)
 	}
+	if trust.Snapshots, err = r.snapshotKeys(); err != nil {
+		return err
+	}
+	trust.Remote = source
+	if sc.Snapshots, err = snapshots.open(a, trust.Dir()); err != nil {
+		return err
+	}
 	trust.Health = disk.NewHealth(disk.Config{Log: log, WaitForSpace: true, Fatal: endFailed})
 	forked := func(err error) {
 		text := err.Error() + "\n"
@@ -74,7 +186,7 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags) (er
 			log.Error("what shows it", "dir", filepath.Join(trust.Dir(), evidenceDir), "err", err)
 		}
 	}
-	copied, err := replica.Open(c.Context(), replica.Config{Trust: trust, Source: source, Health: trust.Health, Log: log, Forked: forked})
+	copied, err := replica.Open(c.Context(), replica.Config{Trust: trust, Source: source, Health: trust.Health, Log: log, Forked: forked, SnapshotEvery: snapshots.every})
 	if c.Context().Err() != nil {
 		return nil // it was told to end while it made its first copy
 	} else if err != nil {
@@ -96,6 +208,8 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags) (er
 	var fork *client.InconsistencyError
 	if errors.As(err, &fork) {
 		return refusal("%w", err).hint("what the log signed is in %s: hand it to the witnesses, and trust neither history until it is explained", filepath.Join(trust.Dir(), evidenceDir))
+	} else if wrong := (*client.SnapshotError)(nil); errors.As(err, &wrong) {
+		return refusal("%w", err).hint("nothing of it is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
 	} else if err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	Health *disk.Health // of the copy's databases
 	Log    *slog.Logger
 
+	// SnapshotEvery is how often a snapshot is made, where the server hands them out.
+	SnapshotEvery time.Duration
+
 	// Forked is told of a fork before anything else is done about it: the evidence is kept.
 	Forked func(error)
 }
@@ -41,8 +44,8 @@ type Replica struct {
 	config Config
 	live   *client.Live
 
-	mu     sync.Mutex
-	forked error // guarded by mu
+	mu      sync.Mutex
+	stopped error // why nothing is served any more; guarded by mu
 }
 
 // errSynced ends the first sync.
@@ -53,7 +56,9 @@ var errSynced = errors.New("synced")
 func Open(ctx context.Context, c Config) (*Replica, error) {
 	r := &Replica{config: c}
 	live, err := c.Trust.OpenLive(ctx)
-	if errors.Is(err, client.ErrNoCopy) {
+	if errors.Is(err, client.ErrNoCopy) && r.start(ctx) {
+		live, err = c.Trust.OpenLive(ctx)
+	} else if errors.Is(err, client.ErrNoCopy) {
 		c.Log.Info("the first copy of the ledger is being made", "url", c.Source.URL())
 		err = c.Trust.Follow(ctx, c.Source, r.notify, func() error { return errSynced })
 		if err = errors.Join(err, ctx.Err()); errors.Is(err, errSynced) {
@@ -106,15 +111,45 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	followed := make(chan error, 1)
+	followed, replayed := make(chan error, 1), make(chan error, 1)
 	go func() {
 		err := r.follow(ctx)
 		stop()
 		followed <- err
 	}()
+	go func() {
+		err := r.replay(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.config.Log.Error("what is served from the snapshot is wrong: nothing is served any more", "err", err)
+			r.stopFor(err)
+			stop()
+		}
+		replayed <- err
+	}()
+	var making sync.WaitGroup
+	if c.Snapshots != nil {
+		making.Go(func() {
+			Snapshots{
+				Dir: c.Snapshots, Register: r.live.Register(), Origin: r.Origin(), Published: r.Size, Every: r.config.SnapshotEvery, Log: r.config.Log,
+				May: func() bool { v, own := r.live.Unreplayed(); return v == nil || own },
+			}.Run(ctx)
+		})
+	}
 	served := s.Serve(ctx, l)
 	stop()
-	return errors.Join(served, <-followed)
+	making.Wait()
+	err = errors.Join(served, <-followed)
+	if wrong := (*client.SnapshotError)(nil); errors.As(<-replayed, &wrong) {
+		err = errors.Join(err, wrong)
+	}
+	return err
+}
+
+// stopFor has every answer say why nothing is served any more.
+func (r *Replica) stopFor(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = err
 }
 
 // follow follows until ctx ends, or the log has forked: then it says so for a while.
@@ -123,9 +158,7 @@ func (r *Replica) follow(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	r.mu.Lock()
-	r.forked = err
-	r.mu.Unlock()
+	r.stopFor(err)
 	r.config.Log.Error("the log has shown two histories: nothing is served any more", "url", r.config.Source.URL(), "size", r.Size(), "err", err)
 	r.config.Forked(err)
 	select {
@@ -140,7 +173,9 @@ func (r *Replica) state() server.ReplicaState {
 	s := r.live.State()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	state := server.ReplicaState{Size: s.Size, Lag: s.Lag(), Reached: s.Reached, Away: s.Err, Verified: true, Forked: r.forked}
+	state := server.ReplicaState{Size: s.Size, Lag: s.Lag(), Reached: s.Reached, Away: s.Err, Stopped: r.stopped}
+	v, own := r.live.Unreplayed()
+	state.Verified = v == nil || own
 	if p := r.live.Reader().Published(); p != nil {
 		state.Cosigned = p.LastCosignedAt()
 	}

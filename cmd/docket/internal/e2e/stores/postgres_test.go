@@ -13,7 +13,7 @@ import (
 func TestPostgres(t *testing.T) {
 	primary := pgstoretest.Start(t)
 	follower := primary.Standby()
-	k := newKills(t, newCluster(t, primary.URL("docket", follower), nil, 1))
+	k := newKills(t, newCluster(t, primary.URL(follower), nil, 1))
 	k.killWriter()
 
 	primary.Kill()
