@@ -47,7 +47,6 @@ var allowedImports = map[string][]string{
 	"server/customers":                   {"ledger", "ledger/customers", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/programme", "ledger/customers/vault", "ledger/proof", "ledger/record", "ledger/record/schema", "server/front", "server/web"},
 	"server/verifier":                    {},
 	"server/web":                         {},
-	"ledger/pgstore":                     {"ledger", "ledger/proof", "ledger/reader"},
 
 	// Its worlds sign, which what judges never does.
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
