@@ -2,10 +2,12 @@ package pgstore_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pgstore"
 	"github.com/seed-53cf897a/docket/ledger/pgstore/pgstoretest"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
@@ -87,6 +89,32 @@ func TestRefusals(t *testing.T) {
 	}
 	if got := server.SQL(`SELECT count(*) FROM pg_tables WHERE tablename LIKE 'probe%'`); got != "0" {
 		t.Errorf("%s tables of probes were left behind", got)
+	}
+}
+
+// A head that was there and is missing is a loss, and no beginning; a format to come is left alone.
+func TestLoss(t *testing.T) {
+	server := pgstoretest.Start(t)
+	for name, c := range map[string]struct {
+		sql  string
+		want error
+	}{
+		"nohead": {"DROP TABLE %s.head", ledger.ErrCorrupt}, "norow": {"DELETE FROM %s.head", ledger.ErrCorrupt},
+		"later": {"UPDATE %s.head SET format = 999", pgstore.ErrLaterVersion},
+	} {
+		url := server.URL() + "&schema=" + name
+		s := takenStore(t, url)
+		if err := s.Extend(t.Context(), (&storetest.ReferenceLog{}).Grow(3)); err != nil {
+			t.Fatal(err)
+		}
+		server.SQL(fmt.Sprintf(c.sql, name))
+		s, err := pgstore.Open(t.Context(), pgstore.Config{URL: url})
+		if err == nil {
+			err = errors.Join(s.Take(t.Context()), s.Close())
+		}
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
 	}
 }
 

@@ -100,6 +100,9 @@ func (b badWorld) Crash(rng *rand.Rand) storetest.Medium { return badWorld{b.w.C
 // TestStoreLawsOverABadWire: requests and answers get lost with their connections, and sessions
 // end: the store finds out what became of its writes, and no law is broken.
 func TestStoreLawsOverABadWire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the laws once more")
+	}
 	const seed = 15
 	server := pgstoretest.Start(t)
 	var mu sync.Mutex
