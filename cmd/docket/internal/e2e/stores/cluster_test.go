@@ -99,12 +99,12 @@ func newCluster(t testing.TB, store string, env []string, witnesses int) *cluste
 	return l
 }
 
-// machine is a docket serve with a directory of its own, at an address that stays. It is made
-// to start with the directory's keys, if it may become the writer.
-func (l *cluster) machine(name string, keys bool, args ...string) *process {
+// machine is a docket serve that may become the writer, with a directory of its own and the
+// log's keys, at an address that stays. It is made to start.
+func (l *cluster) machine(name string) *process {
 	l.t.Helper()
 	dir := filepath.Join(filepath.Dir(l.first), name)
-	if dir != l.first && keys {
+	if dir != l.first {
 		if err := os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(filepath.Join(l.first, "keys"))); err != nil {
 			l.t.Fatal(err)
 		}
@@ -112,10 +112,24 @@ func (l *cluster) machine(name string, keys bool, args ...string) *process {
 			l.t.Fatal(err)
 		}
 	}
+	return l.serve(name, "--dir", dir, "--standby", "--store", l.store, "--lease", "1s", "--issuer-rate", "-1", "--min-free", "1")
+}
+
+// startReplica starts a replica of a machine that serves.
+func (l *cluster) startReplica(name string, of *process) *process {
+	l.t.Helper()
+	p := l.serve(name, "--replica", "--trust", filepath.Join(filepath.Dir(l.first), name), "--from", of.url)
+	p.args = append(p.args, "--charter", l.id.String())
+	p.start()
+	p.args = p.args[:len(p.args)-2] // it is known from now on
+	return p
+}
+
+func (l *cluster) serve(name string, args ...string) *process {
 	address := freeAddress(l.t)
 	return &process{
 		t: l.t, name: name, path: program(l.t, "docket"), url: "http://" + address, says: true, env: l.env, log: filepath.Join(l.logs, name+".log"),
-		args: append([]string{"serve", "--dir", dir, "--listen", address, "--issuer-rate", "-1", "--min-free", "1"}, args...),
+		args: append([]string{"serve", "--listen", address}, args...),
 	}
 }
 

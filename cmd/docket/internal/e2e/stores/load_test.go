@@ -62,13 +62,11 @@ func startLoad(l *cluster, n int, machines ...*process) *load {
 			for ctx.Err() == nil {
 				if err := s.send(l.t.Context()); err != nil {
 					l.t.Error(err)
+					w.wake()
 					return
 				}
 				w.told.Add(1)
-				select {
-				case w.more <- struct{}{}:
-				default:
-				}
+				w.wake()
 			}
 		})
 	}
@@ -76,17 +74,30 @@ func startLoad(l *cluster, n int, machines ...*process) *load {
 	return w
 }
 
-// wait waits until n more receipts were handed out, while nothing that is needed is down.
+func (w *load) wake() {
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits until n more receipts were handed out.
 func (w *load) wait(n int64) {
 	w.t.Helper()
-	for until := w.told.Load() + n; w.told.Load() < until; {
+	w.await(n)
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+// await is wait for any goroutine.
+func (w *load) await(n int64) {
+	out := bounded(w.t).Done()
+	for until := w.told.Load() + n; w.told.Load() < until && !w.t.Failed(); {
 		select {
 		case <-w.more:
-		case <-w.t.Context().Done():
-			w.t.Fatalf("%d receipts, and no more come", w.told.Load())
-		}
-		if w.t.Failed() {
-			w.t.FailNow()
+		case <-out:
+			w.t.Errorf("%d receipts, and no more come", w.told.Load())
 		}
 	}
 }

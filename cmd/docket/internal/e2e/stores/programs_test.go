@@ -102,13 +102,32 @@ type process struct {
 // start starts a life, and waits until it serves.
 func (p *process) start() {
 	p.t.Helper()
+	if err := p.tryStart(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// revive starts one that has ended by itself, as a supervisor does, who tries again later where
+// that is of no use yet.
+func (p *process) revive() {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		if err := p.tryStart(); err != nil {
+			p.t.Log(err)
+		}
+	default:
+	}
+}
+
+func (p *process) tryStart() error {
 	log := must(os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600))
 	defer log.Close()
 	p.cmd = exec.Command(p.path, p.args...)
 	p.cmd.Stderr, p.cmd.Env = log, environment(p.env)
 	out := must(p.cmd.StdoutPipe())
 	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
+		return err
 	}
 	ended, cmd := make(chan struct{}), p.cmd
 	p.ended = ended
@@ -130,28 +149,18 @@ func (p *process) start() {
 		select {
 		case <-said:
 		case <-ended:
-			p.t.Fatalf("%s ended with %v before it served:\n%s", p.name, p.err, p.lastWords())
+			return fmt.Errorf("%s ended with %v before it served:\n%s", p.name, p.err, p.lastWords())
 		}
-		return
+		return nil
 	}
-	p.until("it takes connections", func() bool {
+	for {
 		c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 		if err == nil {
-			c.Close()
+			return c.Close()
 		}
-		return err == nil
-	})
-}
-
-// until waits for something that comes about while the process lives.
-func (p *process) until(what string, so func() bool) {
-	p.t.Helper()
-	for !so() {
 		select {
-		case <-p.ended:
-			p.t.Fatalf("%s ended with %v before %s:\n%s", p.name, p.err, what, p.lastWords())
-		case <-p.t.Context().Done():
-			p.t.Fatalf("%s: never %s", p.name, what)
+		case <-ended:
+			return fmt.Errorf("%s ended with %v before it took connections:\n%s", p.name, p.err, p.lastWords())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -186,7 +195,7 @@ func (p *process) endsWell() {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-p.t.Context().Done():
+	case <-bounded(p.t).Done():
 		p.t.Fatalf("%s does not end:\n%s", p.name, p.lastWords())
 	}
 	if p.err != nil {
@@ -202,6 +211,18 @@ func (p *process) lastWords() string {
 	}
 	lines := strings.SplitAfter(string(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-30):], "")
+}
+
+// bounded is the test's context, which ends before the test is killed for its time: then
+// nobody would end what it started.
+func bounded(t testing.TB) context.Context {
+	deadline, is := t.(*testing.T).Deadline()
+	if !is {
+		return t.Context()
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), deadline.Add(-20*time.Second))
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // freeAddress is an address of this machine at which nobody listens. A process that is killed

@@ -22,6 +22,7 @@ import (
 type watch struct {
 	t    testing.TB
 	http *http.Client
+	ctx  context.Context // of the looking
 	end  context.CancelFunc
 	wg   sync.WaitGroup
 
@@ -32,25 +33,30 @@ type watch struct {
 // startWatch looks at these URLs, and at the witnesses', until stop.
 func startWatch(l *cluster, checkpoints ...string) *watch {
 	l.t.Helper()
-	ctx, end := context.WithCancel(l.t.Context())
-	w := &watch{t: l.t, http: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}, end: end, seen: make(map[proof.Tree]string)}
+	w := &watch{t: l.t, http: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}, seen: make(map[proof.Tree]string)}
+	w.ctx, w.end = context.WithCancel(l.t.Context())
 	for _, p := range l.witnesses {
-		checkpoints = append(checkpoints, p.url+"/"+wire.OriginHash(origin)+"/checkpoint")
+		w.add(p.url + "/" + wire.OriginHash(origin) + "/checkpoint")
 	}
 	for _, url := range checkpoints {
-		w.wg.Go(func() {
-			for {
-				w.look(ctx, url)
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(100 * time.Millisecond):
-				}
-			}
-		})
+		w.add(url)
 	}
 	l.t.Cleanup(func() { w.stop() })
 	return w
+}
+
+// add looks at one more.
+func (w *watch) add(url string) {
+	w.wg.Go(func() {
+		for {
+			w.look(w.ctx, url)
+			select {
+			case <-w.ctx.Done():
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
 }
 
 // look notes what is shown there now, if anything is.

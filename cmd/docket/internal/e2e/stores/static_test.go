@@ -14,7 +14,6 @@ import (
 	tessera "github.com/transparency-dev/tessera/client"
 	"github.com/transparency-dev/tessera/fsck"
 
-	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -32,21 +31,11 @@ func serveStatic(t testing.TB, g *gateways, prefix string) (at string) {
 func checkStatic(l *cluster, at string, published proof.Tree) {
 	t := l.t
 	t.Helper()
-	source := must(client.New(at, nil)).Source()
-	for {
-		note, err := source.Checkpoint(t.Context())
-		if err == nil {
-			cp, _, err := proof.ParseCheckpoint(note)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if cp.Tree() == published {
-				break
-			}
-		}
+	out := bounded(t).Done()
+	for newestTree(t, &process{name: "the static server", url: at}) != published {
 		select {
-		case <-t.Context().Done():
-			t.Fatalf("what is public never came to %v: %s, %v", published, note, err)
+		case <-out:
+			t.Fatalf("what is public never came to %v", published)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
