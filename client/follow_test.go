@@ -37,7 +37,7 @@ func TestFollowBelievesNoStream(t *testing.T) {
 		{"retry: 3000\n\n:\n\n", "it ended"},
 		{"", "it ended"},
 	} {
-		server, err := New(w.client().URL(), streaming{w.client().http.Transport, c.stream})
+		server, err := New(w.client().URL(), streaming{w.net, c.stream})
 		must(t, err)
 		trust := w.trust(vfs.NewMem(), "trust")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -93,7 +93,7 @@ func TestSilentStreamIsGivenUp(t *testing.T) {
 			c, err := New("https://docket.example", beating(beats))
 			must(t, err)
 			begun := time.Now()
-			announced, err := c.waitForRecord(t.Context(), 5)
+			announced, err := c.waitForRecord(t.Context(), 5, (&Trust{}).pace())
 			var unreachable *wire.UnreachableError
 			if took := time.Since(begun); announced || !errors.As(err, &unreachable) || took != want {
 				t.Errorf("%d heartbeats: %v, %v after %s, want %s", beats, announced, err, took, want)

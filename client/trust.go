@@ -38,6 +38,15 @@ type Trust struct {
 	// disk.Config says. It is set before the copy is asked for or synced.
 	Fatal func(reason string)
 
+	// Health is told what happens to the databases of the copy, instead of Fatal, by who
+	// serves it for long. It is set as that is.
+	Health *disk.Health
+
+	// Snapshots are the keys of nodes with whose snapshots a live copy may begin, and Remote
+	// where what such a copy lacks is read until it is whole. They are set before it is opened.
+	Snapshots SnapshotKeys
+	Remote    *Client
+
 	// With are sources that a sync asks for entries that the ledger's server withholds. What
 	// they give is held against the tree that the log signed, as everything is.
 	With []Source
@@ -50,6 +59,8 @@ type Trust struct {
 	charters   charters
 	checkpoint *proof.Published // nil before the first
 	copy       *generation      // opened when first asked for
+	live       *Live            // the copy is read while it is synced; nil: a sync makes its next generation
+	nextDir    string           // of the register that a sync makes; "" is nextGenerationDir
 	timesErr   error            // why the last sync learnt no quorum times
 }
 
@@ -58,6 +69,7 @@ type pinFileContent struct {
 	Format  int       `json:"docketTrust"`
 	Charter record.ID `json:"charter"`
 	URL     string    `json:"url"`
+	Also    []string  `json:"also,omitempty"` // where else it is served
 }
 
 const trustFormat = 1
@@ -160,8 +172,9 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := requireEmpty(files, dir); err != nil {
 		return nil, err
 	}
-	t := &Trust{files: files, dir: dir, now: time.Now, pin: pinFileContent{trustFormat, id, c.URL()}}
-	if _, err := t.fetchCheckpoint(ctx, c); err != nil {
+	urls := c.servers.URLs()
+	t := &Trust{files: files, dir: dir, now: time.Now, pin: pinFileContent{trustFormat, id, urls[0], urls[1:]}}
+	if _, err := ask(ctx, c, func(c *Client) (newestCheckpoint, error) { return t.fetchCheckpoint(ctx, c) }); err != nil {
 		return nil, err
 	}
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {
@@ -329,6 +342,17 @@ func (t *Trust) Ledger() record.ID { return t.pin.Charter }
 
 // URL is where the ledger was when it was pinned.
 func (t *Trust) URL() string { return t.pin.URL }
+
+// URLs are where the ledger is: where it was when it was pinned, then where the policy of the newest
+// charter known says its log is.
+func (t *Trust) URLs() []string {
+	urls := append([]string{t.pin.URL}, t.pin.Also...)
+	if len(t.charters) > 0 {
+		newest := t.charters.newest()
+		urls = append(urls, newest.policy.LogURLs(newest.content.Origin)...)
+	}
+	return urls
+}
 
 // Dir is the directory.
 func (t *Trust) Dir() string { return t.dir }

@@ -114,6 +114,9 @@ type Extension struct {
 	Tiles []proof.Tile
 }
 
+// Bounded gives every call of a store a deadline: for who reads one that may hang.
+func Bounded(s Store, timeout time.Duration) Store { return boundedStore{s, timeout} }
+
 // boundedStore gives every call of a store a deadline: one that runs out is an error of a
 // read, and of a write an outcome that is unknown.
 type boundedStore struct {

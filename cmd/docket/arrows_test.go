@@ -36,6 +36,7 @@ var allowedImports = map[string][]string{
 	"ledger/pebblestore":                 {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/objectstore":                 {"ledger", "ledger/proof"},
 	"ledger/objectstore/objectstoretest": {"ledger/objectstore"},
+	"ledger/pgstore":                     {"ledger", "ledger/proof", "ledger/reader"},
 	"ledger/storetest":                   {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
 	"client/wire":                        {"ledger/proof"},
 	"client":                             {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
@@ -46,7 +47,6 @@ var allowedImports = map[string][]string{
 	"server/customers":                   {"ledger", "ledger/customers", "ledger/customers/bundle", "ledger/customers/event", "ledger/customers/programme", "ledger/customers/vault", "ledger/proof", "ledger/record", "ledger/record/schema", "server/front", "server/web"},
 	"server/verifier":                    {},
 	"server/web":                         {},
-	"ledger/pgstore":                     {"ledger", "ledger/proof", "ledger/reader"},
 
 	// Its worlds sign, which what judges never does.
 	"ledger/register/registertest": {"ledger/record", "ledger/record/schema", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
@@ -73,8 +73,8 @@ var libraryOwners = map[string][]string{
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
 	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
-	"github.com/aws/aws-sdk-go-v2/":                   {"ledger/objectstore"},
 	"github.com/jackc/pgx/":                           {"ledger/pgstore"},
+	"github.com/aws/aws-sdk-go-v2/":                   {"ledger/objectstore"},
 	"filippo.io/age/":                                 {"ledger/customers", "server/customers", "cmd/docket"},
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
@@ -36,8 +37,28 @@ func (e *BrokenError) Error() string {
 
 func (e *BrokenError) Unwrap() error { return e.Err }
 
-// OpenShared opens a bucket or a database, and takes and writes nothing.
+// reachTimeout is how long a store is waited for that does not answer at all. Once it did, each
+// call has its own deadline.
+const reachTimeout = 10 * time.Second
+
+// probeTimeout is how long a probe may take.
+const probeTimeout = 2 * time.Minute
+
+// OpenShared opens a bucket or a database that answers, and takes and writes nothing.
 func OpenShared(ctx context.Context, at URL, o Options) (Shared, error) {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	s, err := open(ctx, at, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Head(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, at URL, o Options) (Shared, error) {
 	if at.Bucket != "" {
 		return objectstore.Open(ctx, bucketConfig(at, o))
 	}
@@ -68,7 +89,15 @@ func Probe(ctx context.Context, at URL, o Options, found func(promise string, er
 			found(promise, err)
 		}
 	}
-	var err error
+	s, err := OpenShared(ctx, at, o)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	if at.Bucket != "" {
 		err = objectstore.Probe(ctx, bucketConfig(at, o), note)
 	} else {
