@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -149,6 +150,9 @@ func (a *app) openLedger(c *cobra.Command, given string, config node.Config) (*o
 	}
 	if store != nil {
 		config.Store = store
+		if err := awaitNoWriter(c.Context(), store); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
 	}
 	n, err := a.openNode(c, config)
 	if err != nil {
@@ -158,6 +162,15 @@ func (a *app) openLedger(c *cobra.Command, given string, config node.Config) (*o
 		return nil, err
 	}
 	return &openedLedger{n, store}, nil
+}
+
+// awaitNoWriter refuses to end a docket serve that writes to a store from elsewhere.
+func awaitNoWriter(ctx context.Context, store ledger.Shared) error {
+	_, err := standby.NewWatcher(store, standby.Config{}).AwaitFree(ctx)
+	if alive := (*standby.AliveError)(nil); errors.As(err, &alive) {
+		return notYet("%w", err).hint("end that docket serve, and every standby, and run the same command again")
+	}
+	return err
 }
 
 // Close closes the node, then its store. Closing twice is closing once.

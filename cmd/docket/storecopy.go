@@ -30,9 +30,8 @@ directory, or its store's URL; TO is a directory, s3://… or postgres://…, wi
 
 A log must never live twice. So FROM is sealed first: from then on it says "moved to TO",
 and no docket opens it for writing, while reads go on. TO is sealed until all is in it and
-was read there, each entry and tile checked against the root. End docket serve before: a
-writer of FROM that still runs is ended by the sealing, and what it had not committed is
-refused.
+was read there, each entry and tile checked against the root. End docket serve before, and
+every standby: while a writer of FROM shows that it lives, nothing is sealed.
 
 Cut off at any point, the same command goes on. In the end the directory, if FROM is one,
 notes where its ledger is now (store.url), and docket serve --dir goes on there; on other
@@ -80,6 +79,9 @@ func (m *storeCopyCmd) run(ctx context.Context, from, to string) error {
 	move := ledger.Move{From: source, To: target, FromName: m.from.String(), ToName: m.to.String()}
 	if m.undo {
 		return m.runUndo(ctx, move, opened)
+	}
+	if err := m.awaitNoWriter(ctx, source); err != nil {
+		return err
 	}
 	if err := m.checkRoom(ctx, source); err != nil {
 		return err
@@ -153,6 +155,22 @@ func (m *storeCopyCmd) parse(from, to string) (err error) {
 		}
 	}
 	return nil
+}
+
+// awaitNoWriter refuses to seal what a docket serve writes to. What is sealed already nobody does.
+func (m *storeCopyCmd) awaitNoWriter(ctx context.Context, from ledger.Sealer) error {
+	shared, ok := from.(ledger.Shared)
+	if !ok {
+		return nil
+	}
+	why, err := from.Sealed(ctx)
+	if err != nil {
+		return m.explain(err)
+	}
+	if why != "" {
+		return nil
+	}
+	return awaitNoWriter(ctx, shared)
 }
 
 // openFrom opens FROM, and keeps a docket serve of this machine out of its directory.

@@ -74,7 +74,8 @@ func HasStore(files vfs.FS, dir string) error {
 // OpenStore opens the store of a ledger's directory for who is to write: given, or without it
 // the one that the directory notes; nil if that is Pebble's, which [Open] opens. What was given is noted, where the
 // directory has no store yet or its ledger has moved there; otherwise it must be the one that
-// it has ([ErrOtherStore]). A store that breaks a promise is refused ([stores.BrokenError]).
+// it has ([ErrOtherStore]). A store that breaks a promise is refused ([stores.BrokenError]), and one that is
+// sealed ([ledger.SealedError]).
 func OpenStore(ctx context.Context, files vfs.FS, dir string, given stores.URL, o stores.Options) (stores.Shared, error) {
 	if err := requireLedger(files, dir); err != nil {
 		return nil, err
@@ -103,6 +104,13 @@ func OpenStore(ctx context.Context, files vfs.FS, dir string, given stores.URL, 
 	store, err := stores.OpenShared(ctx, at, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	why, err := store.Sealed(ctx)
+	if err == nil && why != "" {
+		err = &ledger.SealedError{Why: why}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", at, err), store.Close())
 	}
 	if isNew {
 		if err = checkNew(ctx, files, dir, at, store); err == nil {
