@@ -204,6 +204,9 @@ runs, the directory is its own.`,
 			if err := notNegative(c, "publish-wait", "publish-interval", "commit-interval", "witness-timeout"); err != nil {
 				return err
 			}
+			if err := s.lease.check(); err != nil {
+				return err
+			}
 			if r.on {
 				return a.serveReplica(c, &s, &r, &snapshots)
 			}

@@ -71,9 +71,6 @@ type sharedLedger struct {
 // sharedLedger opens the listeners first: a port that another process has is to take nothing
 // from a writer, and the lease says where this one listens.
 func (s *serveFlags) sharedLedger(a *app, store stores.Shared, sc *server.Config, origin string, log *slog.Logger) (*sharedLedger, error) {
-	if err := s.lease.check(); err != nil {
-		return nil, err
-	}
 	proxies, err := s.listen.proxyPrefixes()
 	if err != nil {
 		return nil, err
