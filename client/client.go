@@ -84,6 +84,14 @@ func registerOptions(fatal func(reason string)) register.Options {
 	return o
 }
 
+func (t *Trust) registerOptions() register.Options {
+	o := registerOptions(t.Fatal)
+	if t.Health != nil {
+		o.Health = t.Health
+	}
+	return o
+}
+
 // Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Its text is the
 // server's claim; what it signed of it, once that is verified, is in Refusal. The server cannot prove that nothing was written.
 type Problem struct {

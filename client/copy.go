@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,11 +55,18 @@ func (c *TileDir) resume(ctx context.Context, r *register.Register) (*proof.Appe
 //
 // A process that reads a generation holds a shared lock on its directory, where the
 // file system has such locks; a sync removes older ones without a lock.
+//
+// A [Live] copy has one register alone, register/next, which it reads and advances side by
+// side; its end makes that a generation.
 const (
 	registerDir       = "register"
 	nextGenerationDir = registerDir + "/next"
+	besideDir         = registerDir + "/beside" // of a replay beside a live copy
 	lockFile          = "sync.lock"
 )
+
+// nextPath is where a sync makes the next generation.
+func (t *Trust) nextPath() string { return t.path(cmp.Or(t.nextDir, nextGenerationDir)) }
 
 // generations are the numbers of those that are there, newest first.
 func (t *Trust) generations() ([]int, error) {
@@ -182,7 +190,7 @@ func (t *Trust) openGenerationAt(n int) (*generation, error) {
 	if !disk.LockShared(pin) { // a sync is removing it
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, register.ErrDamaged), pin.Close())
 	}
-	o := registerOptions(t.Fatal)
+	o := t.registerOptions()
 	o.ReadOnly = true
 	r, err := register.Open(t.files, dir, o)
 	if err != nil {
@@ -205,6 +213,9 @@ var ErrNotSyncable = errors.New("cannot sync")
 
 // lockForSync lets one process sync at a time: it waits for another one, not for ever.
 func (t *Trust) lockForSync(ctx context.Context) (release func() error, err error) {
+	if t.live != nil {
+		return func() error { return nil }, nil // it holds the lock for as long as it lives
+	}
 	for deadline := time.Now().Add(syncLockTimeout); ; {
 		held, err := disk.Lock(t.files, t.path(lockFile))
 		switch {
@@ -227,6 +238,9 @@ func (t *Trust) lockForSync(ctx context.Context) (release func() error, err erro
 // is further than the newest generation, else that generation's content; an empty one
 // where there is neither, or to begin anew.
 func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
+	if t.live != nil {
+		return t.copy.Register, nil
+	}
 	all, err := t.generations()
 	if err != nil {
 		return nil, err
@@ -249,20 +263,20 @@ func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
 			}
 		}
 	}
-	next := t.path(nextGenerationDir)
+	next := t.nextPath()
 	if fromScratch {
 		if err := t.files.RemoveAll(next); err != nil {
 			return nil, err
 		}
 	}
-	r, err := register.Open(t.files, next, registerOptions(t.Fatal))
+	r, err := register.Open(t.files, next, t.registerOptions())
 	if err != nil || r.Cursor().Size >= reached {
 		return r, err
 	}
 	if err := errors.Join(r.Close(), t.files.RemoveAll(next), t.clone(t.generationDir(all[0]), next)); err != nil {
 		return nil, err
 	}
-	return register.Open(t.files, next, registerOptions(t.Fatal))
+	return register.Open(t.files, next, t.registerOptions())
 }
 
 // Rebuild makes the register of the copy anew, from the copy's own entries, where an
@@ -361,8 +375,11 @@ func (t *Trust) removeUnknown() error {
 	if err != nil && !missing(err) {
 		return err
 	}
+	if t.nextDir == besideDir {
+		names = nil // what else is there is a live copy's
+	}
 	for _, name := range names {
-		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextGenerationDir) {
+		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextGenerationDir) || name == t.files.PathBase(t.nextPath()) {
 			continue
 		}
 		if err := t.files.RemoveAll(t.files.PathJoin(t.path(registerDir), name)); err != nil {
@@ -370,6 +387,22 @@ func (t *Trust) removeUnknown() error {
 		}
 	}
 	return disk.MakeDir(t.files, t.path(registerDir), 0o755)
+}
+
+// keepReplayed makes the register that a sync has advanced the copy; a live one is that already.
+func (t *Trust) keepReplayed(r *register.Register) error {
+	if t.live != nil {
+		return nil
+	}
+	return errors.Join(t.commitGeneration(r), t.Close())
+}
+
+// dropReplayed closes the register that a sync has advanced in vain; a live one goes on.
+func (t *Trust) dropReplayed(r *register.Register) error {
+	if t.live != nil {
+		return nil
+	}
+	return r.Close()
 }
 
 // commitGeneration closes the register that a sync has advanced and makes it the next generation.
@@ -388,10 +421,10 @@ func (t *Trust) commitGeneration(r *register.Register) error {
 	if len(all) > 0 {
 		n = all[0] + 1
 	}
-	if err := disk.SyncDirs(t.files, t.path(nextGenerationDir)); err != nil {
+	if err := disk.SyncDirs(t.files, t.nextPath()); err != nil {
 		return err
 	}
-	if err := disk.Rename(t.files, t.path(nextGenerationDir), t.generationDir(n)); err != nil {
+	if err := disk.Rename(t.files, t.nextPath(), t.generationDir(n)); err != nil {
 		return fmt.Errorf("naming the new register: %w", err)
 	}
 	return nil

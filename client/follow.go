@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -23,7 +24,28 @@ const (
 	followInterval = time.Minute
 	// maxFollowPause is the longest pause after a failure.
 	maxFollowPause = 5 * time.Minute
+
+	// A live copy is what others read: a source without a stream is asked more often, and so is
+	// one that was away; and cosignatures that are newer than the newest record are fetched
+	// too, by which its readers see that nothing is kept from them.
+	liveInterval     = 10 * time.Second
+	liveMaxPause     = 20 * time.Second
+	liveCosignatures = time.Minute
 )
+
+// pace is how often a follower asks.
+type pace struct {
+	interval time.Duration // a source without a stream
+	maxPause time.Duration // after failures
+	most     time.Duration // a stream is waited for; 0: for ever
+}
+
+func (t *Trust) pace() pace {
+	if t.live != nil {
+		return pace{liveInterval, liveMaxPause, liveCosignatures}
+	}
+	return pace{followInterval, maxFollowPause, 0}
+}
 
 // Follow brings the copy up to date again and again, until ctx ends: whenever the server's
 // stream says that there is something new, and every minute where it has none. After each
@@ -35,7 +57,8 @@ const (
 // pauses, and told to notify; everything else, a fork above all, is returned.
 func (t *Trust) Follow(ctx context.Context, c *Client, notify func(err error, next time.Duration), synced func() error) error {
 	pauses := backoff.NewExponentialBackOff()
-	pauses.MaxInterval = maxFollowPause
+	pace := t.pace()
+	pauses.MaxInterval = pace.maxPause
 	size, announced := t.size(), false
 	for {
 		err := t.Sync(ctx, c, nil)
@@ -52,7 +75,7 @@ func (t *Trust) Follow(ctx context.Context, c *Client, notify func(err error, ne
 			size = t.size()
 		}
 		if announced = false; err == nil {
-			announced, err = c.waitForRecord(ctx, size)
+			announced, err = c.waitForRecord(ctx, size, pace)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -94,9 +117,18 @@ func pause(ctx context.Context, d time.Duration) error {
 // waitForRecord waits until the server says that it has published a record of that index,
 // or until there is nothing to wait by: a stream that ends is asked for again, and where
 // there is none the next look is a minute later.
-func (c *Client) waitForRecord(ctx context.Context, index uint64) (announced bool, err error) {
+func (c *Client) waitForRecord(ctx context.Context, index uint64, pace pace) (announced bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var enough atomic.Bool
+	if pace.most > 0 {
+		defer time.AfterFunc(pace.most, func() { enough.Store(true); cancel() }).Stop()
+		defer func() {
+			if enough.Load() {
+				err = nil
+			}
+		}()
+	}
 	silence := time.AfterFunc(streamSilence, cancel)
 	defer silence.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/v1/stream?from=%d&limit=1", c.URL(), index), nil)
@@ -111,7 +143,7 @@ func (c *Client) waitForRecord(ctx context.Context, index uint64) (announced boo
 	switch {
 	case res.StatusCode == http.StatusNotFound, res.StatusCode == http.StatusMethodNotAllowed:
 		silence.Stop()
-		return false, pause(ctx, followInterval)
+		return false, pause(ctx, pace.interval)
 	case res.StatusCode >= 300:
 		return false, readProblem(res)
 	}

@@ -93,7 +93,7 @@ func TestSilentStreamIsGivenUp(t *testing.T) {
 			c, err := New("https://docket.example", beating(beats))
 			must(t, err)
 			begun := time.Now()
-			announced, err := c.waitForRecord(t.Context(), 5)
+			announced, err := c.waitForRecord(t.Context(), 5, (&Trust{}).pace())
 			var unreachable *wire.UnreachableError
 			if took := time.Since(begun); announced || !errors.As(err, &unreachable) || took != want {
 				t.Errorf("%d heartbeats: %v, %v after %s, want %s", beats, announced, err, took, want)

@@ -342,7 +342,7 @@ func (t *Trust) fetchQuorumTimes(ctx context.Context, c *Client, r *register.Reg
 	if next.ExistedBy().IsZero() { // without witnesses now, and perhaps not always
 		until = t.now()
 	}
-	log := archiveReader{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: t.copyDir().Tiles, limit: maxArchivedPerWalk}
+	log := archiveReader{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: t.tiles, limit: maxArchivedPerWalk}
 	ctx, stop := context.WithTimeout(ctx, archiveTimeout)
 	defer stop()
 	kept, faults, err := log.fetchBetween(ctx, last, until)

@@ -85,16 +85,31 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	return t.syncLocked(ctx, c, progress, fromScratch)
+}
+
+// syncLocked is sync of a directory whose lock is held.
+func (t *Trust) syncLocked(ctx context.Context, c *Client, progress func(reached, size uint64), fromScratch bool) (mended int, err error) {
 	t.reloadCheckpoint()
 	next, err := t.fetchCheckpoint(ctx, c)
 	if err != nil {
 		return 0, err
+	}
+	if t.live != nil && next.published == nil {
+		if err := t.live.believe(ctx, c, &next); err != nil {
+			return 0, err
+		}
 	}
 	if err := t.checkContinues(ctx, c, next); err != nil {
 		return 0, err // before the copy takes in a single entry of another history
 	}
 	own, noCopy := t.Register()
 	intact := noCopy == nil && t.rightEdgeValid(ctx)
+	if t.live != nil {
+		if err := t.live.begin(ctx, c, next.published, intact); err != nil {
+			return 0, err
+		}
+	}
 	if p := next.published; p != nil && intact && !fromScratch && own.Size() == t.size() && t.checkpoint.Checkpoint() == p.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, p)
 	}
@@ -130,7 +145,7 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 		if err == nil {
 			_, err = r.Charters() // which are judged next: rows that a short replay may not have met
 		}
-		if register.IsDamaged(err) && !fromScratch { // which the replay met on its way
+		if register.IsDamaged(err) && !fromScratch && t.live == nil { // which the replay met on its way
 			fromScratch = true
 			if err := r.Close(); err != nil && !register.IsDamaged(err) {
 				return 0, err
@@ -213,7 +228,7 @@ func (s *copySource) markDamaged(bundle uint64) {
 
 // rightEdgeValid reports whether the files at the right edge of the copy make the trusted root.
 func (t *Trust) rightEdgeValid(ctx context.Context) bool {
-	_, err := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), t.copyDir().Tiles)
+	_, err := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), t.tiles)
 	return err == nil
 }
 
@@ -274,13 +289,13 @@ func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Registe
 		synced = files.Prune()
 	}
 	if err := errors.Join(err, synced); err != nil {
-		err = errors.Join(err, r.Close())
+		err = errors.Join(err, t.dropReplayed(r))
 		if next.published == nil && !isTransient(ctx, err) { // of a tree that nobody signed, perhaps: the next sync begins with what is believed
-			err = errors.Join(err, t.files.RemoveAll(t.path(nextGenerationDir)))
+			err = errors.Join(err, t.files.RemoveAll(t.nextPath()))
 		}
 		return err
 	}
-	if err := errors.Join(t.commitGeneration(r), t.Close()); err != nil {
+	if err := t.keepReplayed(r); err != nil {
 		return err
 	}
 	if err := t.trustReplayed(ctx, c, published); err != nil {
@@ -366,6 +381,9 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 
 // replayTo brings the copy to a size of a signed tree, from where it stands.
 func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileDir, read readBundle, signed *signedTree, size uint64, progress func(reached, size uint64)) error {
+	if t.live != nil {
+		return t.live.replayTo(ctx, files, read, signed, size)
+	}
 	grown, err := files.resume(ctx, r)
 	if err != nil {
 		return err

@@ -38,6 +38,15 @@ type Trust struct {
 	// disk.Config says. It is set before the copy is asked for or synced.
 	Fatal func(reason string)
 
+	// Health is told what happens to the databases of the copy, instead of Fatal, by who
+	// serves it for long. It is set as that is.
+	Health *disk.Health
+
+	// Snapshots are the keys of nodes with whose snapshots a live copy may begin, and Remote
+	// where what such a copy lacks is read until it is whole. They are set before it is opened.
+	Snapshots SnapshotKeys
+	Remote    *Client
+
 	// With are sources that a sync asks for entries that the ledger's server withholds. What
 	// they give is held against the tree that the log signed, as everything is.
 	With []Source
@@ -50,6 +59,8 @@ type Trust struct {
 	charters   charters
 	checkpoint *proof.Published // nil before the first
 	copy       *generation      // opened when first asked for
+	live       *Live            // the copy is read while it is synced; nil: a sync makes its next generation
+	nextDir    string           // of the register that a sync makes; "" is nextGenerationDir
 	timesErr   error            // why the last sync learnt no quorum times
 }
 

@@ -166,16 +166,16 @@ func (t *Trust) finishWithheld(ctx context.Context, c *Client, r *register.Regis
 		err = files.Prune()
 	}
 	if err != nil {
-		return errors.Join(err, r.Close())
+		return errors.Join(err, t.dropReplayed(r))
 	}
 	text, err := json.Marshal(&Withheld{Index: w.Index, URL: w.URL, Reason: w.Reason})
 	if err == nil {
 		err = rewriteFile(t.files, t.path(withheldFile), append(text, '\n'), disk.SyncNow)
 	}
 	if err != nil {
-		return errors.Join(err, r.Close())
+		return errors.Join(err, t.dropReplayed(r))
 	}
-	if err := errors.Join(t.commitGeneration(r), t.Close()); err != nil {
+	if err := t.keepReplayed(r); err != nil {
 		return err
 	}
 	return t.trustReplayed(ctx, c, published)

@@ -99,6 +99,9 @@ type Config struct {
 	KeysMarked bool
 	MarkKeys   func() error
 
+	// Take takes the store in place of its own Take, for who does more then; nil: it does.
+	Take func(context.Context) error
+
 	// NewLog is the operator's word that these keys have signed nothing elsewhere: what
 	// is [ErrUnprovenClaim] otherwise is a warning then.
 	NewLog bool

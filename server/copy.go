@@ -13,12 +13,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-// Copy is a replayed copy of a ledger: its reader replayed it, so that its pages say VERIFIED. The
-// pages and the queries are those of a ledger's server; what only a ledger answers is not there.
+// Copy is a replayed copy of a ledger. Where its reader replayed it, its pages say VERIFIED; of a
+// [Replica] others read it, and it is a server's word to them. The pages and the queries are those
+// of a ledger's server; what only a ledger answers is not there, or is asked of it.
 type Copy struct {
 	Reader *reader.Reader       // shows the checkpoint that is trusted
 	Times  view.CheckpointTimes // how much a quorum had cosigned by when, as the copy knows
-	State  func() CopyState     // asked with each page
+	State  func() CopyState     // of a reader's own: asked with each page
+
+	Replica *Replica // others read it; nil: it is its reader's own
 }
 
 // CopyState is what the pages of a copy say of it.
@@ -64,16 +67,38 @@ type copyLog struct {
 	config Config
 }
 
-func (l copyLog) PublishedSize() uint64 { return l.config.Register.Size() }
+// own says that whoever reads the copy has replayed it.
+func (c Config) own() bool { return c.Copy != nil && c.Copy.Replica == nil }
+
+// replica is that of a copy which others read; nil of any other, and of a ledger.
+func (c Config) replica() *Replica {
+	if c.Copy == nil {
+		return nil
+	}
+	return c.Copy.Replica
+}
+
+func (l copyLog) PublishedSize() uint64 {
+	return min(l.config.Register.Size(), l.Reader.PublishedSize()) // a replica's register may be ahead
+}
 
 func (l copyLog) Head() ledger.Head {
+	if p := l.Published(); p != nil && l.config.replica() != nil {
+		return p.Checkpoint().Tree()
+	}
 	c := l.config.Register.Cursor()
 	return ledger.Head{Size: c.Size, Root: c.Root}
 }
 
 func (l copyLog) Backlog() uint64 { return 0 }
 
-func (l copyLog) ReceiptUpTo(context.Context, uint64, uint64) (proof.Receipt, error) {
+// ReceiptUpTo is that by which the copy itself knows a charter; it keeps no other.
+func (l copyLog) ReceiptUpTo(_ context.Context, index, _ uint64) (proof.Receipt, error) {
+	if r := l.config.replica(); r != nil {
+		if receipt, kept := r.CharterReceipt(index); kept {
+			return receipt, nil
+		}
+	}
 	return proof.Receipt{}, ledger.ErrNotArchived
 }
 
@@ -81,16 +106,16 @@ func (l copyLog) CheckpointAt(context.Context, time.Time) (*proof.Published, err
 	return nil, ledger.ErrNotArchived
 }
 
-// notOfCopy are the routes that only a ledger answers.
-var notOfCopy = []string{"/tile/*path", "/v1/stream", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
+// notOfCopy are the routes that a reader's own copy does not answer.
+var notOfCopy = []string{"/tile/*path", "/v1/stream", "/v1/snapshot", "/v1/snapshot/:size/:file", "/v1/checkpoints", "/v1/witnesses", "/v1/auditors", "/healthz", "/readyz"}
 
 func (r route) ofCopy() bool {
 	return r.method == http.MethodGet && !slices.Contains(notOfCopy, r.path)
 }
 
-// copyState is what a page says of the copy that it is of, nil of a ledger's.
+// copyState is what a page says of the reader's own copy that it is of, nil of a server's.
 func (s *Server) copyState() *CopyState {
-	if s.cfg.Copy == nil {
+	if !s.cfg.own() {
 		return nil
 	}
 	state := s.cfg.Copy.State()

@@ -8,7 +8,7 @@ import "net/http"
 const (
 	corsMethods = "GET, HEAD"
 	corsHeaders = "If-None-Match"
-	corsExposed = "Docket-Index, Docket-Record, ETag, Location, Retry-After"
+	corsExposed = "Docket-Index, Docket-Record, Docket-Replica, ETag, Location, Retry-After"
 	corsMaxAge  = "86400" // seconds for which a browser does not ask again; it may keep to less
 )
 

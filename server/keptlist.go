@@ -41,7 +41,7 @@ const (
 // looks at his own copy waits for nobody else, and reads all.
 func (s *Server) pageBudget() register.ReadBudget {
 	work := s.cfg.QueryBudget
-	if s.cfg.Copy == nil {
+	if !s.cfg.own() {
 		work = register.ReadBudget{Rows: work.Rows / 10, Bytes: work.Bytes / 10}
 	}
 	return work

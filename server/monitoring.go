@@ -26,11 +26,13 @@ type health struct {
 	Published uint64   `json:"published"`
 	Reasons   []string `json:"reasons,omitempty"`
 	Damage    []string `json:"damage,omitempty"`
+
+	Replica *replicaHealth `json:"replica,omitempty"`
 }
 
 func (s *Server) health() health {
 	published := s.publishedSize() // first: it never passes the committed size
-	return health{Status: "ok", Committed: s.cfg.Ledger.Head().Size, Published: published}
+	return health{Status: "ok", Committed: s.cfg.Ledger.Head().Size, Published: published, Replica: s.replicaHealth()}
 }
 
 // healthz says that the process answers.
@@ -40,7 +42,8 @@ func (s *Server) healthz(x *request) error {
 
 // readyz says whether a record sent now would be committed and published, and if not,
 // why. Damage on the disk that does not prevent that has to be repaired, but is no
-// reason to send clients elsewhere.
+// reason to send clients elsewhere. A replica is ready as long as it serves reads, however long
+// its source is away: its answer says so.
 func (s *Server) readyz(x *request) error {
 	h := s.health()
 	for _, d := range s.damage() {
@@ -57,7 +60,9 @@ func (s *Server) readyz(x *request) error {
 
 // notReadyReasons are the reasons in the words that a submitter would be told.
 func (s *Server) notReadyReasons() []string {
-	if s.cfg.Copy != nil {
+	if r := s.cfg.replica(); r != nil {
+		return s.replicaNotReady(r)
+	} else if s.cfg.Copy != nil {
 		return nil // a copy commits nothing
 	}
 	var reasons []string
@@ -128,6 +133,7 @@ type metrics struct {
 	problems       *prometheus.CounterVec
 	records        *prometheus.CounterVec
 	verifySeconds  prometheus.Histogram
+	forwarded      *prometheus.CounterVec // of a replica
 }
 
 func newMetrics(s *Server) *metrics {
@@ -150,14 +156,19 @@ func newMetrics(s *Server) *metrics {
 			Name: "docket_records_total",
 			Help: "Submissions taken, by outcome: published, committed, known, judged (dry run).",
 		}, []string{"outcome"}),
+		forwarded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "docket_replica_forwarded_total",
+			Help: "Requests that a replica has sent on to its source, by outcome: answered, away.",
+		}, []string{"outcome"}),
 		verifySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "docket_record_verify_seconds",
 			Help:    "Time to verify one submission's signatures, its turn included.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), // 50 µs to 1.6 s
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.requestSeconds, m.problems, m.records, m.verifySeconds,
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.problems, m.records, m.verifySeconds, m.forwarded,
 		witnessMetrics{s.witnessStates, s.nextKeys}, auditorMetrics{s.cfg.Auditors}, damageMetrics{s.damage},
+		replicaMetrics{s.cfg.replica()},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("docket_verify_waiting", "Submissions that wait for their turn to be verified.",

@@ -203,6 +203,8 @@ type pageHeader struct {
 	Data  []dataLink    // the same as data
 	Prove string        // the command that shows the same from one's own copy
 	Copy  *CopyState    // of a page from a reader's own copy; nil: it is the server's word
+
+	Replica *replicaWords // nil: the server is the ledger's own
 }
 
 // Header is what the layout shows, whatever else a page calls by the same names.
@@ -217,7 +219,7 @@ func (h pageHeader) Section() string { return firstSegment(h.Path) }
 // settled says that the page will say the same for ever. Until witnesses' clocks agree that an instant is
 // over, what was knowable then may still change; and a copy's page says how the copy stands.
 func (h pageHeader) settled() bool {
-	return h.At != "" && h.Size != "" && h.Copy == nil && !h.Ahead && h.AsOf != nil && h.Asked.Sub(h.AsOf.At) > 10*time.Minute
+	return h.At != "" && h.Size != "" && h.Copy == nil && h.Replica == nil && !h.Ahead && h.AsOf != nil && h.Asked.Sub(h.AsOf.At) > 10*time.Minute
 }
 
 // moment is the chosen moment as links in HTML have it; "" if none was.
@@ -269,7 +271,7 @@ func ledgerTitleOf(v *view.View) ledgerTitle {
 }
 
 func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
-	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, Asked: time.Now().UTC(), At: q.text("at"), Size: q.text("size"), Path: q.path, Copy: s.copyState()}
+	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf, Asked: time.Now().UTC(), At: q.text("at"), Size: q.text("size"), Path: q.path, Copy: s.copyState(), Replica: s.replicaWords()}
 	if f.Ledger.Zone != "" {
 		now, asked := q.view.LocalDate(f.Asked), q.view.LocalDate(q.asOf.At)
 		f.Today, f.When, f.Ahead = asked.String(), "today", q.asOf.Ahead

@@ -49,6 +49,8 @@ const (
 	problemStopped        problemKind = "stopped"
 	problemDamaged        problemKind = "damaged"
 	problemRebuilding     problemKind = "rebuilding"
+	problemWriterAway     problemKind = "writer-away"
+	problemLoop           problemKind = "loop"
 	problemWithheld       problemKind = "withheld"
 	problemInternal       problemKind = "internal"
 )
@@ -85,6 +87,8 @@ var problemKinds = map[problemKind]struct {
 	problemStopped:        {http.StatusServiceUnavailable, "The ledger takes no records"},
 	problemDamaged:        {http.StatusInternalServerError, "The server's disk is damaged"},
 	problemRebuilding:     {http.StatusServiceUnavailable, "The register is being made anew"},
+	problemWriterAway:     {http.StatusServiceUnavailable, "The ledger's writer is not reached"},
+	problemLoop:           {http.StatusLoopDetected, "The request goes round in a circle"},
 	problemWithheld:       {http.StatusUnavailableForLegalReasons, "The entry is withheld by this server"},
 	problemInternal:       {http.StatusInternalServerError, "The server failed"},
 }

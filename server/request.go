@@ -86,8 +86,13 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 			}
 			s.logAndCount(x, route, time.Since(start))
 		}()
+		s.setReplicaHeader(c.Writer.Header())
 		s.cfg.Ledger.withheld.now() // before the register is asked
-		if err := h(x); err != nil {
+		err := s.refuseStopped(route)
+		if err == nil {
+			err = h(x)
+		}
+		if err != nil {
 			fail(x, err)
 		}
 	}

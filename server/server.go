@@ -37,6 +37,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
+	"github.com/seed-53cf897a/docket/ledger/snapshot"
 	"github.com/seed-53cf897a/docket/server/front"
 )
 
@@ -49,6 +50,8 @@ type Server struct {
 	bodyPool      *bodyPool
 	verifyLimiter *concurrencyLimiter // before verifying a submission
 	queryLimiter  *concurrencyLimiter // for queries of the register, and what else is expensive to answer
+	downloads     *concurrencyLimiter // of the files of snapshots
+	forwarding    *concurrencyLimiter // of a replica: what is asked of the writer at once
 	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
 	bundles       *bundleCache
@@ -87,6 +90,8 @@ func New(cfg Config) (*Server, error) {
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		queryLimiter:  newConcurrencyLimiter("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		downloads:     newConcurrencyLimiter("downloads of a snapshot", maxDownloads, maxDownloads, cfg.VerifyWait),
+		forwarding:    newConcurrencyLimiter("requests for the writer", maxForwarded, cfg.VerifyQueue, cfg.VerifyWait),
 		bundleLimiter: newConcurrencyLimiter("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		answerMemory:  newAnswerMemory(cfg.AnswerMemory),
 		bundles:       newBundleCache(cfg.BundleCache),
@@ -163,6 +168,9 @@ type Config struct {
 	// same slice as long as they are the same. It is asked with every request. Nil: there
 	// are none.
 	Withheld func() []Withheld
+
+	// Snapshots are those of the register that this node has signed. Nil: none is handed out.
+	Snapshots *snapshot.Dir
 
 	// Room says why the store's disk takes nothing more, in a few words for clients:
 	// then records are refused and reads go on. Nil: it is never asked.
@@ -373,6 +381,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/auditors", handle: ask(s.auditors)},
 		{method: post, path: "/v1/auditors", handle: s.addCosignature},
 
+		{method: get, path: "/v1/snapshot", handle: s.snapshot},
+		{method: get, path: "/v1/snapshot/:size/:file", handle: s.downloads.limit(s.snapshotFile)},
+
 		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
 		{method: get, path: "/v1/register/licences", handle: ask(s.licences)},
@@ -448,8 +459,11 @@ func (s *Server) newRouter() (http.Handler, error) {
 
 	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
-		if s.cfg.Copy != nil && !r.ofCopy() {
+		switch {
+		case s.cfg.own() && !r.ofCopy():
 			continue
+		case s.cfg.replica() != nil && r.ofWriter():
+			r.handle = s.forward
 		}
 		handle, fail := r.handle, (*request).answerProblem
 		if r.page {

@@ -86,7 +86,7 @@ func (s *Server) streamRecords(x *request, f view.RecordFilter, most uint64) err
 		published, next := s.cfg.Ledger.Next()
 		size := uint64(0)
 		if published != nil {
-			size = published.Checkpoint().Size
+			size = min(published.Checkpoint().Size, s.publishedSize()) // a copy may be unable to judge the rest
 		}
 		fresh := f.From < size
 		for f.From < size {

@@ -111,6 +111,12 @@ func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
 	return askFor(ctx, l, func(l *Log) ([]byte, error) { return l.fetch(ctx, path, maxCheckpoint) })
 }
 
+// Snapshot fetches the manifest of the newest snapshot of a register, unverified: GET
+// /v1/snapshot, which nodes of this project may have beside the C2SP calls.
+func (l *Log) Snapshot(ctx context.Context, limit int64) ([]byte, error) {
+	return l.fetch(ctx, "v1/snapshot", limit)
+}
+
 // Tiles fetches tiles, in parallel, each exactly as wide as asked. A log may have
 // dropped a partial tile once the full one exists; then the full one is fetched
 // and cut (C2SP tlog-tiles, "Partial Tiles"). The error is that of the first tile, in the

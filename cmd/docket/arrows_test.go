@@ -36,6 +36,7 @@ var allowedImports = map[string][]string{
 	"ledger/pebblestore":                 {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/objectstore":                 {"ledger", "ledger/proof"},
 	"ledger/objectstore/objectstoretest": {"ledger/objectstore"},
+	"ledger/pgstore":                     {"ledger", "ledger/proof", "ledger/reader"},
 	"ledger/storetest":                   {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
 	"client/wire":                        {"ledger/proof"},
 	"client":                             {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
@@ -69,6 +70,7 @@ var libraryOwners = map[string][]string{
 	"go.yaml.in/yaml/":                                {"ledger/record/draft"},
 	"github.com/sigstore/sigstore/pkg/signature/kms/": {"ledger/record/draft"},
 	"github.com/cockroachdb/pebble/":                  {"ledger/disk", "ledger/index", "ledger/pebblestore", "ledger/storetest", "ledger/register", "ledger/customers", "witness"},
+	"github.com/jackc/pgx/":                           {"ledger/pgstore"},
 	"github.com/aws/aws-sdk-go-v2/":                   {"ledger/objectstore"},
 	"filippo.io/age/":                                 {"ledger/customers", "server/customers", "cmd/docket"},
 }

@@ -25,7 +25,7 @@ const passwordEnv = "DOCKET_PASSWORD"
 var keyAlgorithms = []record.Algorithm{record.AlgEd25519, record.AlgECDSAP256}
 
 func (a *app) keygen() *cobra.Command {
-	var out, alg, cosigner string
+	var out, alg, cosigner, node string
 	c := &cobra.Command{
 		Use:   "keygen --out FILE",
 		Short: "Make a key pair: FILE (private) and FILE.pub",
@@ -39,16 +39,23 @@ with an empty password, the key is written in the clear, and a warning says so.
 --cosigner NAME makes the key by which an auditor cosigns checkpoints (docket audit
 --cosign), in the form of signed notes, in the clear: NAME is the auditor's, a URL
 without its scheme. FILE.pub then holds its vkey, which is printed too, and the directory
-FILE.cosigned what the key has cosigned.`,
+FILE.cosigned what the key has cosigned.
+
+--node NAME makes the key by which a node signs snapshots of its register (docket serve
+--node-key), in the same form; it signs nothing else, and is no key of the log.`,
 		Example: `  docket keygen --out compliance.key
   docket keygen --out ci.key --alg ecdsa-p256
-  docket keygen --out audit.key --cosigner vigil.example/docket --alg ml-dsa-44`,
+  docket keygen --out audit.key --cosigner vigil.example/docket --alg ml-dsa-44
+  docket keygen --out node.key --node n1.ocr.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			// What can be refused is refused before a password is typed twice for nothing.
 			var algorithm record.Algorithm
 			var err error
 			files := []string{out, out + ".pub"}
+			if node != "" && (cosigner != "" || alg != string(record.AlgEd25519)) {
+				return usageErrorOf(c, "--node makes one kind of key: Ed25519, which cosigns nothing")
+			}
 			if cosigner != "" {
 				files = append(files, out+cosignedSuffix)
 			} else if algorithm, err = oneOf("alg", alg, keyAlgorithms); err != nil {
@@ -63,6 +70,9 @@ FILE.cosigned what the key has cosigned.`,
 			}
 			if _, err := os.Stat(filepath.Dir(out)); err != nil {
 				return refusal("writing %s: %w", out, bare(err))
+			}
+			if node != "" {
+				return a.makeNodeKey(out, node)
 			}
 			if cosigner != "" {
 				return a.makeCosigner(out, cosigner, alg)
@@ -98,6 +108,7 @@ FILE.cosigned what the key has cosigned.`,
 	c.Flags().StringVar(&out, "out", "", "file of the private key; the public one gets .pub")
 	c.Flags().StringVar(&alg, "alg", string(record.AlgEd25519), fmt.Sprintf("algorithm: %s or %s; of a cosigner ed25519 or ml-dsa-44", keyAlgorithms[0], keyAlgorithms[1]))
 	c.Flags().StringVar(&cosigner, "cosigner", "", "make the key of an auditor, under this name, that cosigns checkpoints")
+	c.Flags().StringVar(&node, "node", "", "make the key of a node, under this name, that signs snapshots of its register")
 	c.MarkFlagRequired("out")
 	return c
 }

@@ -57,7 +57,6 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f.StringArrayVar(&s.auditors, "auditor", nil, `"VKEY [URL]": take the cosignatures of that auditor, and ask for them where it gives a URL; may be repeated`)
 	f.BoolVar(&s.node.Ledger.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
 	f.BoolVar(&s.verbose, "verbose", false, "log what the database does too")
-	c.MarkFlagRequired("dir")
 }
 
 // configs are the node and its server as the flags have them. Who serves adds the keys and
@@ -115,9 +114,11 @@ func parseAuditors(given []string) (all []auditors.Named, err error) {
 
 func (a *app) serve() *cobra.Command {
 	var s serveFlags
+	var r replicaFlags
+	var snapshots snapshotFlags
 	back := rollbackGuard{app: a}
 	c := &cobra.Command{
-		Use:   "serve --dir D [--listen ADDRESS]",
+		Use:   "serve (--dir D | --replica --trust D) [--listen ADDRESS]",
 		Short: "Run the ledger server",
 		Long: `Serves the ledger in D over HTTP: records in, receipts out; checkpoints, tiles and
 entries as C2SP tlog-tiles writes them; the register as JSON and as pages.
@@ -153,9 +154,18 @@ both halts the log.
 Where the ledger is kept in a bucket or a database (docket init --store, docket store copy),
 --store names it, the first time: D/store.url notes it without a password, and D keeps the
 keys, their marks and what is derived. Each start probes it, and refuses one that breaks a
-promise that a ledger rests on. Another machine serves the same ledger with the keys copied
-to a D of its own; the one that started last writes. The one before says "another writer
-took over", and ends with status 0.
+promise that a ledger rests on.
+
+Such a ledger can have a standby: another machine, with the keys copied to a D of its own, and
+the same command with --standby; both may be started so. The writer renews a lease in the
+store. The standby keeps its register up to what is published, answers 503 with the writer's
+URL (--url there), and takes over once the lease has not changed for --lease and a quorum of
+witnesses answers it: within 15 s of a writer that was killed, frozen or cut off from the
+store, not of one that is cut off from witnesses alone; at once where the writer ended by
+itself. It does not hand back. The writer before, if it lives, signs nothing more that is
+published, says "another writer took over", and ends with status 0; what it had taken and not
+committed got 503. Of several standbys one takes over. Without --standby it refuses to start
+while another one renews the lease. Give all the same --lease.
 
 With --auditor it takes the cosignatures of an auditor (docket audit --cosign) on any
 checkpoint that it published, keeps the newest, and gives receipts against it. They
@@ -165,12 +175,26 @@ count to no quorum, and nothing waits for them. At a URL, it asks for
 Where the policy is "quorum none" there is no witness to ask: the register in D, and
 whoever answers at the log's URL, are all that may know more than the store. If one of
 them does, it ends likewise. If the newer store is lost for ever, --allow-rollback goes
-on without what it held; readers who have seen that will call it a second history.`,
+on without what it held; readers who have seen that will call it a second history.
+
+--replica serves a ledger that another process writes, from a trust directory (--trust),
+which --charter makes: any number of them run beside one writer, and anybody may run one.
+It follows what is published at --from, verifies and replays all of it as docket sync
+does, and answers all that can be read; records that are sent to it, and the little that
+only the writer knows, are sent on. It has no keys of the log. How far behind it may be
+each answer says (Docket-Replica), and its pages, /readyz and metrics. Where the writer is
+away it serves what it has, and says as of when. If the log shows two histories it serves
+nothing more, keeps what shows it in the trust directory, and ends with status 1. While it
+runs, the directory is its own.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem
-  docket serve --dir ledger --store 's3://records/cip?region=eu-central-1'`,
+  docket serve --dir ledger --store 's3://records/cip?region=eu-central-1'
+  docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
+			if err := errors.Join(r.check(c), snapshots.check(c)); err != nil {
+				return err
+			}
 			if s.server.IssuerRate.PerSecond < 0 {
 				return idle(c, "with a negative --issuer-rate, which is no limit", "issuer-burst")
 			}
@@ -179,6 +203,9 @@ on without what it held; readers who have seen that will call it a second histor
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := notNegative(c, "publish-wait", "publish-interval", "commit-interval", "witness-timeout"); err != nil {
 				return err
+			}
+			if r.on {
+				return a.serveReplica(c, &s, &r, &snapshots)
 			}
 			log, dir := a.eventLog(s.verbose), s.node.Dir
 			config, sc, err := s.configs(log)
@@ -205,6 +232,7 @@ on without what it held; readers who have seen that will call it a second histor
 				}
 			} else {
 				defer store.Close()
+				config.Store = store
 				if shared, err = s.sharedLedger(a, store, &sc, keys.Origin, log); err != nil {
 					return err
 				}
@@ -238,9 +266,13 @@ on without what it held; readers who have seen that will call it a second histor
 			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}
+			if sc.Snapshots, err = snapshots.open(a, dir); err != nil {
+				return err
+			}
 			if shared != nil {
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.config.URL, "epoch", shared.held.Taken(), "pid", os.Getpid())
-				if err := shared.serve(c.Context(), n, sc); err != nil {
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return shared.serve(c.Context(), n, sc) })
+				if err != nil {
 					return explainOpenError(err, dir)
 				}
 			} else {
@@ -249,7 +281,8 @@ on without what it held; readers who have seen that will call it a second histor
 					return err
 				}
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
-				if err := n.Serve(c.Context(), l, sc); err != nil {
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return n.Serve(c.Context(), l, sc) })
+				if err != nil {
 					return explainOpenError(err, dir)
 				}
 			}
@@ -258,6 +291,8 @@ on without what it held; readers who have seen that will call it a second histor
 		},
 	}
 	s.flags(c)
+	r.flags(a, c)
+	snapshots.flags(c)
 	c.Flags().BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	return c
 }

@@ -55,7 +55,7 @@ func TestServeFlagsReachTheirConfig(t *testing.T) {
 		"max-connections":         {"7", func(n *node.Config, h *server.Config) { h.MaxConnections = 7 }},
 		"max-address-connections": {"7", func(n *node.Config, h *server.Config) { h.MaxPerAddress = 7 }},
 	}
-	elsewhere := []string{"listen", "auditor", "metrics-listen", "tls-cert", "tls-key", "verbose"}
+	elsewhere := []string{"store", "standby", "lease", "url", "listen", "auditor", "metrics-listen", "tls-cert", "tls-key", "verbose"}
 	c := new(cobra.Command)
 	new(serveFlags).flags(c)
 	c.Flags().VisitAll(func(f *pflag.Flag) {

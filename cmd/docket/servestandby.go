@@ -65,7 +65,7 @@ type sharedLedger struct {
 	front    front.Config // while it stands by
 	log      *slog.Logger
 
-	held *standby.Store // once it is taken
+	held *standby.Holder // once it is taken
 }
 
 // sharedLedger opens the listeners first: a port that another process has is to take nothing
@@ -102,8 +102,8 @@ func (s *sharedLedger) open(c *cobra.Command, config node.Config, open func(*cob
 	} else if err != nil {
 		return nil, explainOpenError(err, config.Dir)
 	}
-	s.held = standby.NewStore(s.store, epoch, s.config)
-	config.Store = s.held
+	s.held = standby.NewHolder(s.store, epoch, s.config)
+	config.Ledger.Take = s.held.Take
 	return open(c, config)
 }
 
@@ -122,7 +122,6 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 	if head.Size == 0 {
 		return nil, noCharter(config.Dir)
 	}
-	config.Store = s.store
 	f, err := node.Follow(ctx, config, s.flags.lease)
 	if err != nil {
 		return nil, err
@@ -144,8 +143,8 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 		}
 	})
 	s.log.Info("standing by", "origin", s.origin, "size", head.Size, "epoch", by.Status().Epoch, "writer", by.Status().Writer, "lease", s.flags.lease.String())
-	s.held, err = by.Become(waiting, f, func(ctx context.Context, store *standby.Store) (err error) {
-		n, err = f.Open(ctx, store)
+	s.held, err = by.Become(waiting, f, func(ctx context.Context, h *standby.Holder) (err error) {
+		n, err = f.Open(ctx, h.Take)
 		return err
 	})
 	if cause := context.Cause(waiting); err != nil && cause != nil {

@@ -50,6 +50,12 @@ type Config struct {
 	// returns its name and those that were too old. Nil: there is none to be had.
 	Backup func(ctx context.Context, dir string) (name string, deleted []string, err error)
 
+	About About // of which log
+
+	// OpenRequests are the public requests to the party, as a copy of the ledger has them: they
+	// keep customers from being erased. Nil: there is no copy, and nobody is erased.
+	OpenRequests func(ctx context.Context) ([]OpenRequest, error)
+
 	Clients []Client
 	Dir     string       // the log's directory as people write it, for the commands that pages show
 	Log     *slog.Logger // none
@@ -92,6 +98,7 @@ type Server struct {
 	stopOnce sync.Once
 
 	publishing publishing
+	watched    watched
 	unlocked   chan struct{} // has one while the schedule has not seen that the vault was unlocked
 }
 
@@ -323,6 +330,7 @@ func (s *Server) Lock(ctx context.Context, who private.Who) error {
 	}
 	_, err := l.Act(ctx, event.Act{What: event.KindLocked, By: who.By, Reason: who.Reason})
 	l.Lock() // whatever became of that
+	s.watched.forget()
 	s.log.Info("locked", "client", who.By, "reason", who.Reason)
 	return err
 }

@@ -236,8 +236,10 @@ func (m *machine) run(ctx context.Context, shared ledger.Shared) error {
 		return err
 	}
 	var l *ledger.Ledger[pebblestore.Blob]
-	taken, err := m.by.Become(ctx, follower, func(ctx context.Context, s *standby.Store) (err error) {
-		l, err = ledger.Open(ctx, ledger.Store(s), ledger.Fold[pebblestore.Blob](fold), c)
+	taken, err := m.by.Become(ctx, follower, func(ctx context.Context, h *standby.Holder) (err error) {
+		taking := c
+		taking.Take = h.Take
+		l, err = ledger.Open(ctx, ledger.Store(shared), ledger.Fold[pebblestore.Blob](fold), taking)
 		return err
 	})
 	if err != nil {

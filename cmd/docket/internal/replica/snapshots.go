@@ -1,0 +1,133 @@
+package replica
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/snapshot"
+)
+
+// Snapshots makes snapshots of a register, of a writer or a replica, every so often.
+type Snapshots struct {
+	Dir       *snapshot.Dir
+	Register  *register.Register
+	Origin    string
+	Published func() uint64 // the size that is: of no more a snapshot is handed out
+	May       func() bool   // whether the rows were replayed by this operator; nil: they were
+	Every     time.Duration
+	Log       *slog.Logger
+}
+
+// Run makes one at once, where there is none of the present size, and then every so often, until ctx ends.
+func (s Snapshots) Run(ctx context.Context) {
+	wait := time.Duration(0)
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		wait = s.Every
+		if s.May != nil && !s.May() || s.Register.Size() == 0 {
+			wait = min(wait, time.Minute)
+			continue
+		}
+		if newest := s.Dir.Newest(); newest != nil && newest.Tree.Size == s.Register.Size() {
+			continue
+		}
+		if err := s.Make(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("no snapshot of the register was made", "err", err)
+			wait = min(wait, 10*time.Minute)
+		}
+	}
+}
+
+// publishedSoon is how long a snapshot waits until what it is of is published.
+const publishedSoon = 100 * time.Millisecond
+
+// Make makes one. It is of what is committed: it waits until that is published.
+func (s Snapshots) Make(ctx context.Context) error {
+	begun := time.Now()
+	err := s.Dir.Make(ctx, func(dir string) (m snapshot.Manifest, err error) {
+		if err := s.Register.Checkpoint(dir); err != nil {
+			return m, err
+		}
+		cursor, err := s.Register.CursorOf(dir)
+		if err != nil {
+			return m, err
+		}
+		for s.Published() < cursor.Size {
+			select {
+			case <-time.After(publishedSoon):
+			case <-ctx.Done():
+				return m, ctx.Err()
+			}
+		}
+		return snapshot.Manifest{Origin: s.Origin, Tree: proof.Tree{Size: cursor.Size, Root: cursor.Root}, Rules: register.RulesVersion, Rows: register.FormatVersion}, nil
+	})
+	if err != nil {
+		return err
+	}
+	newest := s.Dir.Newest()
+	s.Log.Info("a snapshot of the register", "size", newest.Tree.Size, "bytes", newest.Bytes(), "files", len(newest.Files), "took", time.Since(begun).Round(time.Millisecond).String())
+	return nil
+}
+
+// start fetches a snapshot where keys are given by which one may be begun with, and reports whether it did.
+// Whatever is wrong with it, the log is replayed instead.
+func (r *Replica) start(ctx context.Context) bool {
+	c := r.config
+	if len(c.Trust.Snapshots.Own)+len(c.Trust.Snapshots.Others) == 0 {
+		return false
+	}
+	said := time.Now()
+	err := c.Trust.StartFromSnapshot(ctx, c.Source, c.Trust.Snapshots, func(done, all uint64) {
+		if time.Since(said) > 10*time.Second {
+			said = time.Now()
+			c.Log.Info("fetching a snapshot of the register", "bytes", done, "of", all)
+		}
+	})
+	if err != nil {
+		c.Log.Warn("no snapshot is begun with: the log is replayed", "url", c.Source.URL(), "err", err)
+		return false
+	}
+	return true
+}
+
+// replay replays behind a snapshot until the rows are the same.
+func (r *Replica) replay(ctx context.Context) error {
+	v, own := r.live.Unreplayed()
+	if v == nil {
+		return nil
+	}
+	r.config.Log.Info("serving from a snapshot; the log is replayed behind it", "size", v.Tree.Size, "by", v.By.Label(), "same operator", own)
+	begun, pause := time.Now(), time.Second
+	for {
+		said := time.Now()
+		err := r.live.Replay(ctx, r.config.Source, func(reached, size uint64) {
+			if time.Since(said) > 30*time.Second {
+				said = time.Now()
+				r.config.Log.Info("replaying behind the snapshot", "reached", reached, "size", size)
+			}
+		})
+		if _, wrong := err.(*client.SnapshotError); err == nil || wrong || ctx.Err() != nil {
+			if err == nil {
+				r.config.Log.Info("the log was replayed: every row is as the snapshot has it", "size", v.Tree.Size, "took", time.Since(begun).Round(time.Second).String())
+			}
+			return err
+		}
+		r.config.Log.Warn("the replay behind the snapshot does not go on now", "again", pause.String(), "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		pause = min(2*pause, time.Minute)
+	}
+}

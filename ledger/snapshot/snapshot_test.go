@@ -1,0 +1,186 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+// vectorKey is a key whose private half is public: of the seed 0x01, 0x02, …, 0x20.
+const vectorKey = "PRIVATE+KEY+n1.docket.example+7c17a4fd+AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g"
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newSigner(t testing.TB, name string) *Signer {
+	t.Helper()
+	skey, _, err := proof.GenerateKey(proof.Ed25519, name)
+	must(t, err)
+	s, err := ParseSigner(skey)
+	must(t, err)
+	return s
+}
+
+func example() Manifest {
+	m := Manifest{Origin: "docket.example/2026", Tree: proof.Tree{Size: 1_000_000}, Rules: 1, Rows: 7,
+		Files: []File{{Name: "000012.sst", Bytes: 4096}, {Name: "MANIFEST-000001", Bytes: 0}}}
+	m.Tree.Root[0], m.Files[0].SHA256[31] = 0xab, 0xcd
+	return m
+}
+
+// The vector of DESIGN.md: what a node signs, byte for byte.
+func TestVector(t *testing.T) {
+	s, err := ParseSigner(vectorKey)
+	must(t, err)
+	signed, err := s.Sign(example())
+	must(t, err)
+	name := filepath.Join("testdata", "manifest.golden")
+	if *update {
+		must(t, os.WriteFile(name, signed, 0o644))
+	}
+	want, err := os.ReadFile(name)
+	must(t, err)
+	if !bytes.Equal(signed, want) {
+		t.Errorf("a manifest is signed as\n%s", signed)
+	}
+	v, err := Verify(want, s.Key())
+	must(t, err)
+	if v.Text() != example().Text() || v.By.Name() != "n1.docket.example" {
+		t.Errorf("it says %s, by %s", v.Text(), v.By.Name())
+	}
+	if _, _, err := proof.ParseCheckpoint(want); err == nil {
+		t.Error("it is a checkpoint too")
+	}
+	if _, err := Verify(want, newSigner(t, "n1.docket.example").Key()); !errors.Is(err, ErrNotSigned) {
+		t.Errorf("by another key: %v", err)
+	}
+	if _, err := Verify(want); !errors.Is(err, ErrNotSigned) {
+		t.Errorf("by nobody's key: %v", err)
+	}
+}
+
+// Names that leave the directory, files twice, sizes beyond what may be: nobody's signature makes these
+// a manifest.
+func TestHostileManifests(t *testing.T) {
+	s := newSigner(t, "n1.example")
+	good := example().Text()
+	for _, c := range [][2]string{
+		{"000012.sst", "../000012.sst"}, {"000012.sst", "a/b"}, {"000012.sst", ".."}, {"000012.sst", ".hidden"}, {"000012.sst", "LOCK"}, {"000012.sst", "lock"},
+		{"000012.sst", strings.Repeat("a", 65)}, {"000012.sst", "a\x00b"}, {"000012.sst", `a\b`}, {"000012.sst", "MANIFEST-000001"}, {"000012.sst", "Z"},
+		{" 4096 ", " 4398046511105 "}, {" 4096 ", " 04096 "}, {" 4096 ", " -1 "}, {" 0 ", " 4398046511104 "},
+		{"\n1000000\n", "\n0\n"}, {"\n1000000\n", "\n01000000\n"}, {"rules 1", "rules x"}, {"rules 1", "rows 1"}, {"rows 7\n", "rows 7\n\n"},
+		{"docket-register-snapshot/v1", "docket-register-snapshot/v2"}, {"docket.example/2026", ""}, {"cd\nMANIFEST", "cD\nMANIFEST"},
+	} {
+		text := strings.Replace(good, c[0], c[1], 1)
+		if text == good {
+			t.Fatalf("%q is not in it", c[0])
+		}
+		signed, err := note.Sign(&note.Note{Text: text}, s.signer)
+		if err != nil {
+			continue // no note at all
+		}
+		if v, err := Verify(signed, s.Key()); err == nil {
+			t.Errorf("%q for %q: %+v", c[1], c[0], v.Manifest)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(example().Text())
+	f.Fuzz(func(t *testing.T, text string) {
+		if m, err := parse(text); err == nil && m.Text() != text {
+			t.Errorf("%q becomes %q", text, m.Text())
+		}
+	})
+}
+
+// A directory keeps the newest snapshot and the one before, through a restart, and gives nothing else.
+func TestDir(t *testing.T) {
+	files, s := vfs.NewMem(), newSigner(t, "n1.example")
+	d, err := OpenDir(files, "snapshots", s)
+	must(t, err)
+	make := func(size uint64) error {
+		return d.Make(t.Context(), func(dir string) (Manifest, error) {
+			m := Manifest{Origin: "o", Tree: proof.Tree{Size: size}, Rules: 1, Rows: 7}
+			if err := files.MkdirAll(dir, 0o755); err != nil {
+				return m, err
+			}
+			return m, errors.Join(disk.WriteFile(files, files.PathJoin(dir, "1.sst"), bytes.Repeat([]byte{byte(size)}, 100_000), 0o644, disk.SyncNow),
+				disk.WriteFile(files, files.PathJoin(dir, "LOCK"), nil, 0o644, disk.SyncNow))
+		})
+	}
+	for size := uint64(3); size < 7; size++ {
+		must(t, make(size))
+	}
+	if err := d.Make(t.Context(), func(string) (Manifest, error) { return Manifest{}, errors.New("no") }); err == nil {
+		t.Error("what was not made is made")
+	}
+	d, err = OpenDir(files, "snapshots", s)
+	must(t, err)
+	if d.Newest() == nil || d.Newest().Tree.Size != 6 || len(d.Newest().Files) != 1 {
+		t.Fatalf("newest: %+v", d.Newest())
+	}
+	for _, c := range []struct {
+		size  uint64
+		name  string
+		there bool
+	}{{6, "1.sst", true}, {5, "1.sst", true}, {4, "1.sst", false}, {6, "manifest", false}, {6, "../5/1.sst", false}, {6, "..", false}, {6, "2.sst", false}, {6, "LOCK", false}} {
+		f, _, err := d.Open(c.size, c.name)
+		if (err == nil) != c.there || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d/%s: %v", c.size, c.name, err)
+		}
+		if err == nil {
+			f.Close()
+		}
+	}
+	other, err := OpenDir(files, "snapshots", newSigner(t, "n2.example"))
+	must(t, err)
+	if other.Newest() != nil {
+		t.Error("another node's snapshot is handed out")
+	}
+
+	// What is fetched is what was signed, and no byte more than that is written.
+	v := d.Newest()
+	for name, c := range map[string]struct {
+		open func(ctx context.Context, f File, offset uint64) (io.ReadCloser, error)
+		want error
+	}{
+		"a bomb": {func(context.Context, File, uint64) (io.ReadCloser, error) { return io.NopCloser(endless{}), nil }, ErrOtherFile},
+		"cut off": {func(context.Context, File, uint64) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("")), nil
+		}, io.ErrUnexpectedEOF},
+		"not there": {func(context.Context, File, uint64) (io.ReadCloser, error) { return nil, fs.ErrNotExist }, fs.ErrNotExist},
+	} {
+		to, most := vfs.NewMem(), uint64(0)
+		must(t, disk.WriteFile(to, "old.sst", nil, 0o644, disk.SyncNow))
+		if err := v.Fetch(t.Context(), to, "in", c.open, func(n uint64) { most += n }); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, _ := to.List("in"); len(left) > 0 || most > v.Bytes() {
+			t.Errorf("%s: %v is left, of %d bytes", name, left, most)
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }

@@ -1,0 +1,228 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
+	"github.com/seed-53cf897a/docket/ledger/reader"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// published is a ledger as the source of a copy.
+type published struct{ *public.Ledger }
+
+func (p published) Published(context.Context) ([]byte, error) {
+	return p.Ledger.Published().Note(), nil
+}
+
+func (p published) Tiles(ctx context.Context, ids []proof.TileID) (rows [][]byte, err error) {
+	for _, id := range ids {
+		row, err := p.Tile(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// replicaWorld is a replica of a world, and the way between them.
+type replicaWorld struct {
+	*world
+	state   ReplicaState
+	asked   []*http.Request
+	respond func(r *http.Request) (*http.Response, error) // in the writer's stead; nil asks it
+}
+
+func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
+	t.Helper()
+	r := &replicaWorld{state: ReplicaState{Size: w.ledger.PublishedSize(), Verified: true, Reached: time.Now()}}
+	verify := func(note []byte) (*proof.Published, error) { return w.policy.Verify(note, time.Now()) }
+	set.Register = w.register
+	set.Copy = &Copy{
+		Reader: reader.New(published{w.ledger}, reader.Config{Published: w.ledger.Published(), Verify: verify}),
+		Replica: &Replica{
+			URL: "http://writer.example", Transport: r, State: func() ReplicaState { return r.state },
+			CharterReceipt: func(uint64) (proof.Receipt, bool) { return proof.Receipt{}, false },
+			Verify:         func(_ context.Context, note []byte) (*proof.Published, error) { return verify(note) },
+		},
+	}
+	s, err := New(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := *w
+	sub.server, sub.t = s, t
+	r.world = &sub
+	r.respond = func(q *http.Request) (*http.Response, error) {
+		answer := httptest.NewRecorder()
+		q.RequestURI, q.RemoteAddr = q.URL.RequestURI(), "192.0.2.9:9"
+		w.server.Handler().ServeHTTP(answer, q)
+		return answer.Result(), nil
+	}
+	return r
+}
+
+func (r *replicaWorld) RoundTrip(q *http.Request) (*http.Response, error) {
+	r.asked = append(r.asked, q)
+	return r.respond(q)
+}
+
+// What is sent to a replica is answered as the writer does, and what is published already by
+// the replica itself.
+func TestReplicaForwards(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	r := newReplica(t, w, Config{})
+	env := r.Provider("borealis")
+	body := env.Marshal()
+	verdict := r.wantJSON(r.post(body, "dry-run=true"), http.StatusOK)
+	if verdict["admissible"] != true || len(r.asked) != 1 {
+		t.Errorf("a dry run: %v, asked %d times", verdict, len(r.asked))
+	}
+	answer := r.post(body)
+	if answer.Code != http.StatusCreated || answer.Header().Get("Docket-Index") != "3" || answer.Header().Get("Location") == "" {
+		t.Errorf("a new record: %d %v", answer.Code, answer.Header())
+	}
+	r.verifyReceipt(answer.Body.Bytes())
+	sent := r.asked[len(r.asked)-1]
+	if via := sent.Header.Get("Via"); via != "1.1 docket-"+r.server.processID || sent.Header.Get("X-Forwarded-For") == "" {
+		t.Errorf("sent on with Via %q, X-Forwarded-For %q", via, sent.Header.Get("X-Forwarded-For"))
+	}
+	if got := answer.Header().Get("Docket-Replica"); got != "size=3, lag=0, age=0, verified" {
+		t.Errorf("Docket-Replica: %s", got)
+	}
+
+	entry, err := w.ledger.Entry(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := record.ParseEntry(entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := known.Envelope.Marshal()
+	r.asked = nil
+	r.respond = func(*http.Request) (*http.Response, error) { return nil, errors.New("away") }
+	if answer := r.post(old); answer.Code != http.StatusOK || len(r.asked) > 0 {
+		t.Errorf("what is published already: %d, asked %d times", answer.Code, len(r.asked))
+	}
+}
+
+// Whatever stands where the writer should, the sender gets a problem that says what to do, reads go
+// on, and nothing of another program's is handed on.
+func TestReplicaWithoutWriter(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	r := newReplica(t, w, Config{})
+	body := r.Provider("borealis").Marshal()
+	answering := func(status int, media string, text io.Reader) func(*http.Request) (*http.Response, error) {
+		return func(q *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {media}, "Set-Cookie": {"a=b"}, "Location": {"http://elsewhere.example/"}}, Body: io.NopCloser(text), Request: q}, nil
+		}
+	}
+	for name, respond := range map[string]func(*http.Request) (*http.Response, error){
+		"no connection":  func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
+		"a web page":     answering(200, "text/html", strings.NewReader("<script>")),
+		"a redirection":  answering(307, "text/plain", strings.NewReader("there")),
+		"no media type":  answering(200, "", strings.NewReader("x")),
+		"without an end": answering(200, "text/plain", endless{}),
+		"cut off":        answering(200, "text/plain", io.MultiReader(strings.NewReader("c2sp"), cutOff{})),
+	} {
+		r.respond = respond
+		answer := r.post(body)
+		p := r.wantProblem(answer, problemWriterAway)
+		if answer.Header().Get("Retry-After") == "" || answer.Header().Get("Set-Cookie")+answer.Header().Get("Location") != "" || !strings.Contains(p["detail"].(string), "send the same bytes again") {
+			t.Errorf("%s: %v %v", name, p, answer.Header())
+		}
+		if r.get("/v1/records").Code != http.StatusOK {
+			t.Errorf("%s: reads do not go on", name)
+		}
+	}
+	// A checkpoint of the past is handed on only as what it is.
+	r.respond = answering(200, "text/plain", bytes.NewReader(bytes.Replace(w.ledger.Published().Note(), []byte("\n3\n"), []byte("\n2\n"), 1)))
+	r.wantProblem(r.get("/v1/checkpoints?at=2027-01-01T00:00:00Z"), problemWriterAway)
+	r.respond = answering(200, "text/plain", bytes.NewReader(w.ledger.Published().Note()))
+	if got := r.get("/v1/checkpoints?at=2027-01-01T00:00:00Z"); got.Code != http.StatusOK {
+		t.Errorf("a checkpoint that verifies: %d", got.Code)
+	}
+	// The writer's own refusals are its own.
+	r.respond = answering(409, "application/problem+json", strings.NewReader(`{"type":"urn:docket:problem:conflict","title":"No","status":409,"detail":"no"}`))
+	if got := r.post(body); got.Code != http.StatusConflict {
+		t.Errorf("a refusal: %d", got.Code)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
+type cutOff struct{}
+
+func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// What is too large, goes round in a circle, or comes from who was refused too often, is not sent.
+func TestReplicaSendsNotOn(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	r := newReplica(t, w, Config{RefusalRate: Rate{PerSecond: 0.001, Burst: 2}})
+	body := r.Provider("borealis").Marshal()
+	r.wantProblem(r.post(bytes.Repeat([]byte(" "), 1<<20)), problemTooLarge)
+	for _, via := range []string{"1.1 docket-" + r.server.processID, "1.1 a, 1.1 docket-1, 1.1 docket-2, 1.1 docket-3,1.1 docket-4"} {
+		q := httptest.NewRequest(http.MethodPost, "/v1/records", bytes.NewReader(body))
+		q.Header.Set("Content-Type", "application/json")
+		q.Header.Set("Via", via)
+		r.wantProblem(r.do(q), problemLoop)
+	}
+	if len(r.asked) > 0 {
+		t.Errorf("asked %d times", len(r.asked))
+	}
+	for range 2 {
+		if got := r.post([]byte(`{}`)); got.Code < 400 || got.Code >= 500 {
+			t.Errorf("no record: %d", got.Code)
+		}
+	}
+	r.wantProblem(r.post([]byte(`{}`)), problemTooMany)
+	if len(r.asked) != 2 {
+		t.Errorf("asked %d times", len(r.asked))
+	}
+}
+
+// Pages, /readyz and metrics say how far behind a replica is, and whether it has replayed; a fork
+// leaves nothing but the word that there is one.
+func TestReplicaSays(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	r := newReplica(t, w, Config{})
+	r.state.Lag, r.state.Verified, r.state.Away, r.state.Reached = 2, false, errors.New("connection refused"), time.Now().Add(-time.Hour)
+	page := r.get("/").Body.String()
+	for _, words := range []string{"UNVERIFIED", "http://writer.example", "It has not replayed the records yet", "2 newer records came there", "It last reached the ledger at"} {
+		if !strings.Contains(page, words) {
+			t.Errorf("the page does not say %q", words)
+		}
+	}
+	ready := r.wantJSON(r.get("/readyz"), http.StatusOK)["replica"].(map[string]any)
+	if ready["lag"] != 2.0 || ready["verified"] != false || ready["away"] != "connection refused" {
+		t.Errorf("readyz: %v", ready)
+	}
+	for _, line := range []string{"docket_replica_lag_entries 2", "docket_replica_verified 0", "docket_ready 1"} {
+		if !strings.Contains(r.metricsText(), line) {
+			t.Errorf("the metrics have no %q", line)
+		}
+	}
+	r.state.Stopped = errors.New("fork: two of size 3")
+	for _, path := range []string{"/checkpoint", "/", "/v1/records", "/tile/0/000.p/3"} {
+		if got := r.get(path); got.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s after a fork: %d", path, got.Code)
+		}
+	}
+	not := r.wantJSON(r.get("/readyz"), http.StatusServiceUnavailable)
+	if !strings.Contains(not["reasons"].([]any)[0].(string), "fork: two of size 3") {
+		t.Errorf("readyz after a fork: %v", not)
+	}
+}
