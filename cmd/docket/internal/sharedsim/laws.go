@@ -107,6 +107,13 @@ func (l *laws) check() error {
 	return nil
 }
 
+// size is how much is durable now.
+func (l *laws) size() uint64 {
+	head, err := l.store.Head(l.sim.ctx)
+	must(err)
+	return head.Size
+}
+
 // grow takes in new entries. None is a record that was there before.
 func (l *laws) grow(from, to uint64) error {
 	if from == to {

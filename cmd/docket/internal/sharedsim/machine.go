@@ -40,6 +40,7 @@ type machine struct {
 	ctx       context.Context
 	kill      context.CancelFunc // nil while it is off
 	dead      *bool              // shared with the link of the process
+	link      *objectstoretest.Link
 	store     *objectstore.Store
 	register  *register.Register
 	collector *cosignatures.Collector
@@ -73,7 +74,9 @@ func (m *machine) start() error {
 	m.ctx, m.kill = context.WithCancel(m.sim.ctx)
 	m.dead = new(bool)
 	link := objectstoretest.NewLink(m.sim.bucket)
+	link.Delay = time.Duration(1+m.sim.rng.IntN(40)) * time.Millisecond
 	link.Set(m.faultOf(m.life, m.dead))
+	m.link = link
 	m.sim.links = append(m.sim.links, link)
 	c := objectstoretest.Config(link)
 	c.Manual = true
@@ -135,6 +138,7 @@ func (m *machine) standBy() {
 
 // take has the machine take the store, whoever has it.
 func (m *machine) take() error {
+	m.sim.owner = nil
 	if m.kill == nil {
 		if err := m.start(); err != nil {
 			m.crash()
@@ -147,7 +151,7 @@ func (m *machine) take() error {
 	if err == nil {
 		var s *server.Server
 		if s, err = server.New(server.Config{Ledger: l, Register: m.register}); err == nil {
-			m.ledger = l
+			m.ledger, m.sim.owner = l, m
 			m.serve(s.Handler())
 			m.sim.countEvent("takes the store")
 			return nil
@@ -255,6 +259,9 @@ func (m *machine) crash() {
 	}
 	if m.register != nil {
 		m.register.Close() // of a process that is dead: only its goroutines are to end
+	}
+	if m.sim.owner == m {
+		m.sim.owner = nil
 	}
 	m.kill, m.store, m.register, m.collector, m.follower, m.ledger, m.disk = nil, nil, nil, nil, nil, nil, left
 }

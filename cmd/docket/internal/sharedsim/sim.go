@@ -70,6 +70,7 @@ type simulation struct {
 	trace    strings.Builder
 	records  []record.Envelope // all that were ever submitted
 	calm     bool              // nothing fails any more
+	owner    *machine          // whose process has taken the store last; nil where that is not known
 	links    []*objectstoretest.Link
 
 	mu    sync.Mutex     // guards counts
@@ -202,7 +203,10 @@ func (sim *simulation) step() error {
 		err = sim.drive()
 	case n < 60:
 		if m.ledger == nil {
-			if err = m.take(); errors.Is(err, errLaw) {
+			finish := sim.writeMeanwhile(m)
+			err = m.take()
+			finish()
+			if errors.Is(err, errLaw) {
 				break
 			}
 			sim.tracef("%s takes the store: %v", m.name, err)
@@ -222,6 +226,7 @@ func (sim *simulation) step() error {
 		sim.countEvent("cut off from the witnesses")
 	case n < 86:
 		sim.tracef("what was held arrives")
+		err = sim.releaseStrangers()
 		sim.release()
 	case n < 91:
 		m.cleanUp()
@@ -253,9 +258,61 @@ func (sim *simulation) pickRecord() record.Envelope {
 // drive has each that writes, or thinks so, commit and publish once.
 func (sim *simulation) drive() error {
 	for _, m := range sim.machines {
+		before := sim.laws.size()
 		if err := m.work(); err != nil {
 			return err
 		}
+		if after := sim.laws.size(); sim.owner != nil && sim.owner != m && after != before {
+			return fmt.Errorf("%w: %s brought the log from size %d to %d, after %s had taken the store", errLaw, m.name, before, after, sim.owner.name)
+		}
+	}
+	return nil
+}
+
+// writeMeanwhile has another machine, which writes or thinks so, commit a record while the store is
+// taken from it, and what was held arrive. What it returns waits for the end of that.
+func (sim *simulation) writeMeanwhile(taker *machine) (finish func()) {
+	var going sync.WaitGroup
+	if sim.rng.IntN(2) == 0 {
+		going.Go(func() {
+			time.Sleep(60 * time.Millisecond)
+			sim.release()
+		})
+	}
+	for _, other := range sim.machines {
+		if other == taker || other.ledger == nil {
+			continue
+		}
+		v, err := record.Open(sim.pickRecord(), other.register.CandidateKeys)
+		if err != nil {
+			continue // it does not know the importer yet
+		}
+		l, ctx := other.ledger, other.ctx
+		going.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			if _, err := l.Append(ctx, v); err == nil {
+				l.Commit(ctx)
+			}
+		})
+	}
+	return going.Wait
+}
+
+// releaseStrangers lets what was held arrive of processes that are not the one which has taken
+// the store: it changes nothing.
+func (sim *simulation) releaseStrangers() error {
+	if sim.owner == nil {
+		return nil
+	}
+	before := sim.laws.size()
+	for _, l := range sim.links {
+		if l != sim.owner.link {
+			l.Release()
+		}
+	}
+	if after := sim.laws.size(); after != before {
+		return fmt.Errorf("%w: what came late brought the log from size %d to %d, after %s had taken the store", errLaw, before, after, sim.owner.name)
 	}
 	return nil
 }
@@ -299,8 +356,11 @@ func (sim *simulation) finish() error {
 			}
 		}
 	}
-	if err := sim.laws.check(); err != nil {
+	if err := errors.Join(sim.drive(), sim.laws.check()); err != nil { // what was committed and no more submitted is published too
 		return err
+	}
+	if n := uint64(len(sim.laws.entries)); sim.laws.published != n {
+		return fmt.Errorf("%w: %d of %d entries are published, when all was well", errLaw, sim.laws.published, n)
 	}
 	return sim.laws.checkRegister(m)
 }
