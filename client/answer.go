@@ -261,6 +261,26 @@ func (t *Trust) AnswerChain(ctx context.Context, indexes []uint64) ([]proof.Rece
 	return chain, nil
 }
 
+// RecordChain makes the chain of the record at an index, from the copy alone: it is the last
+// receipt, and the others are what [Trust.AnswerChain] has of before it, and all charters.
+func (t *Trust) RecordChain(ctx context.Context, index uint64) ([]byte, error) {
+	all, err := t.AnswerChain(ctx, []uint64{index})
+	if err != nil {
+		return nil, err
+	}
+	var chain []proof.Receipt
+	var last proof.Receipt
+	for _, r := range all {
+		switch {
+		case r.Index == index:
+			last = r
+		case r.Index < index || t.charters.atIndex(r.Index) != nil:
+			chain = append(chain, r)
+		}
+	}
+	return proof.FormatChain(append(chain, last))
+}
+
 // recordsBehind lists them in the order of the log.
 func (t *Trust) recordsBehind(ctx context.Context, reg *register.Register, indexes []uint64) ([]uint64, error) {
 	v, err := view.Latest(reg)

@@ -285,14 +285,14 @@ func JudgedBy(p *proof.Published, keys []proof.Key) (all []Judged, err error) {
 
 // SubmitCosignature hands a checkpoint with an auditor's cosignature to the ledger.
 func (c *Client) SubmitCosignature(ctx context.Context, note []byte) error {
-	_, _, err := c.call(ctx, http.MethodPost, "/v1/auditors", "text/plain; charset=utf-8", note)
+	_, err := c.call(ctx, http.MethodPost, "/v1/auditors", "text/plain; charset=utf-8", note)
 	return err
 }
 
 // AuditorCheckpoint fetches the newest checkpoint that the ledger keeps of an auditor,
 // unverified; nil if it keeps none, or knows of no auditors.
 func (c *Client) AuditorCheckpoint(ctx context.Context, by proof.Key) ([]byte, error) {
-	body, _, err := c.call(ctx, http.MethodGet, "/v1/auditors", "", nil)
+	body, err := c.GetUnverified(ctx, "/v1/auditors")
 	var refused *Problem
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 		return nil, nil // a mirror of tiles
@@ -316,7 +316,7 @@ func (c *Client) AuditorCheckpoint(ctx context.Context, by proof.Key) ([]byte, e
 // AuditedReceipt fetches a record's receipt against the newest checkpoint that an auditor has
 // cosigned, and verifies both. [ErrUnpublished] if the auditor has not come so far.
 func (c *Client) AuditedReceipt(ctx context.Context, id record.ID, by proof.Key, p Policies) (*Receipt, error) {
-	body, _, err := c.call(ctx, http.MethodGet, "/v1/records/"+id.String()+"/receipt?auditor="+url.QueryEscape(by.Label()), "", nil)
+	body, err := c.GetUnverified(ctx, "/v1/records/"+id.String()+"/receipt?auditor="+url.QueryEscape(by.Label()))
 	var refused *Problem
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
 		return nil, fmt.Errorf("record %s: %w", id, &NotJudgedError{refused})

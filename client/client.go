@@ -32,23 +32,44 @@ import (
 // maxResponse bounds what a server may answer, in bytes: a chain is the largest.
 const maxResponse = proof.MaxChainBytes
 
-// Client talks to one ledger server.
+// Client talks to the servers of one ledger: where one is away, or behind what was seen,
+// with the next ([wire.Servers]).
 type Client struct {
-	log  *wire.Log
-	http *http.Client
+	servers *wire.Servers
+	log     *wire.Log
 }
 
 // New talks to the server at base, through transport (http.DefaultTransport if nil).
 func New(base string, transport http.RoundTripper) (*Client, error) {
-	log, err := wire.NewLog(base, transport)
+	servers, err := wire.NewServers(transport, base)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{log: log, http: wire.NewHTTP(transport)}, nil
+	return At(servers), nil
 }
 
-// URL is the server's.
+// At talks to these servers.
+func At(servers *wire.Servers) *Client { return &Client{servers, wire.LogAt(servers)} }
+
+// URL is the server's, of several that of the one which is asked first now.
 func (c *Client) URL() string { return c.log.URL() }
+
+// ask makes an attempt at one server after the other, as [wire.Servers.Ask] does, each of
+// which is a client of its own. What one lacks is looked for at the others.
+func ask[T any](ctx context.Context, c *Client, attempt func(*Client) (T, error)) (v T, err error) {
+	err = c.servers.Ask(ctx, lacks, func(one *wire.Servers) error {
+		v, err = attempt(At(one))
+		return err
+	})
+	return v, err
+}
+
+// lacks is [wire.Lacks] of what this package's calls return: a record that is not published
+// yet by one server's word may be by another's.
+func lacks(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.get && (wire.LacksStatus(p.Status) || p.Status == http.StatusConflict) || errors.Is(err, ErrUnpublished) || wire.Lacks(err)
+}
 
 // RegisterOptions are those under which every copy and audit replays: the charter's
 // policy is judged as a ledger judges it.
@@ -91,6 +112,7 @@ type Problem struct {
 	RefusalFault error          `json:"-"`
 
 	refusal string // as it came
+	get     bool   // of a read, which changes nothing
 }
 
 func (p *Problem) Error() string {
@@ -110,6 +132,12 @@ func (p *Problem) Retryable() bool {
 	return p.Status >= 500 && p.Status != http.StatusNotImplemented || p.Status == http.StatusTooManyRequests
 }
 
+// Elsewhere reports whether another server of the ledger is to be asked ([wire.Servers]):
+// this one, or what stands before it, fails or is busy. What is refused is refused.
+func (p *Problem) Elsewhere() bool {
+	return p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented
+}
+
 // NoRecordsError says that a server takes no records: it hands out a log, perhaps, and no
 // ledger stands behind it. Nothing was written.
 type NoRecordsError struct {
@@ -123,18 +151,23 @@ func (e *NoRecordsError) Error() string {
 
 func (e *NoRecordsError) Unwrap() error { return e.Err }
 
+// Elsewhere is true: the ledger's own server takes them.
+func (e *NoRecordsError) Elsewhere() bool { return true }
+
 // post sends an envelope. What answers as no ledger does, that it has no such path or
 // method, is a *[NoRecordsError].
-func (c *Client) post(ctx context.Context, query string, envelope []byte) ([]byte, *http.Response, error) {
-	body, res, err := c.call(ctx, http.MethodPost, "/v1/records"+query, "application/json", envelope)
-	var p *Problem
-	if errors.As(err, &p) && p.Type == "" {
-		switch p.Status {
-		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-			return nil, res, &NoRecordsError{URL: c.URL(), Err: err}
+func (c *Client) post(ctx context.Context, query string, envelope []byte) (*answer, error) {
+	return ask(ctx, c, func(c *Client) (*answer, error) {
+		a, err := c.callOne(ctx, http.MethodPost, "/v1/records"+query, "application/json", envelope)
+		var p *Problem
+		if errors.As(err, &p) && p.Type == "" {
+			switch p.Status {
+			case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+				return nil, &NoRecordsError{URL: c.URL(), Err: err}
+			}
 		}
-	}
-	return body, res, err
+		return a, err
+	})
 }
 
 // ErrUnpublished: the ledger has published nothing yet, or not yet this record.
@@ -144,20 +177,22 @@ var ErrUnpublished = errors.New("not published yet")
 // answers: it names its witnesses before they have cosigned anything. Anywhere else, a
 // path beside a ledger's among them, it is a *[NoLedgerError].
 func (c *Client) checkpoint(ctx context.Context) ([]byte, error) {
-	note, err := c.log.Checkpoint(ctx)
-	if !wire.IsNotFound(err) {
-		return note, err
-	}
-	if _, other := c.GetUnverified(ctx, "/v1/witnesses"); other != nil && !isTransient(ctx, other) {
-		return nil, &NoLedgerError{URL: c.URL(), What: "no checkpoint is handed out there", Err: err}
-	}
-	return nil, fmt.Errorf("%w: %w", ErrUnpublished, err)
+	return ask(ctx, c, func(c *Client) ([]byte, error) {
+		note, err := c.log.Checkpoint(ctx)
+		if !wire.IsNotFound(err) {
+			return note, err
+		}
+		if _, other := c.GetUnverified(ctx, "/v1/witnesses"); other != nil && !isTransient(ctx, other) {
+			return nil, &NoLedgerError{URL: c.URL(), What: "no checkpoint is handed out there", Err: err}
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnpublished, err)
+	})
 }
 
 // ChainUnverified fetches the chain of a record: all charters, the records that made its
 // signers' keys, the record itself; unverified.
 func (c *Client) ChainUnverified(ctx context.Context, id record.ID) ([]byte, error) {
-	body, _, err := c.call(ctx, http.MethodGet, "/v1/records/"+id.String()+"/receipt?chain=true", "", nil)
+	body, err := c.GetUnverified(ctx, "/v1/records/"+id.String()+"/receipt?chain=true")
 	return body, recordError(id, err)
 }
 
@@ -165,11 +200,13 @@ func (c *Client) ChainUnverified(ctx context.Context, id record.ID) ([]byte, err
 // verifies it. One that does not continue what a trust directory trusts is a
 // *[InconsistencyError].
 func (c *Client) Receipt(ctx context.Context, id record.ID, p Policies) (*Receipt, error) {
-	body, _, err := c.call(ctx, http.MethodGet, "/v1/records/"+id.String()+"/receipt", "", nil)
-	if err != nil {
-		return nil, recordError(id, err)
-	}
-	return c.readReceipt(ctx, body, id, p)
+	return ask(ctx, c, func(c *Client) (*Receipt, error) {
+		body, err := c.GetUnverified(ctx, "/v1/records/"+id.String()+"/receipt")
+		if err != nil {
+			return nil, recordError(id, err)
+		}
+		return c.readReceipt(ctx, body, id, p)
+	})
 }
 
 func recordError(id record.ID, err error) error {
@@ -182,8 +219,11 @@ func recordError(id record.ID, err error) error {
 
 // GetUnverified fetches any read route as JSON: the server's word, UNVERIFIED.
 func (c *Client) GetUnverified(ctx context.Context, path string) (json.RawMessage, error) {
-	body, _, err := c.call(ctx, http.MethodGet, path, "", nil)
-	return body, err
+	a, err := c.call(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return a.body, nil
 }
 
 // SearchPage is a page of what a server's search finds.
@@ -219,39 +259,52 @@ func (c *Client) SearchUnverified(ctx context.Context, query string, f view.Sear
 	return page, nil
 }
 
+// answer is a server's, of a status below 300.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // call makes one request. An answer beyond 299 is a *[Problem]; none at all is an error
 // of [wire.CallError].
-func (c *Client) call(ctx context.Context, method, path, mediaType string, body []byte) ([]byte, *http.Response, error) {
+func (c *Client) call(ctx context.Context, method, path, mediaType string, body []byte) (*answer, error) {
+	return ask(ctx, c, func(c *Client) (*answer, error) { return c.callOne(ctx, method, path, mediaType, body) })
+}
+
+func (c *Client) callOne(ctx context.Context, method, path, mediaType string, body []byte) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.URL()+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
 	wire.MarkIdempotent(req)
-	res, err := c.http.Do(req)
+	res, err := c.servers.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking %s: %w", c.URL(), wire.CallError(err))
+		return nil, fmt.Errorf("asking %s: %w", c.URL(), wire.CallError(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= 300 {
-		return nil, res, readProblem(res)
+		p := readProblem(res)
+		p.get = method == http.MethodGet
+		return nil, p
 	}
 	if err := wire.CheckNoPage(res); err != nil {
-		return nil, res, err
+		return nil, err
 	}
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
 	if err != nil {
-		return nil, res, fmt.Errorf("reading the answer of %s: %w", c.URL(), &wire.UnreachableError{Err: err})
+		return nil, fmt.Errorf("reading the answer of %s: %w", c.URL(), &wire.UnreachableError{Err: err})
 	}
-	if len(answer) > maxResponse {
-		return nil, res, fmt.Errorf("the answer of %s is longer than %d bytes", c.URL(), maxResponse)
+	if len(text) > maxResponse {
+		return nil, fmt.Errorf("the answer of %s is longer than %d bytes", c.URL(), maxResponse)
 	}
-	return answer, res, nil
+	return &answer{res.StatusCode, res.Header, text}, nil
 }
 
-func readProblem(res *http.Response) error {
+func readProblem(res *http.Response) *Problem {
 	s := wire.ReadStatus(res)
 	p := &Problem{}
 	var signed struct {
@@ -291,7 +344,7 @@ func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p P
 		return nil, err
 	}
 	if t, ok := p.(*Trust); ok {
-		if err := t.CheckNewest(ctx, r.Published()); err != nil {
+		if err := t.checkNewest(ctx, c, r.Published()); err != nil {
 			return nil, err
 		}
 	}
@@ -359,15 +412,15 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*Unv
 		return nil, err
 	}
 	return withRetry(ctx, retry, func(ctx context.Context) (*UnverifiedCommit, error) {
-		_, res, err := c.post(ctx, "?wait=committed", envelope)
+		a, err := c.post(ctx, "?wait=committed", envelope)
 		if err != nil {
 			return nil, err
 		}
-		index, err := strconv.ParseUint(res.Header.Get("Docket-Index"), 10, 63)
+		index, err := strconv.ParseUint(a.header.Get("Docket-Index"), 10, 63)
 		if err != nil {
 			return nil, fmt.Errorf("the server's answer names no index: %w", err)
 		}
-		return &UnverifiedCommit{ID: record.IDOf(env.Payload), Index: index, Existed: res.StatusCode == http.StatusOK}, nil
+		return &UnverifiedCommit{ID: record.IDOf(env.Payload), Index: index, Existed: a.status == http.StatusOK}, nil
 	})
 }
 
@@ -407,18 +460,22 @@ func withRetry[T any](ctx context.Context, retry Retry, attempt func(context.Con
 }
 
 func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Policies) (*Submission, error) {
-	body, res, err := c.post(ctx, "", envelope)
+	return ask(ctx, c, func(c *Client) (*Submission, error) { return c.submitToOne(ctx, id, envelope, p) })
+}
+
+func (c *Client) submitToOne(ctx context.Context, id record.ID, envelope []byte, p Policies) (*Submission, error) {
+	a, err := c.post(ctx, "", envelope)
 	if err != nil {
 		if refused := (*Problem)(nil); errors.As(err, &refused) {
 			refused.readRefusal(ctx, c, id, p)
 		}
 		return nil, err
 	}
-	s := &Submission{ID: id, Existed: res.StatusCode == http.StatusOK}
-	if res.StatusCode == http.StatusAccepted {
+	s := &Submission{ID: id, Existed: a.status == http.StatusOK}
+	if a.status == http.StatusAccepted {
 		return s, nil
 	}
-	if s.Receipt, err = c.readReceipt(ctx, body, id, p); err != nil {
+	if s.Receipt, err = c.readReceipt(ctx, a.body, id, p); err != nil {
 		return nil, err
 	}
 	// A new record has an index beyond the trusted size. The status code is the
@@ -468,12 +525,12 @@ type DryRunResult struct {
 
 // DryRun asks what would become of an envelope; nothing is written.
 func (c *Client) DryRun(ctx context.Context, envelope []byte) (*DryRunResult, error) {
-	body, _, err := c.post(ctx, "?dry-run=true", envelope)
+	a, err := c.post(ctx, "?dry-run=true", envelope)
 	if err != nil {
 		return nil, err
 	}
 	v := &DryRunResult{}
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(v); err != nil {
+	if err := json.NewDecoder(bytes.NewReader(a.body)).Decode(v); err != nil {
 		return nil, fmt.Errorf("the server's verdict: %w", err)
 	}
 	return v, nil

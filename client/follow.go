@@ -135,9 +135,7 @@ func (c *Client) waitForRecord(ctx context.Context, index uint64, pace pace) (an
 	if err != nil {
 		return false, err
 	}
-	patient := *c.http
-	patient.Timeout = 0 // silence ends it
-	res, err := patient.Do(req)
+	res, err := c.servers.Stream(req) // silence ends it
 	if err != nil {
 		return false, fmt.Errorf("asking %s: %w", c.URL(), wire.CallError(err))
 	}

@@ -37,7 +37,7 @@ func TestFollowBelievesNoStream(t *testing.T) {
 		{"retry: 3000\n\n:\n\n", "it ended"},
 		{"", "it ended"},
 	} {
-		server, err := New(w.client().URL(), streaming{w.client().http.Transport, c.stream})
+		server, err := New(w.client().URL(), streaming{w.net, c.stream})
 		must(t, err)
 		trust := w.trust(vfs.NewMem(), "trust")
 		ctx, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -55,6 +56,9 @@ func (e *BehindError) Error() string {
 	}
 	return fmt.Sprintf("what is shown is behind: size %d%s, and size %d, which continues it, was trusted before", e.Shown.Size, cosigned, e.Trusted.Size)
 }
+
+// Elsewhere is true: another server of the log may have what is newer ([wire.Servers]).
+func (e *BehindError) Elsewhere() bool { return true }
 
 // checkConsistent compares a receipt with the trusted state: its tree with the trusted
 // checkpoint of the same size, or with the copy if that covers it; its entry with the
@@ -110,8 +114,12 @@ func (t *Trust) isConsistent(ctx context.Context, v *proof.VerifiedReceipt) (boo
 // one of a smaller tree than is trusted is a *[BehindError], or a *[InconsistencyError] unless the
 // copy shows that it is of the one history.
 func (t *Trust) CheckNewest(ctx context.Context, shown *proof.Published) error {
+	return t.checkNewest(ctx, nil, shown)
+}
+
+func (t *Trust) checkNewest(ctx context.Context, c *Client, shown *proof.Published) error {
 	if shown.Checkpoint().Size < t.size() {
-		return t.forkOrBehindError(ctx, nil, shown)
+		return t.forkOrBehindError(ctx, c, shown)
 	}
 	return nil
 }
@@ -122,6 +130,11 @@ func (t *Trust) CheckNewest(ctx context.Context, shown *proof.Published) error {
 func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.Published) error {
 	if b := asBehind(ctx, t.copyDir().Tiles, t.checkpoint, shown); b != nil {
 		return b
+	}
+	if c != nil && c.servers.Whole() != c.servers { // without a copy, another server can prove it: the trusted root holds its tiles
+		if b := asBehind(ctx, wire.LogAt(c.servers.Whole()).Tiles, t.checkpoint, shown); b != nil {
+			return b
+		}
 	}
 	read := t.copyDir().Tiles
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {

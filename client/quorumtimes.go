@@ -137,7 +137,7 @@ func (s serverSource) ChainUnverified(ctx context.Context, id record.ID) ([]byte
 // CheckpointAt asks the server's GET /v1/checkpoints. A server of tiles alone has no
 // such path, and refuses it in its own way.
 func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
-	note, _, err := s.c.call(ctx, http.MethodGet, "/v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), "", nil)
+	note, err := s.c.GetUnverified(ctx, "/v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)))
 	if p := (*Problem)(nil); errors.As(err, &p) && p.Status < http.StatusInternalServerError && !p.Retryable() {
 		return nil, errNotArchived
 	}

@@ -19,6 +19,11 @@ import (
 // believes the checkpoint only if it continues the trusted one: a fork is a
 // *[InconsistencyError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
+	_, err := ask(ctx, c, func(c *Client) (struct{}, error) { return struct{}{}, t.refresh(ctx, c) })
+	return err
+}
+
+func (t *Trust) refresh(ctx context.Context, c *Client) error {
 	next, err := t.fetchCheckpoint(ctx, c)
 	if err != nil {
 		return err
@@ -55,7 +60,8 @@ type newestCheckpoint struct {
 // fetched, hashed, held against the tree that the checkpoint signs, its signatures
 // verified, folded; then the times of the quorums of the checkpoints that the ledger
 // has kept meanwhile are learnt, which say what was knowable when. It is incremental
-// and can be interrupted at any point. progress, if not nil, is told the size reached
+// and can be interrupted at any point; so it goes on at another server where one is away in the
+// middle of it, or behind what is trusted. progress, if not nil, is told the size reached
 // and the size to reach.
 //
 // A *[SourceError] is what the server handed out twice and the log did not sign: none of
@@ -63,14 +69,14 @@ type newestCheckpoint struct {
 //
 // One process syncs a directory at a time; [ErrSyncing] after half a minute of waiting.
 func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
-	_, err := t.sync(ctx, c, progress, false)
+	_, err := ask(ctx, c, func(c *Client) (int, error) { return t.sync(ctx, c, progress, false) })
 	return err
 }
 
 // VerifyCopy is Sync that replays the whole copy anew from its own files first, and fetches
 // what is damaged in them or missing. It returns how many bundles of entries that were.
 func (t *Trust) VerifyCopy(ctx context.Context, c *Client, progress func(reached, size uint64)) (mended int, err error) {
-	return t.sync(ctx, c, progress, true)
+	return ask(ctx, c, func(c *Client) (int, error) { return t.sync(ctx, c, progress, true) })
 }
 
 func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size uint64), fromScratch bool) (mended int, err error) {

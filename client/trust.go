@@ -69,6 +69,7 @@ type pinFileContent struct {
 	Format  int       `json:"docketTrust"`
 	Charter record.ID `json:"charter"`
 	URL     string    `json:"url"`
+	Also    []string  `json:"also,omitempty"` // where else it is served
 }
 
 const trustFormat = 1
@@ -171,8 +172,9 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := requireEmpty(files, dir); err != nil {
 		return nil, err
 	}
-	t := &Trust{files: files, dir: dir, now: time.Now, pin: pinFileContent{trustFormat, id, c.URL()}}
-	if _, err := t.fetchCheckpoint(ctx, c); err != nil {
+	urls := c.servers.URLs()
+	t := &Trust{files: files, dir: dir, now: time.Now, pin: pinFileContent{trustFormat, id, urls[0], urls[1:]}}
+	if _, err := ask(ctx, c, func(c *Client) (newestCheckpoint, error) { return t.fetchCheckpoint(ctx, c) }); err != nil {
 		return nil, err
 	}
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {
@@ -340,6 +342,17 @@ func (t *Trust) Ledger() record.ID { return t.pin.Charter }
 
 // URL is where the ledger was when it was pinned.
 func (t *Trust) URL() string { return t.pin.URL }
+
+// URLs are where the ledger is: where it was when it was pinned, then where the policy of the newest
+// charter known says its log is.
+func (t *Trust) URLs() []string {
+	urls := append([]string{t.pin.URL}, t.pin.Also...)
+	if len(t.charters) > 0 {
+		newest := t.charters.newest()
+		urls = append(urls, newest.policy.LogURLs(newest.content.Origin)...)
+	}
+	return urls
+}
 
 // Dir is the directory.
 func (t *Trust) Dir() string { return t.dir }

@@ -258,13 +258,7 @@ func (k *checking[V]) bundle(ctx context.Context, id proof.EntryBundleID) error 
 			return err
 		}
 	}
-	var full []proof.Tile
-	for _, t := range k.tree.TakeTiles() {
-		if t.ID.Width == proof.TileWidth {
-			full = append(full, t)
-		}
-	}
-	return k.compareTiles(ctx, full)
+	return k.compareTiles(ctx, fullTiles(k.tree.TakeTiles()))
 }
 
 // readEntries reads entries, each alone where all together cannot be read; a fault for each
@@ -437,60 +431,4 @@ func (k *checking[V]) end(ctx context.Context) error {
 	}
 	k.found.Published, k.found.PublishedErr = k.verify(*k.published)
 	return nil
-}
-
-// Copy writes the log that a store holds into another, empty one, with its tiles as the
-// entries make them. Of the kept checkpoints it leaves out those that a [Check] found lost.
-func Copy(ctx context.Context, from, to Store, checked *Checked, onProgress func(reached, size uint64)) error {
-	from, to = boundedStore{from, time.Minute}, boundedStore{to, time.Minute}
-	if err := errors.Join(checked.PublishedErr, checked.ArchiveErr); err != nil {
-		return err // it would be lost
-	}
-	tree, head := proof.NewAppender(), Head{Root: proof.EmptyRoot()}
-	for at := uint64(0); at < checked.Head.Size; at = head.Size {
-		entries, err := from.Entries(ctx, at, min(at+replayBatch, checked.Head.Size))
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := tree.Append(proof.LeafHash(e)); err != nil {
-				return err
-			}
-		}
-		next, err := tree.Tree()
-		if err != nil {
-			return err
-		}
-		if err := to.Extend(ctx, Extension{Old: head, New: next, Entries: entries, Tiles: tree.TakeTiles()}); err != nil {
-			return err
-		}
-		if head = next; onProgress != nil {
-			onProgress(head.Size, checked.Head.Size)
-		}
-	}
-	if head != checked.Head {
-		return fmt.Errorf("%w: the %d entries make the root %s, and the head says %s", ErrCorrupt, head.Size, head.Root, checked.Head.Root)
-	}
-	lost, number := checked.LostKept, uint64(0)
-	for n := range checked.Archived {
-		for len(lost) > 0 && lost[0].To <= n {
-			lost = lost[1:]
-		}
-		if len(lost) > 0 && lost[0].From <= n {
-			continue
-		}
-		blob, err := from.Archived(ctx, n)
-		if err == nil {
-			err = to.Archive(ctx, number, blob)
-		}
-		if err != nil {
-			return fmt.Errorf("the kept checkpoint %d: %w", n, err)
-		}
-		number++
-	}
-	note, err := from.Published(ctx)
-	if err != nil || note == nil {
-		return err
-	}
-	return to.Publish(ctx, nil, note)
 }

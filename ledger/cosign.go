@@ -209,11 +209,7 @@ func (l *Ledger[V]) verifyCosignedAt(ask CosignRequest, cosignatures []proof.Sig
 // tree is returned then. The error is [ErrRollback]; [ErrConflict], if another writer
 // has moved the store on; or the store's.
 func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *treeSnapshot) (proof.Tree, error) {
-	keys := policy.LogKeys(l.config.Origin)
-	for _, s := range l.config.Signers {
-		keys = append(keys, s.Key())
-	}
-	seen, err := proof.VerifyLog(note, l.config.Origin, keys...)
+	seen, err := proof.VerifyLog(note, l.config.Origin, append(policy.LogKeys(l.config.Origin), l.ownKeys()...)...)
 	if err != nil {
 		l.config.Log.Error("a checkpoint is shown that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
 		return proof.Tree{}, nil
@@ -237,6 +233,14 @@ func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Po
 		return proof.Tree{}, fmt.Errorf("%w: at size %d its root is %s, the store's %s", ErrRollback, cp.Size, cp.Root, made.Root)
 	}
 	return cp.Tree(), nil
+}
+
+// ownKeys are those that the ledger signs with.
+func (l *Ledger[V]) ownKeys() (keys []proof.Key) {
+	for _, s := range l.config.Signers {
+		keys = append(keys, s.Key())
+	}
+	return keys
 }
 
 // ErrUnprovenClaim: a witness claims to have cosigned this log at a size for which no

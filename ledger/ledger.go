@@ -191,6 +191,7 @@ type Ledger[V any] struct {
 	tree           atomic.Pointer[treeSnapshot] // the committed tree
 	commitWake     chan struct{}                // wakes Run: something was committed
 
+	standsBy bool          // a [Follower] has it: nothing runs that could stop
 	openedAt time.Time     // when, with a monotonic part
 	late     lateResponses // what witnesses said after the quorum was there
 
@@ -268,6 +269,9 @@ func (l *Ledger[V]) Err() error {
 
 // stop ends the ledger for good: whatever waits or comes is refused with err.
 func (l *Ledger[V]) stop(err error) error {
+	if l.standsBy {
+		return err
+	}
 	l.stopOnce.Do(func() {
 		l.failure.Store(&err)
 		close(l.stopped)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -19,6 +20,21 @@ import (
 // it has lost something: [ErrRollback]. Nothing else may write to either while the
 // ledger is open; both stay the caller's to close.
 func Open[V any](ctx context.Context, store Store, fold Fold[V], c Config) (*Ledger[V], error) {
+	l, err := newLedger(store, fold, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{l.store.Take, l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("opening the ledger %s: %w", l.config.Origin, err)
+		}
+	}
+	l.notifyCommit() // publishes what is left over, and shows the published checkpoint again
+	return l, nil
+}
+
+// newLedger is a ledger that has read nothing yet.
+func newLedger[V any](store Store, fold Fold[V], c Config) (*Ledger[V], error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
@@ -38,12 +54,6 @@ func Open[V any](ctx context.Context, store Store, fold Fold[V], c Config) (*Led
 		Remake:     true,
 		Log:        c.Log.With("origin", c.Origin),
 	})
-	for _, step := range []func(context.Context) error{l.store.Take, l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
-		if err := step(ctx); err != nil {
-			return nil, fmt.Errorf("opening the ledger %s: %w", c.Origin, err)
-		}
-	}
-	l.notifyCommit() // publishes what is left over, and shows the published checkpoint again
 	return l, nil
 }
 
@@ -103,11 +113,11 @@ const replayBatch = 1024
 // the same entries durable, so one that is ahead of the store, or has seen others, is
 // the witness of a loss: its state is not to be deleted.
 func (l *Ledger[V]) replayFold(ctx context.Context) error {
-	return l.follow(ctx, l.fold)
+	return l.follow(ctx, l.fold, l.tree.Load().Size)
 }
 
-// follow is replayFold of any fold.
-func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
+// follow brings any fold up to a size of the committed tree.
+func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V], size uint64) error {
 	tree, cursor := l.tree.Load(), fold.Cursor()
 	if cursor.Size > tree.Size {
 		return fmt.Errorf("%w: it holds %d entries, and what was derived from it, %d", ErrRollback, tree.Size, cursor.Size)
@@ -121,16 +131,20 @@ func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 			return fmt.Errorf("%w: what was derived from its first %d entries had the root %s, they have %s", ErrRollback, cursor.Size, cursor.Root, was.Root)
 		}
 	}
-	if cursor.Size == tree.Size {
+	if cursor.Size >= size {
 		return nil
 	}
 	begun := time.Now()
-	l.config.Log.Info("replaying", "origin", l.config.Origin, "from", cursor.Size, "size", tree.Size)
-	for at := cursor.Size; at < tree.Size; {
+	level := slog.LevelInfo
+	if l.standsBy && size-cursor.Size <= replayBatch {
+		level = slog.LevelDebug // it goes on for as long as another one writes
+	}
+	l.config.Log.Log(ctx, level, "replaying", "origin", l.config.Origin, "from", cursor.Size, "size", size)
+	for at := cursor.Size; at < size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		end := min(tree.Size, at+replayBatch)
+		end := min(size, at+replayBatch)
 		entries, err := l.owner.Entries(ctx, tree.Snapshot, at, end)
 		if err != nil {
 			return err
@@ -144,7 +158,7 @@ func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 		}
 		at = end
 	}
-	l.config.Log.Info("replayed", "origin", l.config.Origin, "size", tree.Size, "took", time.Since(begun).Round(time.Millisecond).String())
+	l.config.Log.Log(ctx, level, "replayed", "origin", l.config.Origin, "size", size, "took", time.Since(begun).Round(time.Millisecond).String())
 	return nil
 }
 
@@ -178,6 +192,14 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the published checkpoint: %w", err)
 	}
+	if err := l.checkPublished(ctx, cp); err != nil {
+		return err
+	}
+	return l.showPublished(note)
+}
+
+// checkPublished says whether the tree leads up to the published checkpoint.
+func (l *Ledger[V]) checkPublished(ctx context.Context, cp proof.Checkpoint) error {
 	tree := l.tree.Load()
 	// SPEC: tlog-checkpoint Signatures: a log signs nothing that is inconsistent with what it signed before
 	if cp.Size > tree.Size {
@@ -189,6 +211,15 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	}
 	if cp.Tree() != made {
 		return fmt.Errorf("%w: it is the one that this store published, of size %d", ErrRollback, cp.Size)
+	}
+	return nil
+}
+
+// showPublished shows the published checkpoint, for whose size the fold has the policy.
+func (l *Ledger[V]) showPublished(note []byte) error {
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return err
 	}
 	policy, _, err := l.fold.Policy(cp.Size)
 	if err != nil {

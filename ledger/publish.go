@@ -240,10 +240,31 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 	if !l.needsWitnesses(policy) {
 		return nil
 	}
+	renewed, err := l.showAgain(ctx, last, policy, tree)
+	if err != nil {
+		return err
+	}
+	l.resubmitted = true
+	if renewed.Checkpoint().Size == last.Checkpoint().Size {
+		_, sigs, err := proof.ParseCheckpoint(renewed.Note())
+		if err != nil {
+			return err
+		}
+		return l.mergeNewer(ctx, onlyPolicyWitnesses(last.Policy(), sigs))
+	}
+	if _, itsSince, err := l.fold.Policy(renewed.Checkpoint().Size); err != nil || itsSince != since {
+		return err // it has to be published under another policy than this quorum's
+	}
+	return l.publishCosigned(ctx, renewed)
+}
+
+// showAgain shows a published checkpoint to a quorum, or the one after it that some have
+// cosigned, and returns it as they cosigned it.
+func (l *Ledger[V]) showAgain(ctx context.Context, last *proof.Published, policy *proof.Policy, tree *treeSnapshot) (*proof.Published, error) {
 	cp := last.Checkpoint()
 	signed, err := l.signPublished(last, policy)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for {
 		ask := CosignRequest{Signed: signed, Policy: policy, Resubmission: true}
@@ -255,25 +276,14 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		if (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock)) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
 			if signed, err = l.sign(cp); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
+			return nil, fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
 		}
-		l.resubmitted = true
-		if cp.Size == last.Checkpoint().Size {
-			_, sigs, err := proof.ParseCheckpoint(renewed.Note())
-			if err != nil {
-				return err
-			}
-			return l.mergeNewer(ctx, onlyPolicyWitnesses(last.Policy(), sigs))
-		}
-		if _, cpSince, err := l.fold.Policy(cp.Size); err != nil || cpSince != since {
-			return err // it has to be published under another policy than this quorum's
-		}
-		return l.publishCosigned(ctx, renewed)
+		return renewed, nil
 	}
 }
 

@@ -6,7 +6,7 @@ import "context"
 // that it has, and calls adopt once it has come to the committed head, between two
 // commits: that puts it in the place of the other.
 func (l *Ledger[V]) Refold(ctx context.Context, next Fold[V], adopt func() error) error {
-	if err := l.follow(ctx, next); err != nil {
+	if err := l.follow(ctx, next, l.tree.Load().Size); err != nil {
 		return err
 	}
 	l.sequencing.Lock()
@@ -14,7 +14,7 @@ func (l *Ledger[V]) Refold(ctx context.Context, next Fold[V], adopt func() error
 	if err := l.waitInFlight(); err != nil {
 		return err
 	}
-	if err := l.follow(ctx, next); err != nil { // what was committed meanwhile
+	if err := l.follow(ctx, next, l.tree.Load().Size); err != nil { // what was committed meanwhile
 		return err
 	}
 	return adopt()

@@ -35,6 +35,10 @@ type Shared interface {
 	// Epoch is that of the newest taking, by whomever, read anew; 0 before the first.
 	Epoch(ctx context.Context) (uint64, error)
 
+	// TakeAfter is Take if the newest taking is still that of this epoch, and otherwise
+	// [ErrTakenOver], and changes nothing: of those who see a writer die one takes its place.
+	TakeAfter(ctx context.Context, epoch uint64) error
+
 	// Blobs beside the log, for what no promise rests on: the newest write wins, and any of
 	// them may be lost. They have names as paths, "lease" or "snapshots/5", and at most
 	// MaxBlobBytes. Blob is [ErrMissing] where there is none; ListBlobs is in order of the

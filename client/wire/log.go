@@ -40,20 +40,20 @@ const maxRetryAfter = 30 * 24 * time.Hour
 const maxParallel = 8
 
 // Log reads one log by the C2SP tlog-tiles API.
-type Log struct {
-	base *url.URL
-	http *http.Client
-}
+type Log struct{ servers *Servers }
 
 // NewLog reads the log whose URL prefix is base, through transport
 // (http.DefaultTransport if nil).
 func NewLog(base string, transport http.RoundTripper) (*Log, error) {
-	u, err := ParseBase(base)
+	s, err := NewServers(transport, base)
 	if err != nil {
 		return nil, err
 	}
-	return &Log{base: u, http: NewHTTP(transport)}, nil
+	return LogAt(s), nil
 }
+
+// LogAt reads the log that these servers have.
+func LogAt(s *Servers) *Log { return &Log{s} }
 
 // ParseBase reads the URL of a server: http or https, no query, no fragment.
 func ParseBase(base string) (*url.URL, error) {
@@ -69,19 +69,46 @@ func ParseBase(base string) (*url.URL, error) {
 	return u, nil
 }
 
-// URL is the prefix of every call.
-func (l *Log) URL() string { return l.base.String() }
+// URL is the prefix of every call, of several that of the server which is asked first.
+func (l *Log) URL() string { return l.servers.URL() }
+
+// askFor makes a call to one of the servers. What one of them does not have, or withholds, a
+// mirror may have.
+func askFor[T any](ctx context.Context, l *Log, call func(*Log) (T, error)) (v T, err error) {
+	err = l.servers.Ask(ctx, Lacks, func(one *Servers) error {
+		v, err = call(LogAt(one))
+		return err
+	})
+	return v, err
+}
+
+// Lacks says of an error that a server does not have what was asked for, or withholds it:
+// another may have it.
+func Lacks(err error) bool {
+	var s *StatusError
+	return errors.As(err, &s) && LacksStatus(s.Code)
+}
+
+// LacksStatus is [Lacks] of a status code.
+func LacksStatus(code int) bool {
+	switch code {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented, http.StatusUnavailableForLegalReasons:
+		return true
+	}
+	return false
+}
 
 // Checkpoint fetches the newest signed note that the log shows, unverified.
 func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
-	return l.fetch(ctx, "checkpoint", maxCheckpoint)
+	return askFor(ctx, l, func(l *Log) ([]byte, error) { return l.fetch(ctx, "checkpoint", maxCheckpoint) })
 }
 
 // CheckpointAt fetches the newest checkpoint that a quorum of witnesses had cosigned
 // at a moment, unverified: GET /v1/checkpoints?at=T, which ledgers of this project have
 // beside the C2SP calls. [IsNotFound]: none is so old, or the log keeps none.
 func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
-	return l.fetch(ctx, "v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), maxCheckpoint)
+	path := "v1/checkpoints?at=" + url.QueryEscape(t.UTC().Format(time.RFC3339))
+	return askFor(ctx, l, func(l *Log) ([]byte, error) { return l.fetch(ctx, path, maxCheckpoint) })
 }
 
 // Snapshot fetches the manifest of the newest snapshot of a register, unverified: GET
@@ -105,7 +132,8 @@ func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 			break
 		}
 		g.Go(func() error {
-			if tiles[i], errs[i] = l.tile(ctx, id); errs[i] != nil {
+			tiles[i], errs[i] = askFor(ctx, l, func(l *Log) ([]byte, error) { return l.tile(ctx, id) })
+			if errs[i] != nil {
 				failed.Store(true)
 			}
 			return nil
@@ -138,6 +166,10 @@ func (l *Log) tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 
 // Bundle fetches the entries of one bundle, as many as its width says.
 func (l *Log) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
+	return askFor(ctx, l, func(l *Log) ([][]byte, error) { return l.bundle(ctx, id) })
+}
+
+func (l *Log) bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	data, err := l.fetch(ctx, id.Path(), maxBundle)
 	width := id.Width
 	if IsNotFound(err) && width < proof.TileWidth {
@@ -160,6 +192,10 @@ const maxEntry = 1<<16 - 1
 // Entry fetches one entry, unverified: GET /v1/entries/{index}, which ledgers of this project
 // have beside the C2SP calls. A *[WithheldError] names the index.
 func (l *Log) Entry(ctx context.Context, index uint64) ([]byte, error) {
+	return askFor(ctx, l, func(l *Log) ([]byte, error) { return l.entry(ctx, index) })
+}
+
+func (l *Log) entry(ctx context.Context, index uint64) ([]byte, error) {
 	path := "v1/entries/" + strconv.FormatUint(index, 10)
 	data, err := l.fetch(ctx, path, maxEntry)
 	if err != nil {
@@ -206,11 +242,11 @@ func (l *Log) withheld(index uint64, path string, err error) error {
 }
 
 func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base.String()+"/"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.URL()+"/"+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking for /%s: %w", path, err)
 	}
-	res, err := l.http.Do(req)
+	res, err := l.servers.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking for /%s: %w", path, CallError(err))
 	}

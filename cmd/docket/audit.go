@@ -22,7 +22,7 @@ import (
 func (a *app) audit() *cobra.Command {
 	u := auditCmd{app: a}
 	c := &cobra.Command{
-		Use:   "audit URL | DIR",
+		Use:   "audit URL… | DIR",
 		Short: "Replay a whole ledger and judge everything in it",
 		Long: `Replays a ledger from its first entry: every leaf is hashed, every signature verified,
 every record judged by the rules in force at its index, every tile compared with
@@ -32,7 +32,8 @@ does not add up is a finding, printed as it comes; with any, the exit status is 
 a mirror hands out that the log did not sign is the mirror's fault, and is called that.
 
 The ledger is a server, or a directory in the layout of C2SP tlog-tiles, such as a
-trust directory. --trust or --charter says which ledger it must be, and --trust
+trust directory. Of several URLs of one ledger the next is asked where one is away, or
+behind what was trusted. --trust or --charter says which ledger it must be, and --trust
 also that it continues what was trusted before; with neither it is the ledger of
 whoever wrote its charter, and the report says so.
 
@@ -45,7 +46,7 @@ that, nor after the log was found at fault. KEY.cosigned/HASH/checkpoint is the 
 		Example: `  docket audit --trust trust https://docket.ocr.example
   docket audit --charter 6f1c…9e ./mirror
   docket audit --trust trust --cosign audit.key --submit https://docket.ocr.example`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		PreRunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("charter") {
 				if err := idle(c, "beside --charter, which says which ledger it must be", "trust"); err != nil {
@@ -68,7 +69,7 @@ that, nor after the log was found at fault. KEY.cosigned/HASH/checkpoint is the 
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
+		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args) },
 	}
 	u.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope or receipt")
@@ -81,7 +82,7 @@ that, nor after the log was found at fault. KEY.cosigned/HASH/checkpoint is the 
 // auditCmd is one run of docket audit.
 type auditCmd struct {
 	app        *app
-	target     string // what is audited, as it was named
+	targets    []string // what is audited, as it was named: URLs of one ledger, or a directory
 	trust      *trustFlags
 	isTrustDir bool // it is a trust directory
 	charter    string
@@ -93,10 +94,11 @@ type auditCmd struct {
 	cosigned *cosignedJSON // what it has cosigned
 }
 
-func (u *auditCmd) run(ctx context.Context, where string) error {
-	u.target = where
+func (u *auditCmd) run(ctx context.Context, targets []string) error {
+	u.targets = targets
+	where := targets[0]
 	var audit client.Audit
-	if err := u.openSource(&audit, where); err != nil {
+	if err := u.openSource(&audit, targets); err != nil {
 		return err
 	}
 	if err := u.pinLedger(&audit, where); err != nil {
@@ -166,14 +168,17 @@ func (u *auditCmd) run(ctx context.Context, where string) error {
 }
 
 // openSource is the log: a server's, or a directory.
-func (u *auditCmd) openSource(audit *client.Audit, where string) error {
+func (u *auditCmd) openSource(audit *client.Audit, targets []string) error {
+	where := targets[0]
 	if strings.Contains(where, "://") {
-		server, err := client.New(where, nil)
+		server, err := u.app.connect(0, targets...)
 		if err != nil {
-			return usageError("%w", err)
+			return err
 		}
 		audit.Source = server.Source()
 		return nil
+	} else if len(targets) > 1 {
+		return usageError("want one directory, or the URLs of one ledger")
 	}
 	info, err := os.Stat(where)
 	if ofMachine(err) {
@@ -270,23 +275,23 @@ func (u *auditCmd) printReport(r *client.AuditReport) error {
 		if err != nil {
 			return err
 		}
-		return refusal("%s does not add up: %s", u.target, plural(len(r.Findings)+r.MoreFindings, "finding")).hint("%s", next)
+		return refusal("%s does not add up: %s", u.targets[0], plural(len(r.Findings)+r.MoreFindings, "finding")).hint("%s", next)
 	}
 	if r.RootMismatch || r.SourceFindings > 0 && r.SourceFindings == len(r.Findings)+r.MoreFindings {
-		f := refusal("%s does not add up: %s", u.target, plural(len(r.Findings)+r.MoreFindings, "finding"))
+		f := refusal("%s does not add up: %s", u.targets[0], plural(len(r.Findings)+r.MoreFindings, "finding"))
 		if u.isTrustDir {
-			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.target)
+			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.targets[0])
 		}
 		return f.hint("this says nothing about the ledger: audit another server or mirror of it")
 	}
 	if n := len(r.Findings); n > 0 {
-		return refusal("%s does not add up: %s", u.target, plural(n+r.MoreFindings, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
+		return refusal("%s does not add up: %s", u.targets[0], plural(n+r.MoreFindings, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
 	if r.Withheld != nil {
-		return notYet("%s: %w", u.target, r.Withheld).hint("audit another server or mirror that has it; or docket sync --with URL-or-DIR brings a copy beyond it, which docket audit DIR judges")
+		return notYet("%s: %w", u.targets[0], r.Withheld).hint("audit another server or mirror that has it; or docket sync --with URL-or-DIR brings a copy beyond it, which docket audit DIR judges")
 	}
 	if r.Behind != nil {
-		return notYet("%s: %w", u.target, r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
+		return notYet("%s: %w", u.targets[0], r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
 	}
 	return nil
 }

@@ -196,18 +196,14 @@ func (u *auditCmd) recover(ctx context.Context, auditor *client.Auditor, r *clie
 
 // submitTo is the ledger that gets the cosignature.
 func (u *auditCmd) submitTo() (*client.Client, error) {
-	url := u.trust.ledger
-	if strings.Contains(u.target, "://") && !u.trust.given("ledger") {
-		url = u.target
+	urls := u.trust.ledgers
+	if strings.Contains(u.targets[0], "://") && !u.trust.given("ledger") {
+		urls = u.targets
 	}
-	if url == "" {
+	if len(urls) == 0 {
 		return nil, usageError("--submit: to which ledger?").hint("name its URL with --ledger, beside the directory that is audited")
 	}
-	c, err := client.New(url, nil)
-	if err != nil {
-		return nil, usageError("%w", err)
-	}
-	return c, nil
+	return u.app.connect(0, urls...)
 }
 
 // cosignedJSON is what audit prints of a cosignature.

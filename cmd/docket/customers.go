@@ -46,14 +46,16 @@ to one authority without showing anything to anybody else. It lies in one direct
 named by --dir or $` + customersEnv + `.
 
 docket customers serve has it open, and every other verb asks that over a socket in the
-directory. Where nobody serves, the verb opens the directory itself, with the key of the
+directory, or with --server URL from another machine, as the one whom --access names by a key
+or a certificate, in the roles that this one has (docket customers access). Where nobody serves, the verb opens the directory itself, with the key of the
 vault that --identity or $` + identityEnv + ` names. Whoever finds or shows a customer is logged, and
 so is what for (--reason).`,
 		Example: `  docket customers init --dir C --party acme-cloud --trust trust --identity vault.key
   docket customers serve --dir C
   docket customers unlock --dir C --identity vault.key
   docket customers add --dir C customers.csv
-  docket customers find --dir C 'marsh lantern'`,
+  docket customers find --dir C 'marsh lantern'
+  docket customers approve 1 --server https://customers.acme.example:8443 --access me.pem --trust trust --key holder-2`,
 	}
 	c.AddCommand(
 		a.customersInit(), a.customersServe(), a.customersBrowse(), a.customersUnlock(), a.customersLock(), a.customersAccess(),
@@ -71,6 +73,9 @@ so is what for (--reason).`,
 type customersFlags struct {
 	app           *app
 	dir, identity string
+	server        string // elsewhere, in place of dir
+	access        string // file of what it knows us by
+	trust         string // directory of the copy that says which requests keep customers from being erased; "": that of the settings
 	reason        string
 	asJSON        bool
 }
@@ -115,8 +120,11 @@ func (f *customersFlags) settings() (customernode.Settings, error) {
 
 // customersServer is a log's server as a verb asks it.
 type customersServer struct {
-	settings customernode.Settings
+	settings customernode.Settings // of one elsewhere what that says: no more than party, ledger, origin and zone
+	base     string                // of its URLs
+	bearer   string                // key that it knows us by; "": by a certificate, or the socket
 	http     http.Client
+	served   bool // by another process
 	end      func() error
 }
 
@@ -127,9 +135,17 @@ const (
 	customersPause = 50 * time.Millisecond
 )
 
-// connect is whoever serves the directory, else this process itself for as long as the verb
-// takes. The caller ends it.
+// connect is the server that --server names, else whoever serves the directory, else this
+// process itself for as long as the verb takes. The caller ends it.
 func (f *customersFlags) connect(c *cobra.Command) (*customersServer, error) {
+	if elsewhere, err := f.remote(c); err != nil {
+		return nil, err
+	} else if elsewhere {
+		if err := idle(c, "beside --server: whoever serves has the vault's key", "identity"); err != nil {
+			return nil, err
+		}
+		return f.dialRemote(c.Context())
+	}
 	s, err := f.settings()
 	if err != nil {
 		return nil, err
@@ -163,7 +179,7 @@ func (f *customersFlags) dial(ctx context.Context, s customernode.Settings) (*cu
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return ownsocket.Dial(ctx, f.dir, customernode.SocketFile)
 	}}
-	return &customersServer{settings: s, http: http.Client{Transport: transport}, end: func() error { transport.CloseIdleConnections(); return nil }}, nil
+	return &customersServer{settings: s, base: ownBase, served: true, http: http.Client{Transport: transport}, end: func() error { transport.CloseIdleConnections(); return nil }}, nil
 }
 
 // serveItself opens the directory and answers on its socket, until the verb ends.
@@ -205,6 +221,7 @@ func (f *customersFlags) serveItself(c *cobra.Command, s customernode.Settings) 
 		return nil, errors.Join(err, <-served)
 	}
 	idle := to.end
+	to.served = false
 	to.end = func() error {
 		idle()
 		stop()
@@ -223,13 +240,25 @@ func (f *customersFlags) newServer(n *customernode.Node, s customernode.Settings
 	if err != nil {
 		return nil, refusal("%w", err)
 	}
-	return customers.New(customers.Config{
-		Open: n.Open, Zone: zone, Clients: s.Clients, Dir: f.dir, Log: log, LockAfter: idle, MetricsListener: metrics,
+	c := customers.Config{
+		About: customers.About{Party: s.Party, Ledger: s.Ledger, Origin: s.Origin, Zone: s.Zone},
+		Open:  n.Open, Zone: zone, Clients: s.Clients, Dir: f.dir, Log: log, LockAfter: idle, MetricsListener: metrics,
 		Programme: func() (*programme.History, error) { return customernode.Programme(vfs.Default, f.dir) },
 		Backup: func(ctx context.Context, dir string) (string, []string, error) {
 			return n.Keys().Backup(ctx, vfs.Default, dir, time.Now())
 		},
-	})
+	}
+	if dir := cmp.Or(f.trust, s.Trust); dir != "" {
+		a := f.app
+		if log != nil {
+			a = a.silent(log)
+		}
+		c.OpenRequests = func(ctx context.Context) ([]customers.OpenRequest, error) {
+			trust := &trustFlags{app: a, context: func() context.Context { return ctx }, dir: dir}
+			return openRequests(ctx, trust, s.Party)
+		}
+	}
+	return customers.New(c)
 }
 
 // identities reads the vault's secret key.
@@ -312,17 +341,17 @@ func (s *customersServer) request(ctx context.Context, method, path, media strin
 
 // send is a request whose answer is read by the caller. A problem is an error.
 func (s *customersServer) send(ctx context.Context, method, path, media string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://customers"+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, s.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", media)
+	if s.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+s.bearer)
+	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, notYet("asking the customer log's server: %w", err).hint("it has ended; run the same command again")
+		return nil, s.unanswered(ctx, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -334,7 +363,7 @@ func (s *customersServer) send(ctx context.Context, method, path, media string, 
 	}
 	p := &customersProblem{wait: resp.Header.Get("Retry-After")}
 	if json.Unmarshal(raw, &p.Problem) != nil || p.Status == 0 {
-		return nil, refusal("the customer log's server answers %s", resp.Status)
+		return nil, refusal("the customer log's server answers %s", resp.Status).hint("if that is another server, check the URL")
 	}
 	return nil, p.failure()
 }
@@ -372,6 +401,8 @@ func (p *customersProblem) failure() error {
 		f.status, f.nextStep = exitNotYet, "docket customers unlock, then the same command again"
 	case record.ProblemURN + "malformed":
 		f.status = exitMisused
+	case record.ProblemURN + "unknown-client":
+		f.nextStep = "whoever runs the server lets you in: docket customers access add, and a new start of docket customers serve"
 	default:
 		if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 			f.status, f.nextStep = exitNotYet, "run the same command again"

@@ -47,7 +47,7 @@ four digits; your own file still has it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeFiles("csv", "jsonl"),
 	}
-	m.f = a.customersFlags(c).withIdentity(c).withJSON(c)
+	m.f = a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	f := c.Flags()
 	f.StringArrayVar(&m.options.Columns, "column", nil, "FIELD=HEADING, as account=Konto: what a column holds (#3: by number; FIELD= none); may be repeated")
 	f.StringVar(&m.options.Type, "type", "", "person or entity, of whom no column says it")

@@ -25,6 +25,9 @@ func (a *app) checkReview(c *cobra.Command, t *trustFlags, s *customersServer, n
 		return nil, nil, err
 	}
 	defer trust.Close()
+	if trust.Ledger() != s.settings.Ledger {
+		return nil, nil, usageError("%s is of another ledger than the log", trust.Dir()).hint("name the trust directory of ledger %.8s… with --trust", s.settings.Ledger)
+	}
 	public, err := publicOf(c, trust, b)
 	if err != nil {
 		return nil, nil, err

@@ -28,7 +28,7 @@ type customersEvent struct {
 // customersEventVerb makes a verb that logs one event.
 func (a *app) customersEventVerb(kind event.Kind, c *cobra.Command, e *customersEvent) *cobra.Command {
 	e.app, e.kind = a, kind
-	e.f = a.customersFlags(c).withIdentity(c).withJSON(c)
+	e.f = a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.Flags().StringVar(&e.id, "id", "", "your own ID of the event: the same again is the same event; default: a new one")
 	c.Flags().StringVar(&e.at, "time", "", "when it happened, like 2027-01-31T09:30:00Z; default now")
 	c.Args = cobra.ExactArgs(1)

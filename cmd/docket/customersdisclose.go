@@ -40,7 +40,7 @@ with a key of their own; docket customers hand-out then encrypts it to the reque
   docket customers disclose disclosure/2027-014 --dir C --find --kind access --field ip --yes < query.txt`,
 		Args: cobra.ExactArgs(1),
 	}
-	d.f = a.customersFlags(c).withIdentity(c).withReason(c).withJSON(c)
+	d.f = a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c).withJSON(c)
 	d.trust = a.trustFlags(c)
 	f := c.Flags()
 	f.StringArrayVar(&d.query.Handles, "handle", nil, "a customer's handle; may be repeated")
@@ -131,6 +131,13 @@ func (d *customersDisclose) readRequest(c *cobra.Command, s *customersServer, th
 	}
 	if d.query.Recipient == "" {
 		return refusal("%s is no request that names a key to encrypt to", thread).hint("docket show %s shows it; docket sync fetches what is newer", thread)
+	}
+	if d.query.Chain, err = trust.RecordChain(c.Context(), d.query.Request.Index); err != nil {
+		var many *client.TooManyRecordsError
+		if !errors.As(err, &many) {
+			return err
+		}
+		d.app.logf("docket: warning: no chain to %s goes with it (%v): who has no copy of the ledger is not shown what was logged before the demand", thread, err)
 	}
 	if d.query.Logs, _, err = customerLogRecords(c.Context(), trust, s.settings.Party); err != nil {
 		return err
@@ -268,7 +275,7 @@ func (a *app) customersDisclosures() *cobra.Command {
 		Example: `  docket customers disclosures --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var all customers.Disclosures
 		if err := s.get(c.Context(), "disclosures", &all); err != nil {
@@ -305,11 +312,15 @@ copy of the ledger as the authority will, and, after a question, signs that with
 discloser's key (docket customers discloser). Without a terminal to ask on it signs with
 --yes alone. Two of them are needed, with two keys. A long answer is not shown whole: --out
 writes the bundle as the authority would read it, to be looked at first; keep that file no
-longer than it takes.`,
-		Example: `  docket customers approve 1 --dir C --key discloser-1`,
-		Args:    cobra.ExactArgs(1),
+longer than it takes.
+
+With --server a holder approves on a machine of their own, where nobody else has the key: the
+bundle comes there, is verified by the copy of the ledger there, and the signature alone goes back.`,
+		Example: `  docket customers approve 1 --dir C --key discloser-1
+  docket customers approve 1 --server https://customers.acme.example:8443 --access me.pem --trust trust --key discloser-2`,
+		Args: cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c)
 	trust := a.trustFlags(c)
 	c.Flags().StringVar(&key, "key", "", "private key file or KMS URI of a discloser; without it the disclosure is only shown")
 	c.Flags().StringVar(&out, "out", "", "write the bundle as it would leave the house, in clear, to this new file")
@@ -373,11 +384,12 @@ func (a *app) customersHandOut() *cobra.Command {
 		Short: "Write an approved disclosure, encrypted to the request's key",
 		Long: `Writes the bundle of a disclosure that two holders have approved, encrypted to the key that
 the request names, and logs that it left the house. It prints the file's SHA-256, and writes
-the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an officer to sign.`,
+the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an officer to sign: of
+a sealed request once that is opened.`,
 		Example: `  docket customers hand-out 1 --dir C --out 2027-014.disclosure.age`,
 		Args:    cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c)
 	c.Flags().StringVar(&out, "out", "", "new file for the bundle")
 	c.MarkFlagRequired("out")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
@@ -402,7 +414,11 @@ the public disclosure-receipt about it beside it, FILE.receipt.yaml, for an offi
 		if err := writeNew(receipt, receiptForm(s.settings.Party, out, handed), 0o600); err != nil {
 			return err
 		}
-		a.logf("next: give it to the authority, and have an officer sign and file the receipt:\n  docket submit --trust %s --key OFFICER.key %s", orWords(s.settings.Trust, "trust"), receipt)
+		when := ""
+		if handed.Sealed != nil {
+			when = fmt.Sprintf(", once %s is opened, from %s on", handed.Thread, handed.Sealed)
+		}
+		a.logf("next: give it to the authority, and have an officer sign and file the receipt%s:\n  docket submit --trust %s --key OFFICER.key %s", when, orWords(s.settings.Trust, "trust"), receipt)
 		return nil
 	})
 	return c
@@ -429,7 +445,7 @@ func (a *app) customersWithdraw() *cobra.Command {
 		Example: `  docket customers withdraw 1 --dir C --reason 'the request was withdrawn'`,
 		Args:    cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c)
 	c.MarkFlagRequired("reason")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		q, err := numberQuery(args[0], f.reason)

@@ -261,7 +261,7 @@ func (a *app) customersAccessAdd() *cobra.Command {
 		}
 		if key != "" {
 			a.printf("%s\n", key)
-			a.logf("that is the key of %s, shown this once: it sends it as Authorization: Bearer KEY", args[0])
+			a.logf("that is the key of %s, shown this once: it sends it as Authorization: Bearer KEY, or names a file of it with --access", args[0])
 		}
 		a.logf("it holds from the next start of docket customers serve on")
 		return nil
@@ -282,6 +282,9 @@ func (a *app) fingerprint(name string) (string, error) {
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		return "", usageError("%s: %w", name, err)
+	}
+	if time.Now().After(cert.NotAfter) {
+		a.logf("docket: warning: the certificate in %s has expired, on %s: it lets nobody in", name, cert.NotAfter.UTC().Format(time.DateOnly))
 	}
 	sum := sha256.Sum256(cert.Raw)
 	return hex.EncodeToString(sum[:]), nil

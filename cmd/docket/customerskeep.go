@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,48 +29,42 @@ still shown by docket customers house, and on the page "Who looked".
 
 A request on the public ledger that nothing answers keeps whom the disclosures on it name,
 handed out or not, until the disclosure-receipt is there; and where nothing was prepared on it
-yet, it keeps everybody, unless --despite says that it concerns none of them. The copy of the
-ledger says which these are: docket sync first. A sealed request is nobody's until it is opened.
+yet, it keeps everybody, unless --despite says that it concerns none of them. A copy of the
+ledger says which these are, that of the log's trust directory: docket sync first. A sealed
+request keeps nobody but whom a disclosure on it names, until it is opened.
 
 --due takes all who may be erased; --dry-run says who that is.`,
 		Example: `  docket customers erase --dir C --due --dry-run
   docket customers erase --dir C --due --yes`,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.Flags().BoolVar(&q.Due, "due", false, "all who may be erased by now")
 	c.Flags().BoolVar(&q.DryRun, "dry-run", false, "say who would be, and who not and why")
 	c.Flags().BoolVar(&yes, "yes", false, "erase without asking (it asks on a terminal only)")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why: logged; default: the retention")
 	c.Flags().StringArrayVar(&despite, "despite", nil, "thread of a request that waits for an answer and concerns none of them: logged; may be repeated")
-	trust := a.trustFlags(c)
+	c.Flags().StringVar(&f.trust, "trust", "", "where nobody serves the directory: trust directory with the copy of the ledger; default: that of C/customers.json")
+	c.MarkFlagDirname("trust")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		if q.Due == (len(args) > 0) {
 			return usageError("want handles, or --due for all who may be erased").hint("docket customers find prints handles")
 		}
+		if s.served {
+			if err := idle(c, "where docket customers serve has the log: that has a --trust of its own", "trust"); err != nil {
+				return err
+			}
+		}
 		q.Handles = args
-		if trust.dir == "" {
-			trust.dir = s.settings.Trust
-		}
-		holds, err := a.requestHolds(c, trust, s)
-		if err != nil {
-			return err
-		}
-		if err := holds.despite(despite); err != nil {
-			return err
-		}
-		if err := holds.err(); err != nil {
-			return err
-		}
-		if len(despite) > 0 {
-			q.Reason = orWords(q.Reason, "the retention has passed") + "; " + strings.Join(despite, ", ") + " concerns none of them"
+		for _, thread := range despite {
+			q.Despite = append(q.Despite, record.Thread(thread))
 		}
 		if !q.DryRun && !yes {
 			if ok, err := a.confirm(c.Context(), "Erase for ever?"); err != nil || !ok {
 				return orError(err, refusal("nobody was erased"))
 			}
 		}
-		out, err := holds.erase(c, s, q)
-		if err != nil {
+		var out customers.Erased
+		if err := s.post(c.Context(), "erase", q, &out); err != nil {
 			return err
 		}
 		return f.printErased(out, q.DryRun)
@@ -133,7 +126,7 @@ document, for docket sign; what it commits to are these counts.`,
   docket customers report --dir C --period 2026-01-01/2026-12-31 --certification cip-2026.pdf > cip-2026.yaml`,
 		Args: cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.Flags().StringVar(&period, "period", "", "first and last day, like 2026-01-01/2026-12-31")
 	c.Flags().StringVar(&initial, "certification", "", "print the short form of a certification about this document")
 	c.MarkFlagRequired("period")
@@ -186,7 +179,7 @@ opened by nobody: they are counted. Exit status 1 where anything is wrong.`,
 		Example: `  docket customers audit --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var r customers.Audit
 		if err := s.post(c.Context(), "audit", struct{}{}, &r); err != nil {
@@ -228,7 +221,7 @@ copy of the key store of before, still opens what was there then.`,
   docket customers rotate --dir C --recipients recipients.txt`,
 		Args: cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c)
 	c.Flags().StringVar(&recipients, "recipients", "", "file of the public keys of age that open the vault from then on, one a line; default: as before")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var q customers.RotateQuery

@@ -21,7 +21,7 @@ of it holds for ever. docket customers publish does this and publishes it.`,
 		Example: `  docket customers close-period --dir C --until 2027-01-31`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.Flags().StringVar(&until, "until", "", "the period's last day; default yesterday's end")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		day, err := untilOf(s, until)
@@ -48,7 +48,7 @@ func (a *app) customersPeriods() *cobra.Command {
 		Example: `  docket customers periods --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var all customers.Periods
 		if err := s.get(c.Context(), "periods", &all); err != nil {

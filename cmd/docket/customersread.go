@@ -32,7 +32,7 @@ command lines, and shells keep them.`,
   docket customers find --dir C email:desk@marsh.example --reason 'ticket 4711'`,
 		Args: cobra.ArbitraryArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c).withJSON(c)
 	c.Flags().IntVar(&q.Limit, "limit", 20, "customers at most")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, args []string) error {
 		q.Query, q.Reason = strings.Join(args, " "), f.reason
@@ -127,7 +127,7 @@ the account. That it was shown is logged.`,
 		Example: `  docket customers show --dir C acct-20417 --reason 'ticket 4711'`,
 		Args:    cobra.ExactArgs(1),
 	}
-	f := a.customersFlags(c).withIdentity(c).withReason(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withReason(c).withJSON(c)
 	c.Flags().IntVar(&q.Limit, "limit", 20, "events at most")
 	c.Flags().BoolVar(&all, "all", false, "all events")
 	c.MarkFlagsMutuallyExclusive("limit", "all")
@@ -233,7 +233,7 @@ func (a *app) customersHouse() *cobra.Command {
 		Example: `  docket customers house --dir C --limit 100`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.Flags().IntVar(&q.Limit, "limit", 50, "events at most")
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var shown customers.Shown
@@ -257,7 +257,7 @@ screening that wait for a decision. What was due first comes first.`,
 		Example: `  docket customers queue --dir C --late`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.Flags().BoolVar(&q.Late, "late", false, "only what is late")
 	c.Flags().StringVar(&duty, "duty", "", "only elements, verify, reverify, resolve, decide or close")
 	c.Flags().StringVar(&day, "day", "", "as of this day, like 2027-01-31; default today")
@@ -312,7 +312,7 @@ func (a *app) customersStats() *cobra.Command {
 		Example: `  docket customers stats --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c).withJSON(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	c.RunE = f.withServer(func(c *cobra.Command, s *customersServer, _ []string) error {
 		var st customers.Stats
 		if err := s.get(c.Context(), "stats", &st); err != nil {

@@ -39,10 +39,8 @@ func (f *customersFlags) publisher(c *cobra.Command, server *customers.Server, s
 			return nil, err
 		}
 	}
-	silent := *f.app
-	silent.in, silent.out, silent.err, silent.tty, silent.prompt = strings.NewReader(""), io.Discard, logLines{log}, false, nil
-	p := &publisher{app: &silent, dir: f.dir, keys: keys, trust: *trust, server: &customersServer{
-		settings: s, http: http.Client{Transport: inProcess{customers.AsSchedule(server.Handler())}}, end: func() error { return nil },
+	p := &publisher{app: f.app.silent(log), dir: f.dir, keys: keys, trust: *trust, server: &customersServer{
+		settings: s, base: ownBase, http: http.Client{Transport: inProcess{customers.AsSchedule(server.Handler())}}, end: func() error { return nil },
 	}}
 	p.trust.app = p.app
 	if p.trust.dir == "" {
@@ -56,6 +54,13 @@ func (f *customersFlags) publisher(c *cobra.Command, server *customers.Server, s
 		err = usageError("%s is of another ledger than the log", p.trust.dir).hint("name the trust directory of ledger %.8s… with --trust", s.Ledger)
 	}
 	return p, errors.Join(err, opened.Close())
+}
+
+// silent is for what verbs do within a server: nobody is asked, and what is said goes to its log.
+func (a *app) silent(log *slog.Logger) *app {
+	silent := *a
+	silent.in, silent.out, silent.err, silent.tty, silent.prompt = strings.NewReader(""), io.Discard, logLines{log}, false, nil
+	return &silent
 }
 
 // command is what the verbs take their context from.
@@ -124,7 +129,7 @@ type logLines struct{ log *slog.Logger }
 
 func (l logLines) Write(text []byte) (int, error) {
 	for line := range strings.Lines(string(text)) {
-		l.log.Info("publishing", "said", strings.TrimSuffix(line, "\n"))
+		l.log.Info("by the ledger", "said", strings.TrimSuffix(line, "\n"))
 	}
 	return len(text), nil
 }

@@ -30,7 +30,7 @@ decided comes back only when the designation or the customer has changed.`,
 		Example: `  docket sync --trust trust && docket customers screen --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	m.f = a.customersFlags(c).withIdentity(c).withJSON(c)
+	m.f = a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	m.trust = a.trustFlags(c)
 	c.Flags().StringVar(&m.threshold, "threshold", screen.Threshold.String(), "least score of a hit, "+minThreshold.String()+" at least")
 	c.RunE = m.f.withServer(m.run)
@@ -149,7 +149,7 @@ again. A true match is due to be closed (docket customers queue --duty close).`,
 		Example: `  docket customers decide acct-20417 designation/2026-014 --dir C --outcome false-positive --by compliance-1 --reason 'another date of birth'`,
 		Args:    cobra.ExactArgs(2),
 	}
-	f := a.customersFlags(c).withIdentity(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c)
 	c.Flags().StringVar(&outcome, "outcome", "", "false-positive, true-match or open")
 	c.Flags().StringVar(&by, "by", "", "whose decision it is: a post, or a system")
 	c.Flags().StringVar(&reason, "reason", "", "why, for people")
@@ -182,7 +182,7 @@ again. A true match is due to be closed (docket customers queue --duty close).`,
 			inputs = append(inputs, in)
 		}
 		if len(inputs) == 0 {
-			return refusal("%s has no hit on %s", args[0], args[1]).hint("docket customers show %s --dir %s shows its hits", args[0], f.dir)
+			return refusal("%s has no hit on %s", args[0], args[1]).hint("docket customers show %s shows its hits", args[0])
 		}
 		outcomes, err := s.addInputs(c.Context(), inputs)
 		if err != nil {

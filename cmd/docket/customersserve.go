@@ -53,6 +53,9 @@ publish does. While the vault is locked what is due waits, and says so in the lo
 metrics and /healthz; a failure is tried again, and a record that is late, or that the log
 does not lead up to, is an alarm in all three. It keeps no vault open.
 
+The copy of the ledger in --trust, or in the trust directory of C/customers.json, says which
+requests wait for an answer and so keep customers from being erased.
+
 The log of requests goes to stderr, without bodies and without names of customers. On SIGINT
 or SIGTERM it finishes what is at work and ends with status 0.`,
 		Example: `  docket customers serve --dir C
@@ -70,7 +73,7 @@ or SIGTERM it finishes what is at work and ends with status 0.`,
 	t.flags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if len(keys) == 0 {
-			if err := idle(c, "without --publish-key: nothing is published", "trust", "ledger", "max-age"); err != nil {
+			if err := idle(c, "without --publish-key: nothing is published", "ledger", "max-age"); err != nil {
 				return err
 			}
 		}
@@ -78,6 +81,7 @@ or SIGTERM it finishes what is at work and ends with status 0.`,
 		if err != nil {
 			return err
 		}
+		f.trust = trust.dir
 		log := a.eventLog(false)
 		secure, err := t.config(log)
 		if err != nil {
@@ -212,16 +216,13 @@ func (a *app) customersUnlock() *cobra.Command {
 		Short: "Unlock the vault of a log that is served",
 		Long: `Unlocks the vault of a customer log that docket customers serve has open, over its
 socket. The key's password, if it has one, is asked for here, or is in $` + passwordEnv + `; the
-server keeps neither key nor file. A plug-in of age runs where the server does.`,
+server keeps neither key nor file. A plug-in of age runs where the server does. With --server
+the key goes to that machine, which then could keep it: whose it is has to be trusted so far.`,
 		Example: `  docket customers unlock --dir C --identity vault.key`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c).withIdentity(c)
+	f := a.customersFlags(c).withIdentity(c).withServerFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := f.settings()
-		if err != nil {
-			return err
-		}
 		if f.identity == "" {
 			return usageError("which key?").hint("name the vault's secret key with --identity FILE or $%s", identityEnv)
 		}
@@ -234,7 +235,7 @@ server keeps neither key nor file. A plug-in of age runs where the server does.`
 		for _, id := range ids {
 			fmt.Fprintln(&text, id) // age's own text of it, which the socket alone sees
 		}
-		server, err := f.dialAgain(c.Context(), s)
+		server, err := f.dialServing(c)
 		if err != nil {
 			return err
 		}
@@ -250,9 +251,18 @@ server keeps neither key nor file. A plug-in of age runs where the server does.`
 	return c
 }
 
-// dialAgain asks whoever serves the directory, and nobody else.
-func (f *customersFlags) dialAgain(ctx context.Context, s customernode.Settings) (*customersServer, error) {
-	server, err := f.dial(ctx, s)
+// dialServing asks whoever serves, and nobody else.
+func (f *customersFlags) dialServing(c *cobra.Command) (*customersServer, error) {
+	if elsewhere, err := f.remote(c); err != nil {
+		return nil, err
+	} else if elsewhere {
+		return f.dialRemote(c.Context())
+	}
+	s, err := f.settings()
+	if err != nil {
+		return nil, err
+	}
+	server, err := f.dial(c.Context(), s)
 	if err != nil {
 		return nil, notYet("nobody serves %s", f.dir).hint("docket customers serve --dir %s", f.dir)
 	}
@@ -267,13 +277,9 @@ func (a *app) customersLock() *cobra.Command {
 		Example: `  docket customers lock --dir C`,
 		Args:    cobra.NoArgs,
 	}
-	f := a.customersFlags(c)
+	f := a.customersFlags(c).withServerFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := f.settings()
-		if err != nil {
-			return err
-		}
-		server, err := f.dialAgain(c.Context(), s)
+		server, err := f.dialServing(c)
 		if err != nil {
 			return err
 		}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -25,15 +27,21 @@ func (a *app) customersVerify() *cobra.Command {
 		Long: `Verifies a bundle against the public ledger, as the copy in the trust directory has it, and
 shows it as a table: which events, field by field, and what is proven of them and what is
 not. Nobody is asked. An encrypted bundle is opened with --identity; --open writes it in
-clear to a new file, for a court, which verifies as well.`,
+clear to a new file, for a court, which verifies as well.
+
+--charter takes no copy: the receipts in the bundle show its two public records, the request
+and the log's, under the charter of that record ID. What other records of the log say is not
+known then.`,
 		Example: `  docket customers verify 2027-014.disclosure.age --trust trust --identity authority.key
-  docket customers verify 2027-014.disclosure.age --trust trust --identity authority.key --open 2027-014.disclosure`,
+  docket customers verify 2027-014.disclosure.age --trust trust --identity authority.key --open 2027-014.disclosure
+  docket customers verify 2027-014.disclosure --charter 6f1c…9e`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return v.run(c, args[0]) },
 	}
 	v.trust = a.trustFlags(c)
 	c.Flags().StringVar(&v.identity, "identity", a.getenv(identityEnv), "file of the secret key that it is encrypted to (or $"+identityEnv+")")
 	c.Flags().StringVar(&v.open, "open", "", "write the bundle in clear to this new file")
+	c.Flags().StringVar(&v.charter, "charter", "", "the ledger's charter by its record ID (or its envelope or receipt), in place of --trust")
 	c.Flags().BoolVar(&v.asJSON, "json", false, "print JSON")
 	return c
 }
@@ -42,6 +50,7 @@ clear to a new file, for a court, which verifies as well.`,
 type customersVerify struct {
 	app            *app
 	trust          *trustFlags
+	charter        string
 	identity, open string
 	asJSON         bool
 }
@@ -57,12 +66,7 @@ func (v *customersVerify) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return refusal("%s: %w", name, err).hint("it was cut off or altered on its way, or is no bundle: ask the provider for it again")
 	}
-	trust, err := v.trust.open()
-	if err != nil {
-		return err
-	}
-	defer trust.Close()
-	public, err := publicOf(c, trust, b)
+	public, err := v.public(c, b)
 	if err != nil {
 		return err
 	}
@@ -80,6 +84,52 @@ func (v *customersVerify) run(c *cobra.Command, name string) error {
 	}
 	v.print(table)
 	return nil
+}
+
+// public are the public records that it rests on, by the copy of the ledger or by its own chains.
+func (v *customersVerify) public(c *cobra.Command, b *bundle.Bundle) (bundle.Public, error) {
+	if v.charter == "" {
+		trust, err := v.trust.open()
+		if err != nil {
+			return bundle.Public{}, err
+		}
+		defer trust.Close()
+		return publicOf(c, trust, b)
+	}
+	if v.trust.given("trust") {
+		return bundle.Public{}, usageError("--charter stands alone").hint("a trust directory pins a charter already, and knows all records")
+	}
+	id, err := v.app.charterID(v.charter)
+	if err != nil {
+		return bundle.Public{}, err
+	}
+	return publicShown(c.Context(), b, id)
+}
+
+// publicShown is what the bundle's own chains show under a charter.
+func publicShown(ctx context.Context, b *bundle.Bundle, charter record.ID) (p bundle.Public, err error) {
+	if b.Head.Ledger != charter {
+		return p, refusal("the bundle is of ledger %s, and not of %s", b.Head.Ledger, charter).hint("compare the charter's record ID with what the authority gives out")
+	}
+	p.Partial = true
+	for i, raw := range b.Chains {
+		r, err := client.Verify(ctx, raw, client.PinnedCharter{ID: charter}, time.Now())
+		if err == nil && r.Authorship == client.AuthorshipNotChecked {
+			err = fmt.Errorf("it does not show that who signed record %s had the right to", r.ID)
+		}
+		if err != nil {
+			return p, refusal("chain %d of the bundle: %w", i+1, err)
+		}
+		one := bundle.Record{ID: r.ID, Index: r.Index, Admitted: r.Entry.Admitted, Statement: r.Statement}
+		if r.ID == b.Head.Request {
+			p.Request = one
+		}
+		p.Logs = append(p.Logs, one) // of which those of the log count
+	}
+	if p.Request.Statement == nil {
+		return p, refusal("no chain of receipts in the bundle shows the request %s", b.Head.Request).hint("verify it by a copy of the ledger: --trust DIR")
+	}
+	return p, nil
 }
 
 // read is the bundle in clear.
@@ -146,6 +196,10 @@ func publicOf(c *cobra.Command, trust *client.Trust, b *bundle.Bundle) (p bundle
 	request, err := publicRecord(c.Context(), trust, row)
 	if err != nil {
 		return p, err
+	}
+	// Of a request that was sealed a later record says whom it asks.
+	if opened, err := v.Request(row.Thread, time.Now()); err == nil && opened.Provider != "" && opened.Provider != b.Head.Party {
+		return p, refusal("the bundle is of %s, and the request asks %s", b.Head.Party, opened.Provider)
 	}
 	logs, _, err := customerLogRecords(c.Context(), trust, b.Head.Party)
 	if err != nil {

@@ -143,7 +143,7 @@ func (d *doctor) findHere() bool {
 			d.trust = dir
 		case witnessnode.Exists(dir):
 			d.witness = dir
-		case has(dir, "store"), has(dir, "keys", "log-ed25519.key"):
+		case has(dir, "store"), has(dir, "store.url"), has(dir, "keys", "log-ed25519.key"):
 			d.dir = dir
 		default:
 			continue
@@ -172,6 +172,7 @@ func (d *doctor) lookAtLedger(ctx context.Context) error {
 		d.origin = keys.Origin
 		d.say(pointOK, "log keys", "", "%d of %s, not encrypted: whoever reads their files signs as the log", len(keys.Signers), keys.Origin)
 	}
+	at, bad := node.StoreURL(vfs.Default, d.dir)
 	seen, err := node.Look(ctx, vfs.Default, d.dir)
 	switch {
 	case errors.Is(err, node.ErrInUse) && d.url == "":
@@ -181,8 +182,15 @@ func (d *doctor) lookAtLedger(ctx context.Context) error {
 		d.say(pointOK, "store", "", "a docket serve has it open: %s is asked instead", d.url)
 	case errors.Is(err, node.ErrNoLedger):
 		d.say(pointWarn, "store", fmt.Sprintf("of a new ledger: docket init --dir %s --charter ENVELOPE; otherwise bring back the newest backup", d.dir), "there is none")
+	case err != nil && bad == nil && at.IsShared():
+		d.say(pointFail, "store", fmt.Sprintf("see that it is reached from here, with credentials in the environment; docket store probe %s says more", at), "%v", err)
 	case err != nil:
 		d.say(pointFail, "store", fmt.Sprintf("docket fsck %s says more, unless it says to upgrade", d.dir), "%v", err)
+	case seen.Sealed != "":
+		d.say(pointFail, "store", doAboutSeal(seen.Sealed, d.dir), "no writer may open it: %s", seen.Sealed)
+	case at.IsShared():
+		d.say(pointOK, "store", "", "%d entries in %s, of its writer number %d", seen.Head.Size, at, seen.Epoch)
+		d.lookAtSeen(seen)
 	default:
 		d.say(pointOK, "store", "", "%d entries, of formats that this docket reads", seen.Head.Size)
 		d.lookAtSeen(seen)

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"math"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -25,6 +26,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/certificate"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -43,11 +45,16 @@ const (
 
 // trustFlags are the flags that say whom a verb believes, and where the ledger is.
 type trustFlags struct {
-	app                 *app
-	given               func(flag string) bool // on the command line, not by the environment
-	context             func() context.Context // of the command line
-	dir, ledger, policy string
-	maxAge              time.Duration
+	app         *app
+	given       func(flag string) bool // on the command line, not by the environment
+	context     func() context.Context // of the command line
+	dir, policy string
+	ledgers     []string // URLs of the one ledger, in the order in which they are asked
+	maxAge      time.Duration
+
+	parallel  int            // calls that the verb makes at once, if they are many
+	inclusion *proof.Policy  // that --policy named, once it is read
+	servers   *client.Client // once connected: which server it stays with holds for the run
 }
 
 // trustFlags adds --trust to a verb.
@@ -60,7 +67,7 @@ func (a *app) trustFlags(c *cobra.Command) *trustFlags {
 
 // addLedgerFlag adds --ledger to a verb that asks the server.
 func (t *trustFlags) addLedgerFlag(c *cobra.Command) *trustFlags {
-	c.Flags().StringVar(&t.ledger, "ledger", t.app.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
+	c.Flags().StringArrayVar(&t.ledgers, "ledger", strings.Fields(t.app.getenv(ledgerEnv)), "URL of the ledger, where it is not the trust directory's; repeated: where one is away or behind, the next is asked (or $"+ledgerEnv+", URLs with spaces between)")
 	return t
 }
 
@@ -136,6 +143,7 @@ func (t *trustFlags) policies() (p client.Policies, trust *client.Trust, err err
 		return nil, nil, err
 	}
 	t.app.logf("policy %s", policy.Fingerprint())
+	t.inclusion = policy
 	return client.SinglePolicy{Only: policy}, nil, nil
 }
 
@@ -167,20 +175,49 @@ func (a *app) warnPolicy(p *proof.Policy) {
 	}
 }
 
-// connect is the server: --ledger, or else where the trust directory has it from.
+// connect is the ledger's servers: --ledger, or else where the trust directory has it from and
+// its policy says it is.
 func (t *trustFlags) connect(trust *client.Trust) (*client.Client, error) {
-	url := t.ledger
-	if url == "" && trust != nil {
-		url = trust.URL()
+	if t.servers != nil {
+		return t.servers, nil
 	}
-	if url == "" {
+	urls := t.ledgers
+	switch {
+	case len(urls) > 0:
+	case trust != nil:
+		urls = callable(trust.URLs())
+	case t.inclusion != nil && len(t.inclusion.Logs()) > 0:
+		urls = callable(t.inclusion.LogURLs(t.inclusion.Logs()[0].Key.Name()))
+	}
+	if len(urls) == 0 {
 		return nil, usageError("which ledger?").hint("name its URL with --ledger or $%s", ledgerEnv)
 	}
-	c, err := client.New(url, nil)
+	c, err := t.app.connect(t.parallel, urls...)
+	t.servers = c
+	return c, err
+}
+
+// callable leaves out what a policy calls a URL and no call can be made to.
+func callable(urls []string) []string {
+	return slices.DeleteFunc(slices.Clone(urls), func(url string) bool {
+		_, err := wire.ParseBase(url)
+		return err != nil
+	})
+}
+
+// connect talks to the servers of one ledger, and says when it goes on with another one. It
+// keeps so many connections open to each.
+func (a *app) connect(parallel int, urls ...string) (*client.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = max(parallel, http.DefaultMaxIdleConnsPerHost)
+	servers, err := wire.NewServers(transport, urls...)
 	if err != nil {
 		return nil, usageError("%w", err)
 	}
-	return c, nil
+	servers.OnSwitch = func(from, to string, why error) {
+		a.logf("docket: warning: %s is away, going on with %s: %s", from, to, printableError(why))
+	}
+	return client.At(servers), nil
 }
 
 // syncOrWarn syncs the copy. If the ledger is unreachable and there is a copy, it warns
@@ -476,14 +513,14 @@ func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values
 			query.Set(name, value)
 		}
 	}
-	if !q.toldUnverified {
-		q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
-	}
-	q.toldUnverified = true
 	for {
 		body, err := server.GetUnverified(c.Context(), withQuery("/v1/"+path, query))
 		if err != nil {
 			return err
+		}
+		if !q.toldUnverified {
+			q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
+			q.toldUnverified = true
 		}
 		if _, err := schema.ParseJSON(body); err != nil { // indented, what is deep is long without end
 			return refusal("the server's answer: %w", err)

@@ -34,7 +34,9 @@ register against that replay.
 
 What is derived it makes anew from the entries, beside what was there: the register, and
 the tiles, with which it writes the whole store anew, since a database cannot be mended
-in its place. The damaged store stays, as DIR/store.damaged-1. What is lost it names, with
+in its place. The damaged store stays, as DIR/store.damaged-1. A bucket or a database that
+the ledger is kept in (DIR/store.url) is read as it is at this moment, whoever writes to it,
+and never changed. What is lost it names, with
 what to do: an entry, a checkpoint. --dry-run changes nothing.
 
 It takes about as long as a replay, and as much of the disk as what it makes anew. A copy
@@ -135,8 +137,9 @@ type fsckJSON struct {
 	KeptUnknown uint64      `json:"keptCheckpointsNotJudged,omitempty"`
 	Published   *uint64     `json:"published,omitempty"` // size
 	Withheld    int         `json:"withheld,omitempty"`
-	Rows        uint64      `json:"rows"`     // of the register, that were compared
-	Repaired    []string    `json:"repaired"` // or to be repaired, with dryRun
+	Sealed      string      `json:"sealed,omitempty"` // why no writer may open it
+	Rows        uint64      `json:"rows"`             // of the register, that were compared
+	Repaired    []string    `json:"repaired"`         // or to be repaired, with dryRun
 	DryRun      bool        `json:"dryRun,omitempty"`
 	Lost        []node.Loss `json:"lost"`
 	Whole       bool        `json:"whole"`
@@ -146,7 +149,7 @@ func (f *fsckCmd) print(dir string, r *node.FsckReport) error {
 	if f.asJSON {
 		out := fsckJSON{
 			Dir: dir, Origin: r.Origin, Size: r.Head.Size, Root: r.Head.Root.String(), Judged: r.Judged, Tiles: r.Tiles, Kept: r.Archived, KeptUnknown: r.UnjudgedKept,
-			Rows: r.Rows, Withheld: r.Withheld, Repaired: append([]string{}, r.Repaired...), DryRun: f.dryRun, Lost: append([]node.Loss{}, r.Lost...),
+			Rows: r.Rows, Withheld: r.Withheld, Sealed: r.Sealed, Repaired: append([]string{}, r.Repaired...), DryRun: f.dryRun, Lost: append([]node.Loss{}, r.Lost...),
 		}
 		if !r.Ledger.IsZero() {
 			out.Ledger = &r.Ledger
@@ -169,6 +172,9 @@ func (f *fsckCmd) print(dir string, r *node.FsckReport) error {
 	a.printf("%s\n", strings.Join(facts, ", "))
 	if r.Published != nil {
 		a.printf("published: size %d\n", r.Published.Checkpoint().Size)
+	}
+	if r.Sealed != "" {
+		a.printf("sealed: no writer may open it: %s\n", printable(r.Sealed))
 	}
 	if r.Withheld > 0 {
 		a.printf("withheld: %s\n", register.FormatEntryCount(uint64(r.Withheld)))

@@ -146,6 +146,7 @@ func (m *importRun) run(c *cobra.Command, files []string) error {
 		return err
 	}
 	m.printNotes(notes)
+	m.trust.parallel = m.parallel
 	g, err := m.trust.baseState(c, record.KindDesignation, "", false)
 	if err != nil {
 		return err

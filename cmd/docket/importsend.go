@@ -31,17 +31,10 @@ type committedItem struct {
 // send signs and sends the plan, many records at once: no two are on one thread.
 // Then it waits until the copy, synced and replayed, has them all.
 func (m *importRun) send(ctx context.Context, g *baseState, lists []*listimport.List, p *importPlan, signers []*draft.Signer) error {
-	url := m.trust.ledger
-	if url == "" {
-		url = g.trust.URL()
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = m.parallel
-	server, err := client.New(url, transport)
+	server, err := m.trust.connect(g.trust)
 	if err != nil {
-		return usageError("%w", err)
+		return err
 	}
-	defer transport.CloseIdleConnections()
 	all, p, err := m.sendAll(ctx, server, g, lists, p, signers)
 	if err != nil {
 		return err

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
@@ -68,6 +66,11 @@ With --retire, once the newest charter names the old keys no more and a quorum o
 witnesses is ready, they go to D/keys/retired. It refuses before, and says why. There
 are never more than two generations: other witnesses take no larger requests.
 
+With --store, in either step, the ledger is kept in a bucket of an object store or in a
+PostgreSQL database, and not in D/store: D/store.url notes which, without a password, and D
+keeps the keys and what is derived. A store is probed before it is noted; one that breaks a
+promise that a ledger rests on is refused (docket store probe).
+
 Where the log's keys are lost for ever, the root keys sign a charter that names new
 ones, and --charter admits it, since docket serve does not start without a key that
 the policy names.`,
@@ -75,6 +78,7 @@ the policy names.`,
   docket sign --key root-1.key --key root-2.key --key root-3.key charter.yaml
   docket init --dir ledger --charter charter.dsse.json
   docket init --dir ledger --origin docket.ocr.example/2026 --contact ops@ocr.example > logs.txt
+  docket init --dir ledger --origin docket.ocr.example/2026 --store 's3://records/cip?region=eu-central-1'
   docket init --dir ledger --origin docket.ocr.example/2026 --next
   docket init --dir ledger --origin docket.ocr.example/2026 --retire`,
 		Args: cobra.NoArgs,
@@ -94,12 +98,14 @@ the policy names.`,
 				return usageError("--policy goes with --next, which asks its witnesses, and not with --contact, which asks nobody")
 			case newLog && charter == "":
 				return usageError("--new-log goes with --charter")
+			case k.store != "" && (k.next || k.retire || k.contact != ""):
+				return usageError("--store goes with the steps that begin a ledger").hint("docket store copy moves one that there is")
 			case k.origin != "" && k.retire:
 				return k.retireOlder(c)
 			case k.origin != "":
 				return k.make(c)
 			case charter != "":
-				return a.initCharter(c, k.dir, charter, newLog, k.asJSON)
+				return a.initCharter(c, k.dir, k.store, charter, newLog, k.asJSON)
 			}
 			return usageError("want --origin NAME, or --charter ENVELOPE").hint("docket init --help")
 		},
@@ -107,6 +113,7 @@ the policy names.`,
 	k.app = a
 	f := c.Flags()
 	f.StringVar(&k.dir, "dir", "", "directory of the ledger")
+	f.StringVar(&k.store, "store", "", storeFlagHelp)
 	f.StringVar(&k.origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
 	f.BoolVar(&k.next, "next", false, "make the keys that are to follow the present ones, and ask the witnesses whether they know them")
 	f.StringVar(&k.policy, "policy", "", "with --next: file of a policy to come, whose witnesses are asked too")
@@ -124,7 +131,7 @@ the policy names.`,
 }
 
 // initCharter is the second step.
-func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON bool) error {
+func (a *app) initCharter(c *cobra.Command, dir, store, file string, newLog, asJSON bool) error {
 	input, err := a.readEnvelope(file)
 	if err != nil {
 		return err
@@ -145,7 +152,7 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 	if err := checkFreeSpace(vfs.Default, dir); err != nil {
 		return err
 	}
-	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{NewLog: newLog}})
+	n, err := a.openLedger(c, store, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{NewLog: newLog}})
 	if err != nil {
 		return err
 	}
@@ -155,7 +162,7 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 		return err
 	}
 	if !again {
-		if err := checkFirstCharter(n, dir); err != nil {
+		if err := checkFirstCharter(n.Node, dir); err != nil {
 			return err
 		}
 		if err := keys.CheckPolicy(content); err != nil {
@@ -170,7 +177,7 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 		if err := checkAskable(policy); err != nil {
 			return refusal("%s: %w", file, err).hint("write each witness's URL behind its line (docket witness init --dir W --name NAME --url URL prints it so), and sign the charter anew")
 		}
-		if err := a.introduceLog(c, n, policy, dir); err != nil {
+		if err := a.introduceLog(c, n.Node, policy, dir); err != nil {
 			return err
 		}
 	}
@@ -236,15 +243,19 @@ func explainOpenError(err error, dir string) error {
 	case errors.Is(err, node.ErrWithheldDamaged):
 		return withheldDamaged(err, dir)
 	case errors.Is(err, ledger.ErrRollback):
-		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place (docket restore BACKUP --to NEW --with URL-or-DIR makes one of a backup and of what others hold); if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
+		return refusal("%w", err).hint("bring back the newest backup of %s, in its place (docket restore BACKUP --to NEW --with URL-or-DIR makes one of a backup and of what others hold); if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", storeIn(dir))
 	case errors.Is(err, ledger.ErrUnprovenClaim) && errors.Is(err, ledger.ErrNoQuorum):
 		return refusal("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
 	case errors.Is(err, ledger.ErrUnprovenClaim):
-		return refusal("%w", err).hint("if these keys have signed nothing anywhere, and there was no other log by this name, which the witness would call a fork, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
+		return refusal("%w", err).hint("if these keys have signed nothing anywhere, and there was no other log by this name, which the witness would call a fork, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s", storeIn(dir))
 	case errors.Is(err, ledger.ErrClock):
 		return refusal("%w", err).hint("set the clock, and run it again; if it was wrong when the charter was admitted, and there is no %s/keys/log-*.signed yet, remove %[1]s/store and %[1]s/register first", dir)
+	case errors.Is(err, ledger.ErrTakenOver):
+		return refusal("%w", err).hint("nothing is lost: let that one go on")
+	case isStoreError(err):
+		return explainStoreError(err, dir)
 	case errors.Is(err, ledger.ErrConflict):
-		return refusal("%w", err).hint("only one process may write to %s/store", dir)
+		return refusal("%w", err).hint("only one process may write to %s", storeIn(dir))
 	}
 	return err
 }
@@ -281,6 +292,7 @@ func (a *app) openNode(c *cobra.Command, config node.Config) (*node.Node, error)
 type initKeys struct {
 	app                  *app
 	dir, origin, contact string
+	store                string // where the ledger is to be kept
 	policy               string // file of one to come
 	next, retire         bool
 	mldsa, asJSON        bool
@@ -300,6 +312,18 @@ func (k initKeys) make(c *cobra.Command) error {
 		}
 		if coming, err = proof.ParsePolicy(text); err != nil {
 			return usageError("%s: %w", k.policy, err)
+		}
+	}
+	if k.store != "" {
+		store, err := a.openStore(c.Context(), k.dir, k.store, nil)
+		if err != nil {
+			return err
+		}
+		if store == nil {
+			return nil
+		}
+		if err := store.Close(); err != nil {
+			return err
 		}
 	}
 	create := node.CreateKeys
@@ -428,14 +452,14 @@ func newRehearsed(of string, r node.Rehearsed) rehearsed {
 // whether they cosign what the new keys sign alone. Before anything is published there
 // is nothing to ask them. [node.ErrInUse]: another process can ask.
 func (k initKeys) rehearse(c *cobra.Command, coming *proof.Policy) ([]rehearsed, error) {
-	if _, err := os.Stat(filepath.Join(k.dir, "store")); errors.Is(err, fs.ErrNotExist) {
+	if err := node.HasStore(vfs.Default, k.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	keys, err := node.LoadKeys(k.dir) // both generations
 	if err != nil {
 		return nil, err
 	}
-	n, err := k.app.openNode(c, node.Config{Dir: k.dir, Keys: keys})
+	n, err := k.app.openLedger(c, "", node.Config{Dir: k.dir, Keys: keys})
 	if err != nil {
 		return nil, err
 	}
@@ -497,7 +521,7 @@ func (k initKeys) retireOlder(c *cobra.Command) error {
 		a.logf("%s/keys holds one generation of keys: none is to go", k.dir)
 		return nil
 	}
-	n, err := a.openNode(c, node.Config{Dir: k.dir, Keys: keys})
+	n, err := a.openLedger(c, "", node.Config{Dir: k.dir, Keys: keys})
 	if err != nil {
 		return err
 	}

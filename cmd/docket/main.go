@@ -290,6 +290,7 @@ var commands = []struct {
 	{"operate", (*app).restore},
 	{"operate", (*app).fsck},
 	{"operate", (*app).doctor},
+	{"operate", (*app).store},
 	{"operate", (*app).withhold},
 	{"operate", (*app).witness},
 	{"operate", (*app).customers},

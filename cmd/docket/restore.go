@@ -22,14 +22,16 @@ func (a *app) restore() *cobra.Command {
 		Use:   "restore BACKUP --to DIR [--with URL-or-DIR]…",
 		Short: "Make a ledger's directory of a backup, and of what others hold",
 		Long: `Makes DIR, which docket serve opens, of BACKUP and of what came after it. DIR is not
-there yet, or holds nothing but D/keys.
+there yet, or holds nothing but D/keys. docket store copy moves what was made to a bucket or
+a database, where the ledger is to go on there.
 
 A log must go on from all that it has signed: one that goes on from less signs a second
 history, and its witnesses halt it for good. So the witnesses of the newest charter are
 asked how far the log goes; as many as make a quorum must answer. What the backup lacks
 of that comes from the sources that --with names, as often as needed: a server or mirror
 (its URL, or a directory in the layout of C2SP tlog-tiles), a trust directory that was
-synced, another backup, a ledger's own directory of which a part is damaged. Nobody is believed: every entry is checked against a tree that
+synced, another backup, a ledger's own directory of which a part is damaged, the bucket or
+the database that one is kept in (s3://…, postgres://…). Nobody is believed: every entry is checked against a tree that
 the log has signed, and judged by the rules. A larger checkpoint without the log's
 signature is told, and not gone by. Nothing is signed.
 
@@ -71,7 +73,7 @@ asks them all the same before it signs anything new.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.To, "to", "", "directory of the ledger to make")
-	f.StringArrayVar(&o.With, "with", nil, "URL or directory of a mirror, a copy, another backup; may be repeated")
+	f.StringArrayVar(&o.With, "with", nil, "URL or directory of a mirror, a copy, another backup, a store; may be repeated")
 	f.BoolVar(&o.WithoutWitnesses, "without-witnesses", false, "those who do not answer are gone for ever")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("to")

@@ -1,6 +1,12 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -18,6 +24,30 @@ func authorityKey(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o600))
 	ts.Setenv("RECIPIENT", recipient)
+}
+
+// makeCertificate makes certificates of this machine's address, each its own issuer.
+func makeCertificate(ts *testscript.TestScript, _ bool, args []string) {
+	until := time.Now().Add(time.Hour)
+	for _, name := range args {
+		if name == "expired" {
+			until = time.Now().Add(-time.Hour)
+			continue
+		}
+		public, private, err := ed25519.GenerateKey(nil)
+		ts.Check(err)
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: until.Add(-48 * time.Hour), NotAfter: until,
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		}
+		der, err := x509.CreateCertificate(nil, template, template, public, private)
+		ts.Check(err)
+		key, err := x509.MarshalPKCS8PrivateKey(private)
+		ts.Check(err)
+		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		ts.Check(os.WriteFile(ts.MkAbs(name+".crt"), cert, 0o600))
+		ts.Check(os.WriteFile(ts.MkAbs(name+".pem"), append(cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...), 0o600))
+	}
 }
 
 // hangUp is SIGHUP to what start started, and waits until it says that its vault is locked.

@@ -58,6 +58,7 @@ func TestMain(m *testing.M) {
 //	elsewhere W docket … F, every-flag
 //	record-id NAME F     sets a variable to the record ID of an envelope
 //	authority-key FILE   makes a key of age, its public half in $RECIPIENT (script_customers_test.go)
+//	certificate NAME…    makes NAME.crt, and NAME.pem with its private key; "expired NAME" one that has
 //	alter FILE           changes one bit of a file
 //	hang-up NAME         is SIGHUP to what start started
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
@@ -97,6 +98,7 @@ func TestScripts(t *testing.T) {
 			"every-flag":     everyFlag,
 			"get":            get,
 			"authority-key":  authorityKey,
+			"certificate":    makeCertificate,
 			"alter":          alter,
 			"hang-up":        hangUp,
 			"says":           says,

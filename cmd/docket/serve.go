@@ -33,6 +33,7 @@ type serveFlags struct {
 	minFree   int64 // megabytes
 	intervals map[string]string
 	auditors  []string
+	store     string // --store
 }
 
 func (s *serveFlags) flags(c *cobra.Command) {
@@ -40,6 +41,7 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	s.tls.flags(c)
 	f := c.Flags()
 	f.StringVar(&s.node.Dir, "dir", "", "directory of the ledger")
+	f.StringVar(&s.store, "store", "", storeFlagHelp)
 	f.Int64Var(&s.minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
 	f.Float64Var(&s.server.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&s.server.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
@@ -145,6 +147,13 @@ nothing, and ends with status 1. Only one process may run on D or on any copy of
 two that do not know of each other sign two histories, and every witness that sees
 both halts the log.
 
+Where the ledger is kept in a bucket or a database (docket init --store, docket store copy),
+--store names it, the first time: D/store.url notes it without a password, and D keeps the
+keys, their marks and what is derived. Each start probes it, and refuses one that breaks a
+promise that a ledger rests on. Another machine serves the same ledger with the keys copied
+to a D of its own; the one that started last writes. The one before says "another writer
+took over", and ends with status 0.
+
 With --auditor it takes the cosignatures of an auditor (docket audit --cosign) on any
 checkpoint that it published, keeps the newest, and gives receipts against it. They
 count to no quorum, and nothing waits for them. At a URL, it asks for
@@ -166,6 +175,7 @@ nothing more, keeps what shows it in the trust directory, and ends with status 1
 runs, the directory is its own.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem
+  docket serve --dir ledger --store 's3://records/cip?region=eu-central-1'
   docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
@@ -196,6 +206,14 @@ runs, the directory is its own.`,
 			config.Keys, config.Fatal = keys, endFailed
 			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
+			}
+			store, err := a.openStore(c.Context(), dir, s.store, log)
+			if err != nil {
+				return err
+			}
+			if store != nil {
+				defer store.Close()
+				config.Store = store
 			}
 			n, err := back.open(c, config)
 			if err != nil {
@@ -233,7 +251,11 @@ runs, the directory is its own.`,
 			}
 			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
 			err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return n.Serve(c.Context(), l, sc) })
-			if err != nil {
+			if errors.Is(err, ledger.ErrTakenOver) {
+				// All that this one signed is a beginning of what the other signs.
+				log.Warn("another writer took over", "origin", keys.Origin, "size", n.Ledger.Head().Size)
+				return n.Close()
+			} else if err != nil {
 				return explainOpenError(err, dir)
 			}
 			log.Info("ended", "origin", keys.Origin, "size", n.Ledger.Head().Size)

@@ -21,13 +21,14 @@ func (a *app) trust() *cobra.Command {
 	var noSync, asJSON bool
 	var maxAge time.Duration
 	c := &cobra.Command{
-		Use:   "trust URL --charter ID --to DIR",
+		Use:   "trust URL… --charter ID --to DIR",
 		Short: "Pin a ledger by its charter: make a trust directory",
 		Long: `Makes a trust directory, which is all that a verifier needs of a ledger: the pinned
 charter, the charters after it, their policies, the newest checkpoint, and a
 replayed copy of every entry. For all of it the URL of any mirror will do that serves
 the log as C2SP tlog-tiles, such as a static web server: the charters are found among the
-entries. --no-sync leaves the entries for docket sync; then the server's own chain of
+entries. Of several URLs of one ledger all are kept: where one is away or behind, the next
+is asked, then as later. --no-sync leaves the entries for docket sync; then the server's own chain of
 charters is asked for, which a mirror of tiles alone does not have.
 
 The charter's record ID is the ledger's name. Take it from the authority by a way
@@ -39,15 +40,15 @@ Exit status 3: the ledger has published nothing yet, and no directory is made; o
 its newest checkpoint is older than --max-age, and the directory is there all the
 same.`,
 		Example: "  docket trust https://docket.ocr.example --charter 6f1c…9e --to trust",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := a.charterID(charter)
 			if err != nil {
 				return err
 			}
-			server, err := client.New(args[0], nil)
+			server, err := a.connect(0, args...)
 			if err != nil {
-				return usageError("%w", err)
+				return err
 			}
 			if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
 				return usageError("--to %s: a file stands there, or in the way to it; want a directory that is not there yet, or is empty", dir)

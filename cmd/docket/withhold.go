@@ -69,7 +69,7 @@ type withholdCmd struct {
 }
 
 func (w *withholdCmd) run(c *cobra.Command, args []string) error {
-	if _, err := os.Stat(filepath.Join(w.dir, "store")); err != nil {
+	if err := node.HasStore(vfs.Default, w.dir); err != nil {
 		return explainUnread(err, w.dir)
 	}
 	switch {

@@ -36,14 +36,15 @@ type Ask struct {
 	Handles   []event.Handle // of whom; none: the answer is that there is nobody
 	Asked     bundle.Asked
 	Period    uint64   // number of the published period that it rests on; 0: the newest one
-	Chains    [][]byte // receipts from the charter to the period's public record, and others
+	Chains    [][]byte // receipts from the charter to the period's public record, if it rests on one, and to the request
 }
 
 // Disclosure is a disclosure that was prepared, and how far it is.
 type Disclosure struct {
 	Number    uint64         `json:"number"`
 	Request   record.ID      `json:"request"`
-	Thread    record.Thread  `json:"thread"` // of the request
+	Thread    record.Thread  `json:"thread"`           // of the request
+	Sealed    *record.Date   `json:"sealed,omitempty"` // until when the request is sealed, as it says: no receipt before it is opened
 	Recipient string         `json:"recipient"`
 	Handles   []event.Handle `json:"handles,omitempty"`
 	Asked     bundle.Asked   `json:"asked"`
@@ -126,6 +127,7 @@ func (l *Log) Prepare(ctx context.Context, who Who, ask Ask) (*Disclosure, error
 	if asked := demand.Provider.Text; asked != "" && asked != l.config.Party {
 		return nil, record.Refuse(record.Invalid, "%s asks %s, and this is the log of %s: it is not for this log to answer", d.Thread, asked, l.config.Party)
 	}
+	d.Sealed = demand.SealedUntil
 	if err := l.restOn(d, ask.Period); err != nil {
 		return nil, err
 	}

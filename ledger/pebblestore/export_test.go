@@ -39,3 +39,12 @@ func WriteArchiveBySize(fs vfs.FS, dir string, rows int) error {
 func WriteFormat(s *Store, format uint64) error {
 	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint64(nil, format), pebble.Sync)
 }
+
+// ReadFormat is the format that a store says it is of.
+func ReadFormat(s *Store) uint64 {
+	v, err := get(s.db, []byte{keyFormat})
+	if err != nil || len(v) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(v)
+}

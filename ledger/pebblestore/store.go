@@ -35,16 +35,25 @@ type Store struct {
 	fs  vfs.FS
 	dir string
 
+	sealing sync.RWMutex // held for writing while the store is sealed or unsealed, for reading by what it forbids
+	sealed  string       // why nothing is written to it, as it was when it was opened or sealed since; guarded by sealing
+	filling bool         // this handle has taken it sealed, and fills it; guarded by sealing
+
 	extending  sync.Mutex // held over compare and swap of the head
 	publishing sync.Mutex // held over compare and swap of the published checkpoint
 	archiving  sync.Mutex // held over count and append of an archived blob
 }
 
-var _ ledger.Store = (*Store)(nil)
+var _ ledger.Sealer = (*Store)(nil)
 
 // formatVersion is that of the rows below; an earlier one is migrated when it is opened, and
 // a later one is [ErrLaterVersion]. 1 had no row that said so, and kept the archive by size.
-const formatVersion = 2
+// A sealed store is of format 3 until it is unsealed, so that no docket that knows nothing of
+// seals writes to it.
+const (
+	formatVersion = 2
+	sealedFormat  = 3
+)
 
 var (
 	// ErrLaterVersion is a store that a later version of docket wrote.
@@ -74,8 +83,15 @@ func (s *Store) takeOver(readOnly bool) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading its format: %w", err)
-	case len(v) == 8 && binary.BigEndian.Uint64(v) > formatVersion:
-		return fmt.Errorf("it is of format %d, and this version of docket reads no later one than %d: %w", binary.BigEndian.Uint64(v), formatVersion, ErrLaterVersion)
+	case len(v) == 8 && binary.BigEndian.Uint64(v) == sealedFormat:
+		why, err := get(s.db, []byte{keySealed})
+		if err == nil && len(why) == 0 {
+			err = fmt.Errorf("%w: it is sealed, and does not say why", ledger.ErrCorrupt)
+		}
+		s.sealed = string(why)
+		return err
+	case len(v) == 8 && binary.BigEndian.Uint64(v) > sealedFormat:
+		return fmt.Errorf("it is of format %d, and this version of docket reads no later one than %d: %w", binary.BigEndian.Uint64(v), sealedFormat, ErrLaterVersion)
 	case len(v) == 8 && binary.BigEndian.Uint64(v) == formatVersion:
 		return nil
 	case v != nil:
@@ -86,8 +102,10 @@ func (s *Store) takeOver(readOnly bool) error {
 	if err := s.migrateArchive(); err != nil {
 		return fmt.Errorf("numbering its archive: %w", err)
 	}
-	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint64(nil, formatVersion), pebble.Sync)
+	return s.db.Set([]byte{keyFormat}, encodeFormat(formatVersion), pebble.Sync)
 }
+
+func encodeFormat(format uint64) []byte { return binary.BigEndian.AppendUint64(nil, format) }
 
 // Name is that of a store among the databases of a process.
 const Name = "store"
@@ -112,9 +130,6 @@ func (s *Store) FreeBytes() (uint64, error) {
 	return u.AvailBytes, nil
 }
 
-// Take implements [ledger.Store]: a directory has one opener at a time.
-func (s *Store) Take(ctx context.Context) error { return ctx.Err() }
-
 // Head implements [ledger.Store].
 func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 	if err := ctx.Err(); err != nil {
@@ -134,6 +149,11 @@ func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) {
 		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	}
+	s.sealing.RLock()
+	defer s.sealing.RUnlock()
+	if err := s.mayWrite(); err != nil {
+		return err
 	}
 	s.extending.Lock()
 	defer s.extending.Unlock()
@@ -245,6 +265,11 @@ func (s *Store) Published(ctx context.Context) ([]byte, error) {
 
 // Publish implements [ledger.Store].
 func (s *Store) Publish(ctx context.Context, old, next []byte) error {
+	s.sealing.RLock()
+	defer s.sealing.RUnlock()
+	if err := s.mayWrite(); err != nil {
+		return err
+	}
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	current, err := s.Published(ctx)
@@ -297,6 +322,11 @@ func (s *Store) archivedCount() (n uint64, err error) {
 
 // Archive implements [ledger.Store].
 func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
+	s.sealing.RLock()
+	defer s.sealing.RUnlock()
+	if err := s.mayWrite(); err != nil {
+		return err
+	}
 	s.archiving.Lock()
 	defer s.archiving.Unlock()
 	count, err := s.ArchivedCount(ctx)
@@ -406,6 +436,7 @@ const (
 	keyFormat    = 'f' // → number of the format, 8 bytes big-endian
 	keyHead      = 'h' // → size, 8 bytes big-endian; root
 	keyPublished = 'p' // → the signed note
+	keySealed    = 's' // → why nothing is written any more; with format 3 alone
 	keyTile      = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
 
 	// What an earlier version wrote, and the opening migrates.

@@ -158,3 +158,76 @@ func TestFormats(t *testing.T) {
 		t.Errorf("of format 1: %v", err)
 	}
 }
+
+// A sealed store is read as before, is taken and written by nobody, and is of a format that an
+// earlier docket leaves alone. One that is taken sealed is filled, across reopens, until it is
+// unsealed.
+func TestSeals(t *testing.T) {
+	ctx, fs := t.Context(), vfs.NewMem()
+	open := func() *pebblestore.Store { return world{fs}.Open(t).(*pebblestore.Store) }
+	reopen := func(s *pebblestore.Store) *pebblestore.Store {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return open()
+	}
+	var sealed *ledger.SealedError
+	refused := func(s *pebblestore.Store, log *storetest.ReferenceLog, why string) {
+		t.Helper()
+		for what, err := range map[string]error{
+			"Take": s.Take(ctx), "Extend": s.Extend(ctx, log.Clone().Grow(1)), "Publish": s.Publish(ctx, nil, []byte("note")), "Archive": s.Archive(ctx, 0, []byte("blob")),
+			"TakeSealed": s.TakeSealed(ctx, "another reason"), "Seal": s.Seal(ctx, "another reason"), "Unseal": s.Unseal(ctx),
+		} {
+			if !errors.As(err, &sealed) || sealed.Why != why {
+				t.Errorf("%s of a sealed store: %v", what, err)
+			}
+		}
+	}
+	s, log := open(), &storetest.ReferenceLog{}
+	if err := errors.Join(s.Take(ctx), s.Extend(ctx, log.Grow(300)), s.Seal(ctx, "moved to elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		refused(s, log, "moved to elsewhere")
+		if why, err := s.Sealed(ctx); err != nil || why != "moved to elsewhere" {
+			t.Errorf("sealed: %q, %v", why, err)
+		}
+		if h, err := s.Head(ctx); err != nil || h != log.Head(300) {
+			t.Errorf("head of a sealed store: %v, %v", h, err)
+		}
+		if format := pebblestore.ReadFormat(s); format != 3 {
+			t.Errorf("a sealed store is of format %d", format)
+		}
+		s = reopen(s)
+	}
+	if err := errors.Join(s.TakeSealed(ctx, "moved to elsewhere"), s.Unseal(ctx), s.Take(ctx), s.Extend(ctx, log.Grow(1))); err != nil {
+		t.Errorf("unsealing: %v", err)
+	}
+	if err := s.TakeSealed(ctx, "copying"); !errors.Is(err, ledger.ErrConflict) {
+		t.Errorf("taking sealed a store with entries: %v", err)
+	}
+	if format := pebblestore.ReadFormat(s); format != 2 {
+		t.Errorf("an unsealed store is of format %d", format)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	fs, log = vfs.NewMem(), &storetest.ReferenceLog{}
+	s = open()
+	for range 3 {
+		if err := errors.Join(s.TakeSealed(ctx, "copying"), s.Extend(ctx, log.Grow(3))); err != nil {
+			t.Fatal(err)
+		}
+		s = reopen(s)
+		refused(s, log, "copying")
+	}
+	if err := errors.Join(s.TakeSealed(ctx, "copying"), s.Unseal(ctx), s.Extend(ctx, log.Grow(1))); err != nil {
+		t.Error(err)
+	}
+	s = reopen(s)
+	if err := errors.Join(s.Take(ctx), s.Extend(ctx, log.Grow(1)), s.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -39,6 +39,17 @@ type Witness struct {
 // Logs are the `log` lines in their order.
 func (p *Policy) Logs() []Log { return slices.Clone(p.logs) }
 
+// LogURLs are where the log of that origin is served, by the `log` lines in their order: a log
+// that signs with two algorithms may name two places.
+func (p *Policy) LogURLs(origin string) (urls []string) {
+	for _, l := range p.logs {
+		if l.Key.Name() == origin && l.URL != "" && !slices.Contains(urls, l.URL) {
+			urls = append(urls, l.URL)
+		}
+	}
+	return urls
+}
+
 // Witnesses are the `witness` lines in their order, those outside the quorum too.
 func (p *Policy) Witnesses() []Witness { return slices.Clone(p.witnesses) }
 

@@ -21,8 +21,8 @@ import (
 
 // Medium is where a store keeps its things: a disk, a bucket.
 type Medium interface {
-	// Open opens the store that the medium holds, a new one in an empty medium. A
-	// medium has one opener at a time.
+	// Open opens the store that the medium holds, a new one in an empty medium, and takes
+	// nothing. A medium that is no [SharedMedium] has one opener at a time.
 	Open(t testing.TB) ClosableStore
 
 	// Second is another handle on the store that open has open, as another process has it:
@@ -63,6 +63,18 @@ func Run(t *testing.T, empty func(t testing.TB) Medium) {
 		{"readers see heads and all below", lawConcurrentReaders},
 	} {
 		t.Run(law.name, func(t *testing.T) { law.check(t, empty(t)) })
+	}
+	for _, law := range sealedLaws {
+		t.Run(law.name, func(t *testing.T) { law.check(t, empty(t)) })
+	}
+	for _, law := range sharedLaws {
+		t.Run(law.name, func(t *testing.T) {
+			w, ok := empty(t).(SharedMedium)
+			if !ok {
+				t.Skip("one machine reaches this store")
+			}
+			law.check(t, w)
+		})
 	}
 }
 
@@ -153,7 +165,7 @@ func lawNilMeansDurable(t *testing.T, w Medium) {
 		}
 		note = next
 		survivor := w.Crash(rng)
-		after := survivor.Open(t)
+		after := openTaken(t, survivor)
 		checkStore(t, after, log)
 		if p, err := after.Published(t.Context()); err != nil || !bytes.Equal(p, note) {
 			t.Errorf("after crash %d: published %q, %v; want %q", i, p, err, note)
@@ -353,7 +365,7 @@ func lawArchiveInOrder(t *testing.T, w Medium) {
 	check(s)
 }
 
-// lawContextEndsCalls is law 6: reads fail, and writes are done or not.
+// lawContextEndsCalls is law 7: reads fail, and writes are done or not.
 func lawContextEndsCalls(t *testing.T, w Medium) {
 	s := openStore(t, w)
 	log := &ReferenceLog{}
@@ -582,9 +594,10 @@ func lawConcurrentReaders(t *testing.T, w Medium) {
 	checkStore(t, s, log)
 }
 
-// openStore opens a world's store for the length of a test.
+// openStore opens a world's store for the length of a test, and takes it.
 func openStore(t testing.TB, w Medium) *testStore {
-	o := &testStore{ClosableStore: w.Open(t)}
+	t.Helper()
+	o := &testStore{ClosableStore: openTaken(t, w)}
 	t.Cleanup(func() {
 		if o.ClosableStore != nil {
 			o.Close()
@@ -595,12 +608,21 @@ func openStore(t testing.TB, w Medium) *testStore {
 
 type testStore struct{ ClosableStore }
 
+func openTaken(t testing.TB, w Medium) ClosableStore {
+	t.Helper()
+	s := w.Open(t)
+	if err := s.Take(t.Context()); err != nil {
+		t.Fatalf("taking the store: %v", errors.Join(err, s.Close()))
+	}
+	return s
+}
+
 func reopenStore(t testing.TB, w Medium, o *testStore) *testStore {
 	t.Helper()
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
-	o.ClosableStore = w.Open(t)
+	o.ClosableStore = openTaken(t, w)
 	return o
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Role is what a client may do.
@@ -102,12 +103,20 @@ func rolesText(roles []Role) string {
 	return strings.Join(texts, ", ")
 }
 
+const keyPrefix = "docket-"
+
+// IsKey tells what may be a client's key from what is none.
+func IsKey(text string) bool {
+	raw, ok := strings.CutPrefix(text, keyPrefix)
+	return ok && len(raw) == base64.RawURLEncoding.EncodedLen(32) && !strings.ContainsAny(raw, " \t\r\n")
+}
+
 // NewKey draws a key for a client, and what is kept of it. Its 256 bits are why a plain hash
 // is enough.
 func NewKey() (key, sha256Hex string) {
 	raw := make([]byte, 32)
 	rand.Read(raw) // never fails
-	key = "docket-" + base64.RawURLEncoding.EncodeToString(raw)
+	key = keyPrefix + base64.RawURLEncoding.EncodeToString(raw)
 	return key, HashKey(key)
 }
 
@@ -138,8 +147,13 @@ func (s *Server) clientOf(r *http.Request) (Client, error) {
 		return c, nil
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
-		return s.clientBy(func(c Client) bool { return c.CertificateSHA256 == hex.EncodeToString(sum[:]) })
+		cert := r.TLS.PeerCertificates[0] // of which the client has shown that it has the private key
+		sum := sha256.Sum256(cert.Raw)
+		c, err := s.clientBy(func(c Client) bool { return c.CertificateSHA256 == hex.EncodeToString(sum[:]) })
+		if now := time.Now(); err == nil && (now.Before(cert.NotBefore) || now.After(cert.NotAfter)) {
+			return Client{}, newProblem(problemUnknown, "the certificate of %s holds from %s until %s, and not now", c.Name, cert.NotBefore.UTC().Format(time.DateOnly), cert.NotAfter.UTC().Format(time.DateOnly))
+		}
+		return c, err
 	}
 	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return s.clientBy(func(c Client) bool { return c.KeySHA256 == HashKey(key) })

@@ -50,6 +50,12 @@ type Config struct {
 	// returns its name and those that were too old. Nil: there is none to be had.
 	Backup func(ctx context.Context, dir string) (name string, deleted []string, err error)
 
+	About About // of which log
+
+	// OpenRequests are the public requests to the party, as a copy of the ledger has them: they
+	// keep customers from being erased. Nil: there is no copy, and nobody is erased.
+	OpenRequests func(ctx context.Context) ([]OpenRequest, error)
+
 	Clients []Client
 	Dir     string       // the log's directory as people write it, for the commands that pages show
 	Log     *slog.Logger // none

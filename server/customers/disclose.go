@@ -6,14 +6,16 @@ import (
 	private "github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/bundle"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // PrepareQuery prepares a disclosure.
 type PrepareQuery struct {
 	Request   PublicRecord   `json:"request"`
-	Logs      []PublicRecord `json:"logs"`      // customer-log records of the party
-	Recipient string         `json:"recipient"` // as the request names it
+	Chain     []byte         `json:"chain,omitempty"` // receipts from the charter to the request, for those who have no copy of the ledger
+	Logs      []PublicRecord `json:"logs"`            // customer-log records of the party
+	Recipient string         `json:"recipient"`       // as the request names it
 	Handles   []string       `json:"handles,omitempty"`
 	Asked     bundle.Asked   `json:"asked"`
 	Period    uint64         `json:"period,omitempty"` // 0: the newest that is published
@@ -65,11 +67,30 @@ func (s *Server) prepare(x *request) error {
 	if ask.Chains, err = chainsOf(x.log, &ask.Period); err != nil {
 		return err
 	}
+	if q.Chain != nil {
+		if err := endsIn(q.Chain, ask.Public.Request.ID); err != nil { // it leaves the house
+			return newProblem(problemMalformed, "chain: %v", err)
+		}
+		ask.Chains = append(ask.Chains, q.Chain)
+	}
 	d, err := x.log.Prepare(x.req.Context(), x.who(Purpose{Reason: q.Reason}, Discloser), ask)
 	if err != nil {
 		return err
 	}
 	return x.answer(x.disclosure(d))
+}
+
+// endsIn tells whether receipts are a chain to a record. Whoever is given it verifies it.
+func endsIn(chain []byte, id record.ID) error {
+	all, err := proof.ParseChain(chain)
+	if err != nil {
+		return err
+	}
+	e, err := record.ParseEntry(all[len(all)-1].Entry)
+	if err == nil && record.IDOf(e.Envelope.Payload) != id {
+		err = errors.New("its last receipt is not the request's")
+	}
+	return err
 }
 
 // chainsOf are the kept receipts of the period that a disclosure rests on: the newest
@@ -166,6 +187,7 @@ type HandedOut struct {
 	Thread  record.Thread `json:"thread"`  // of the request
 	Entries int           `json:"entries"` // with the next one, what the public receipt says
 	LogSize uint64        `json:"logSize"`
+	Sealed  *record.Date  `json:"sealed,omitempty"` // no receipt is taken before the request is opened, from this day on
 }
 
 func (s *Server) handOut(x *request) error {
@@ -181,7 +203,7 @@ func (s *Server) handOut(x *request) error {
 	if err != nil {
 		return err
 	}
-	return x.answer(HandedOut{file, digest, d.Request, d.Thread, d.Events, d.LogSize})
+	return x.answer(HandedOut{file, digest, d.Request, d.Thread, d.Events, d.LogSize, d.Sealed})
 }
 
 // disclosureProblem are the errors of disclosures that are the client's to know.

@@ -27,6 +27,7 @@ func (s *Server) api() []route {
 		{pattern: "POST " + v1 + "show", roles: reading, reads: true, answer: s.show},
 		{pattern: "POST " + v1 + "house", roles: []Role{Compliance}, reads: true, answer: s.house},
 		{pattern: "POST " + v1 + "queue", roles: []Role{Compliance, Reader}, reads: true, answer: s.queue},
+		{pattern: "GET " + v1 + "about", roles: Roles(), locked: true, answer: s.about},
 		{pattern: "GET " + v1 + "stats", roles: Roles(), answer: s.statistics},
 		{pattern: "GET " + v1 + "periods", roles: reading, answer: s.periods},
 		{pattern: "POST " + v1 + "periods", roles: []Role{Compliance}, long: true, answer: s.closePeriod},
@@ -57,6 +58,16 @@ type Health struct {
 }
 
 func (s *Server) healthy(x *request) error { return x.answer(Health{true, s.publishing.words()}) }
+
+// About says which log it is, to those who have a role, for commands that are given its URL alone.
+type About struct {
+	Party  string    `json:"party"`
+	Ledger record.ID `json:"ledger"` // of the charter
+	Origin string    `json:"origin"`
+	Zone   string    `json:"zone"` // IANA name: in which days begin and end
+}
+
+func (s *Server) about(x *request) error { return x.answer(s.cfg.About) }
 
 // ready says whether events are taken and customers shown.
 func (s *Server) ready(x *request) error {
@@ -165,82 +176,6 @@ func (s *Server) closePeriod(x *request) error {
 	out, err := s.periodOf(x, p, before)
 	if err != nil {
 		return err
-	}
-	return x.answer(out)
-}
-
-// EraseQuery erases customers: those named, or all that may be erased by now.
-type EraseQuery struct {
-	Handles []string `json:"handles,omitempty"`
-	Due     bool     `json:"due,omitempty"`
-	DryRun  bool     `json:"dryRun,omitempty"`
-	Reason  string   `json:"reason,omitempty"`
-}
-
-// Erasure is what became of one customer.
-type Erasure struct {
-	Handle event.Handle `json:"handle"`
-	Detail string       `json:"detail,omitempty"` // why not; "" erased, or to be
-}
-
-// Erased is the answer.
-type Erased struct {
-	Customers []Erasure `json:"customers"`
-}
-
-func (s *Server) erase(x *request) error {
-	var q EraseQuery
-	if err := x.decode(&q); err != nil {
-		return err
-	}
-	if q.Due == (len(q.Handles) > 0) {
-		return newProblem(problemMalformed, "want handles, or due: true for all that may be erased")
-	}
-	var handles []event.Handle
-	for _, text := range q.Handles {
-		h, err := event.ParseHandle(text)
-		if err != nil {
-			return newProblem(problemMalformed, "%v", err)
-		}
-		handles = append(handles, h)
-	}
-	ctx, now := x.req.Context(), time.Now()
-	if q.Due {
-		for st, err := range states(ctx, x.log, event.Act{}) {
-			if err != nil {
-				return err
-			}
-			if x.log.Erasable(*st, now) == nil {
-				handles = append(handles, st.Handle)
-			}
-		}
-	}
-	out := Erased{Customers: make([]Erasure, len(handles))}
-	errs := make([]error, len(handles))
-	switch {
-	case q.DryRun:
-		for i, h := range handles {
-			st, err := x.log.Customer(ctx, x.who(Purpose{Reason: "whether it may be erased"}, Compliance), h)
-			if err == nil {
-				err = x.log.Erasable(st, now)
-			}
-			errs[i] = err
-		}
-	case len(handles) > 0:
-		var err error
-		if errs, err = x.log.Erase(ctx, x.who(Purpose{Reason: q.Reason}, Compliance), handles...); err != nil {
-			return err
-		}
-	}
-	for i, h := range handles {
-		out.Customers[i].Handle = h
-		if errs[i] != nil {
-			p := problemOf(errs[i])
-			if p.kind == problemInternal || p.status() >= http.StatusInternalServerError {
-				return errs[i]
-			}
-			out.Customers[i].Detail = p.detail
-		}
 	}
 	return x.answer(out)
 }

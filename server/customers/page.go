@@ -174,7 +174,11 @@ func (x *request) failPage(err error) {
 	x.failed = p
 	title := problemKinds[p.kind].title
 	if p.kind == problemUnknown {
-		err = x.answerSignIn(http.StatusUnauthorized, "", ownPath(x.req))
+		fault := ""
+		if err != errUnknown { // a certificate that holds no more
+			fault = web.Sentence(p.detail)
+		}
+		err = x.answerSignIn(http.StatusUnauthorized, fault, ownPath(x.req))
 	} else {
 		if wait := p.retryAfter; wait > 0 {
 			x.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))

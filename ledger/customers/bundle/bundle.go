@@ -61,7 +61,7 @@ const header = "docket-disclosure/v1\n"
 type Bundle struct {
 	Head      Head
 	Customers []Customer
-	Chains    [][]byte // receipts from the charter to a public record, as the client's files have them; the first is of Head.Log.Record
+	Chains    [][]byte // receipts from the charter to a public record, as the client's files have them: to Head.Log.Record, and to the request
 }
 
 // Head says from which log it is answered, and what was asked.

@@ -21,6 +21,7 @@ import (
 type Public struct {
 	Request Record   // the demand
 	Logs    []Record // customer-log records of the provider's thread: that which the bundle rests on, and what is known beside it
+	Partial bool     // these are known by the bundle's own chains, and there may be others
 }
 
 // Record is a verified record of the public ledger.
@@ -46,6 +47,7 @@ type Table struct {
 	Until       record.Date
 	Newer       Record // the newest record known from before the demand, if it covers more of the log than Fixed; else zero
 	Restart     Record // the one by which the log was begun anew, if it ever was; else zero
+	Partial     bool   // as [Public] has it
 	Customers   []Shown
 }
 
@@ -70,7 +72,7 @@ type Row struct {
 // Verify checks a bundle against the public ledger, and returns what it shows. It refuses one
 // that shows not all that is filed under a handle, or opens less or more than was asked.
 func (b *Bundle) Verify(p Public) (*Table, error) {
-	v := verifier{bundle: b, public: p, table: &Table{Head: b.Head}, scope: event.NewScope(b.Head.Ledger, b.Head.Party)}
+	v := verifier{bundle: b, public: p, table: &Table{Head: b.Head, Partial: p.Partial}, scope: event.NewScope(b.Head.Ledger, b.Head.Party)}
 	if err := v.checkRequest(); err != nil {
 		return nil, err
 	}

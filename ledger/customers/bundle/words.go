@@ -128,6 +128,9 @@ func (t *Table) NotProven() (said []string) {
 		covers, _ := predicateOf[*record.CustomerLog](t.Newer)
 		say("That it is all that was filed before the demand: the public record %s, from before the demand, covers the log until %s, and the bundle does not rest on it. Ask for one that does.", t.Newer.ID, covers.PeriodUntil)
 	}
+	if t.Partial {
+		say("That no other public record of the log says more: a newer one from before the demand, or an older one by which an event was logged late. Only a copy of the ledger has all of them.")
+	}
 	if !t.Restart.ID.IsZero() {
 		why, _ := predicateOf[*record.CustomerLog](t.Restart)
 		say("What the log had before it was begun anew on %s, for the reason given: %s", record.DateOf(t.Restart.Admitted, time.UTC), why.Restart.Reason)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/rpc"
@@ -16,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/reader"
@@ -47,6 +49,10 @@ type source struct {
 
 // openSource opens what a name stands for: a URL, or a directory. [ErrNone] if the directory holds nothing of a log.
 func openSource(ctx context.Context, files vfs.FS, name string, transport http.RoundTripper, fatal func(string)) (*source, error) {
+	if at, err := stores.Parse(name); err == nil && at.IsShared() {
+		c, closer, err := node.OpenCommittedAt(ctx, at)
+		return openStore(ctx, at.String(), c, closer, err)
+	}
 	if strings.Contains(name, "://") {
 		return openURL(ctx, name, transport)
 	}
@@ -57,8 +63,10 @@ func openSource(ctx context.Context, files vfs.FS, name string, transport http.R
 	case !errors.Is(err, ErrNone):
 		return nil, err
 	}
-	if _, err := files.Stat(files.PathJoin(name, "store")); err == nil {
-		return openLedger(ctx, files, name, fatal)
+	if err := node.HasStore(files, name); err == nil {
+		// A ledger's own directory, of which a part may be damaged; who has it open answers for it.
+		c, closer, err := node.OpenCommitted(ctx, files, name, fatal)
+		return openStore(ctx, name, c, closer, err)
 	}
 	s := &source{name: name, log: client.Directory(files, name)}
 	for _, sign := range []string{checkpointFile, "tile"} {
@@ -91,16 +99,14 @@ func openBackup(ctx context.Context, files vfs.FS, dir string, m manifest) *sour
 	return s
 }
 
-// openLedger opens a ledger's own directory, of which a part may be damaged: what its store
-// holds, and who has it open answers for.
-func openLedger(ctx context.Context, files vfs.FS, dir string, fatal func(string)) (*source, error) {
-	c, closer, err := node.OpenCommitted(ctx, files, dir, fatal)
+// openStore is the store that a ledger is kept in, which was opened or not.
+func openStore(ctx context.Context, name string, c node.Committed, closer io.Closer, err error) (*source, error) {
 	if err != nil {
-		return nil, fmt.Errorf("the ledger in %s: %w: %w", dir, ErrUnopened, err)
+		return nil, fmt.Errorf("the ledger in %s: %w: %w", name, ErrUnopened, err)
 	}
-	s := &source{name: dir, log: committedLog{c}, close: closer.Close}
+	s := &source{name: name, log: committedLog{c}, close: closer.Close}
 	if s.tail, err = c.Head(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the ledger in %s: %w: %w", dir, ErrUnopened, err), closer.Close())
+		return nil, errors.Join(fmt.Errorf("the ledger in %s: %w: %w", name, ErrUnopened, err), closer.Close())
 	}
 	s.ask(ctx)
 	s.kept = func() (all [][]byte, err error) {

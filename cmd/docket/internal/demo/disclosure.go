@@ -171,7 +171,7 @@ func (s *scenario) disclose(ctx context.Context) error {
 	if public.Request, err = s.proven(ctx, chain); err != nil {
 		return err
 	}
-	d, file, err := s.handOut(ctx, public, recipient)
+	d, file, err := s.handOut(ctx, public, chain, recipient)
 	if err != nil {
 		return err
 	}
@@ -191,8 +191,8 @@ func (s *scenario) disclose(ctx context.Context) error {
 }
 
 // handOut prepares a bundle of whoever used the address that was asked about, and hands it out
-// once two disclosers have signed.
-func (s *scenario) handOut(ctx context.Context, public bundle.Public, recipient string) (*private.Disclosure, []byte, error) {
+// once two disclosers have signed. The chain is the request's.
+func (s *scenario) handOut(ctx context.Context, public bundle.Public, requested []byte, recipient string) (*private.Disclosure, []byte, error) {
 	c := &s.customers
 	who := private.Who{By: disclosers[0], Role: "discloser", Request: string(public.Request.Statement.Thread)}
 	found, _, err := c.Find(ctx, who, "ip:"+askedAddress, 10)
@@ -208,7 +208,7 @@ func (s *scenario) handOut(ctx context.Context, public bundle.Public, recipient 
 	if err != nil {
 		return nil, nil, err
 	}
-	ask.Chains = [][]byte{chain}
+	ask.Chains = [][]byte{chain, requested}
 	d, err := c.Prepare(ctx, who, ask)
 	if err != nil {
 		return nil, nil, err

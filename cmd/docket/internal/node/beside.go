@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ownsocket"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -24,7 +25,8 @@ import (
 // socket in it, what another process of the same machine wants to read of the store: what is
 // committed, which never changes any more. It asks for no snapshot, and holds nothing up:
 // whoever reads the count of the archive first, then what is published, then the head, has
-// three numbers that fit together, and all below them stays as it is.
+// three numbers that fit together, and all below them stays as it is. A bucket or a database
+// lets everybody in, and is read itself.
 
 // Committed is what is read of a ledger's store beside the process that writes to it.
 type Committed interface {
@@ -48,13 +50,20 @@ var ErrSilent = errors.New("another process has the ledger open, and lets nobody
 // open, else by opening it, which keeps others out until it is closed. [fs.ErrNotExist] if
 // there is none; [ErrSilent]. fatal is that of [Config].
 func OpenCommitted(ctx context.Context, files vfs.FS, dir string, fatal func(reason string)) (Committed, io.Closer, error) {
-	if _, err := files.Stat(files.PathJoin(dir, "store")); err != nil {
+	if err := HasStore(files, dir); err != nil {
 		return nil, nil, err
+	}
+	at, err := StoreURL(files, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if at.IsShared() {
+		return OpenCommittedAt(ctx, at)
 	}
 	for try := 0; ; try++ {
 		lock, err := disk.Lock(files, files.PathJoin(dir, "lock"))
 		if err == nil {
-			s, err := pebblestore.Open(files, files.PathJoin(dir, "store"), pebblestore.Options{Health: disk.NewHealth(disk.Config{Fatal: fatal})})
+			s, err := pebblestore.Open(files, files.PathJoin(dir, storeDir), pebblestore.Options{Health: disk.NewHealth(disk.Config{Fatal: fatal})})
 			if err != nil {
 				return nil, nil, errors.Join(err, lock.Close())
 			}
@@ -79,6 +88,15 @@ func OpenCommitted(ctx context.Context, files vfs.FS, dir string, fatal func(rea
 	}
 }
 
+// OpenCommittedAt reads a bucket or a database, whoever writes to it.
+func OpenCommittedAt(ctx context.Context, at stores.URL) (Committed, io.Closer, error) {
+	s, err := stores.OpenShared(ctx, at, stores.Options{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", at, err)
+	}
+	return storeReader{s}, &closers{[]io.Closer{s}}, nil
+}
+
 // How often, and after what pause, a process is asked again that has the directory open and
 // does not answer: it makes its socket once it serves.
 const (
@@ -101,7 +119,7 @@ func (c *closers) Close() (err error) {
 func (n *Node) Committed() Committed { return storeReader{n.store} }
 
 // storeReader reads a store that this process has open.
-type storeReader struct{ *pebblestore.Store }
+type storeReader struct{ ledger.Store }
 
 // Entries implements [Committed].
 func (r storeReader) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
@@ -233,7 +251,7 @@ const maxBeside = 4
 // serveBeside answers on the socket until ctx ends. Without a socket the ledger goes on,
 // and says that it cannot be backed up while it runs.
 func (n *Node) serveBeside(ctx context.Context) {
-	if n.config.Files != vfs.Default {
+	if n.config.Files != vfs.Default || n.pebble == nil {
 		return
 	}
 	l, err := ownsocket.Listen(n.config.Dir, socketName)

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -42,6 +43,7 @@ type FsckReport struct {
 	Origin    string    // likewise
 	Rows      uint64    // of the register, that were compared
 	WrongRows uint64
+	Sealed    string   // why no writer may open the store; empty if one may
 	Withheld  int      // entries whose bytes are not served
 	Repaired  []string // what was made anew, or would be
 	Lost      []Loss
@@ -102,7 +104,8 @@ type fsck struct {
 	report *FsckReport
 	health *disk.Health
 
-	store *pebblestore.Store // read only
+	at    stores.URL // where the ledger is kept
+	store readable   // nothing is written to it
 
 	register    *register.Register // the one in use, read only; nil where it is damaged or missing
 	registerErr error              // why there is none, or why it is not to stay
@@ -119,12 +122,17 @@ func (c *fsck) run(ctx context.Context) error {
 		c.report.lose("bring back "+c.path(WithheldFile)+" from the backup", "which entries are withheld: %v", err)
 	}
 	c.report.Withheld = len(withheld)
-	if err := c.finishReplacing(); err != nil {
+	if c.at, err = StoreURL(c.Files, c.Dir); err != nil {
 		return err
 	}
-	c.store, err = pebblestore.Open(c.Files, c.path(storeDir), pebblestore.Options{ReadOnly: true, Health: c.health})
+	if !c.at.IsShared() {
+		if err := c.finishReplacing(); err != nil {
+			return err
+		}
+	}
+	c.store, err = openToRead(ctx, c.Files, c.Dir, stores.Options{Log: c.Log}, c.health)
 	if errors.Is(err, ledger.ErrCorrupt) {
-		c.report.lose(bringBack(c.Dir), "the store cannot be opened: %v", err)
+		c.report.lose(c.bringBack(), "the store cannot be opened: %v", err)
 		return nil
 	} else if err != nil {
 		return err
@@ -134,6 +142,9 @@ func (c *fsck) run(ctx context.Context) error {
 			c.store.Close() // it was only read
 		}
 	}()
+	if c.report.Sealed, err = c.store.Sealed(ctx); err != nil {
+		return err
+	}
 	if err := c.openRegister(); err != nil {
 		return err
 	}
@@ -148,9 +159,34 @@ func (c *fsck) run(ctx context.Context) error {
 	return c.mend(ctx)
 }
 
-func bringBack(dir string) string {
-	return fmt.Sprintf("bring back the newest backup of %[1]s/store, with what is still here: docket restore BACKUP --to NEW --with %[1]s; never a store from before the last checkpoint that was published", dir)
+func (c *fsck) bringBack() string {
+	if c.at.IsShared() {
+		return fmt.Sprintf("bring back the newest backup, with what is still here: docket restore BACKUP --to NEW --with %[1]s, then docket store copy NEW to another bucket, prefix or database; never a store from before the last checkpoint that was published", c.Dir)
+	}
+	return fmt.Sprintf("bring back the newest backup of %[1]s/store, with what is still here: docket restore BACKUP --to NEW --with %[1]s; never a store from before the last checkpoint that was published", c.Dir)
 }
+
+// still is a store as it is at one moment, while a writer elsewhere goes on: what is kept is
+// counted first, then what is published is read, then the head, and all below stays as it is.
+type still struct {
+	ledger.Store
+	head                               ledger.Head
+	published                          []byte
+	archived                           uint64
+	headErr, publishedErr, archivedErr error
+}
+
+func hold(ctx context.Context, store ledger.Store) still {
+	s := still{Store: store}
+	s.archived, s.archivedErr = store.ArchivedCount(ctx)
+	s.published, s.publishedErr = store.Published(ctx)
+	s.head, s.headErr = store.Head(ctx)
+	return s
+}
+
+func (s still) Head(context.Context) (ledger.Head, error)     { return s.head, s.headErr }
+func (s still) Published(context.Context) ([]byte, error)     { return s.published, s.publishedErr }
+func (s still) ArchivedCount(context.Context) (uint64, error) { return s.archived, s.archivedErr }
 
 // finishReplacing goes on where an earlier run was cut off.
 func (c *fsck) finishReplacing() error {
@@ -215,8 +251,12 @@ func (c *fsck) replay(ctx context.Context) error {
 	if c.fresh, err = register.Open(c.Files, c.scratch, o); err != nil {
 		return err
 	}
+	var store ledger.Store = c.store
+	if c.at.IsShared() {
+		store = hold(ctx, c.store)
+	}
 	check := ledger.Check[record.Verified]{
-		Store: c.store, Fold: public.Fold(c.fresh), OnMark: c.compare,
+		Store: store, Fold: public.Fold(c.fresh), OnMark: c.compare,
 		OnProgress: func(reached, size uint64) { c.OnProgress("checking", reached, size) },
 	}
 	if c.registerErr == nil {
@@ -224,7 +264,7 @@ func (c *fsck) replay(ctx context.Context) error {
 	}
 	found, err := check.Run(ctx)
 	if errors.Is(err, ledger.ErrCorrupt) {
-		c.report.lose(bringBack(c.Dir), "%v", err)
+		c.report.lose(c.bringBack(), "%v", err)
 		return c.dropFresh()
 	} else if err != nil {
 		return errors.Join(err, c.dropFresh())
@@ -277,7 +317,10 @@ func (c *fsck) mend(ctx context.Context) error {
 	}
 	r := c.report
 	err := c.sayLost()
-	if err == nil && r.Whole() && r.PublishedErr == nil && r.ArchiveErr == nil && len(r.WrongTiles)+len(r.LostKept) > 0 {
+	if err == nil && r.Whole() && c.at.IsShared() && len(r.WrongTiles) > 0 {
+		r.lose("docket store copy "+c.Dir+" to another bucket, prefix or database: it makes every tile anew from the entries", "%d of %d tiles, the first because %v", countSpans(r.WrongTiles), r.Tiles, r.WrongTiles[0].Err)
+	}
+	if err == nil && !c.at.IsShared() && r.Whole() && r.PublishedErr == nil && r.ArchiveErr == nil && len(r.WrongTiles)+len(r.LostKept) > 0 {
 		err = c.replaceStore(ctx)
 	}
 	if err == nil && r.Whole() && r.JudgedErr == nil && c.registerErr != nil && !errors.Is(c.registerErr, ledger.ErrRollback) {
@@ -292,7 +335,7 @@ func (c *fsck) mend(ctx context.Context) error {
 // sayLost says what is not derived, and is not as it should be.
 func (c *fsck) sayLost() error {
 	r := c.report
-	backup := bringBack(c.Dir)
+	backup := c.bringBack()
 	for _, s := range r.LostEntries {
 		r.lose(backup+"; a mirror, and whoever has synced, has these entries too", "%s: %v", spanText("entry", "entries", s), s.Err)
 	}
@@ -326,10 +369,17 @@ func (c *fsck) sayLost() error {
 		r.lose(backup, "which older checkpoints are kept cannot be read: %v", r.ArchiveErr)
 	}
 	for _, s := range r.LostKept {
-		r.lose("an older backup of "+c.path(storeDir)+" may have it; without it what was knowable then is told by the one before, and if it was the last under its charter, records of that time have no chain",
+		r.lose("an older backup of "+c.storeName()+" may have it; without it what was knowable then is told by the one before, and if it was the last under its charter, records of that time have no chain",
 			"%s: %v", spanText("the kept checkpoint number", "the kept checkpoints number", s), s.Err)
 	}
 	return nil
+}
+
+func (c *fsck) storeName() string {
+	if c.at.IsShared() {
+		return c.at.String()
+	}
+	return c.path(storeDir)
 }
 
 func spanText(one, many string, s ledger.Span) string {
@@ -343,10 +393,7 @@ func spanText(one, many string, s ledger.Span) string {
 // its place. The damaged one stays beside it, under another name.
 func (c *fsck) replaceStore(ctx context.Context) error {
 	r := c.report
-	var wrong uint64
-	for _, s := range r.WrongTiles {
-		wrong += s.To - s.From
-	}
+	wrong := countSpans(r.WrongTiles)
 	aside, err := c.freeName("store.damaged")
 	if err != nil {
 		return err
@@ -372,6 +419,13 @@ func (c *fsck) replaceStore(ctx context.Context) error {
 	}
 	r.repair("the store is written anew without what was damaged; the one before is %s, and may be deleted once a backup of this one is made", aside)
 	return nil
+}
+
+func countSpans(spans []ledger.Span) (n uint64) {
+	for _, s := range spans {
+		n += s.To - s.From
+	}
+	return n
 }
 
 // freeName is a name that nothing has, with the next number.
@@ -400,6 +454,9 @@ func (c *fsck) makeStore(ctx context.Context) error {
 		return err
 	}
 	err = ledger.Copy(ctx, c.store, next, &c.report.Checked, func(reached, size uint64) { c.OnProgress("writing", reached, size) })
+	if err == nil && c.report.Sealed != "" { // where the ledger has moved, it does not come to life again
+		err = next.Seal(ctx, c.report.Sealed)
+	}
 	return errors.Join(err, next.Close())
 }
 

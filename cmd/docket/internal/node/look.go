@@ -10,9 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
-	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -23,30 +23,40 @@ type Seen struct {
 	Head      ledger.Head
 	Published []byte        // the note; nil if nothing is published
 	Policy    *proof.Policy // of the newest charter; nil without one, or without a register
+	Sealed    string        // why no writer may open it; empty if one may
+	Epoch     uint64        // of its newest writer, where several machines reach the store
 }
 
 // Look reads that, and changes nothing. [ErrInUse] if another process has the directory
 // open, [ErrNoLedger] if there is no store; any other error says what is wrong with it.
 func Look(ctx context.Context, files vfs.FS, dir string) (seen Seen, err error) {
-	if _, err := files.Stat(files.PathJoin(dir, storeDir)); errors.Is(err, fs.ErrNotExist) {
+	if err := HasStore(files, dir); errors.Is(err, fs.ErrNotExist) {
 		return seen, fmt.Errorf("%s: %w", dir, ErrNoLedger)
-	}
-	lock, err := disk.Lock(files, files.PathJoin(dir, "lock"))
-	if errors.Is(err, disk.ErrLocked) {
-		return seen, fmt.Errorf("%w: %w", ErrInUse, err)
 	} else if err != nil {
 		return seen, err
 	}
+	lock, err := Lock(files, dir)
+	if err != nil {
+		return seen, err
+	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	store, err := pebblestore.Open(files, files.PathJoin(dir, storeDir), pebblestore.Options{ReadOnly: true})
+	store, err := openToRead(ctx, files, dir, stores.Options{}, nil)
 	if err != nil {
 		return seen, err
 	}
 	defer store.Close() // it was only read
-	if seen.Head, err = store.Head(ctx); err != nil {
+	if seen.Sealed, err = store.Sealed(ctx); err != nil {
 		return seen, err
 	}
+	if shared, ok := store.(ledger.Shared); ok {
+		if seen.Epoch, err = shared.Epoch(ctx); err != nil {
+			return seen, err
+		}
+	}
 	if seen.Published, err = store.Published(ctx); err != nil {
+		return seen, err
+	}
+	if seen.Head, err = store.Head(ctx); err != nil { // after it: a writer elsewhere goes on
 		return seen, err
 	}
 	all, err := disk.Generations(files, files.PathJoin(dir, "register"))

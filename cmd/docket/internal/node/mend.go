@@ -109,7 +109,11 @@ func (n *Node) damage() []server.Damage {
 		words[d.Name] = d.String()
 	}
 	var all []server.Damage
-	for _, name := range []string{pebblestore.Name, register.Name} {
+	databases := []string{register.Name}
+	if n.pebble != nil {
+		databases = []string{pebblestore.Name, register.Name}
+	}
+	for _, name := range databases {
 		all = append(all, server.Damage{Database: name, Words: words[name], Events: n.health.Events(name)})
 	}
 	return all

@@ -7,7 +7,8 @@
 //	D/keys/log-refusals.key                              signs what is refused
 //	D/keys/retired/                                      those that sign no more
 //	D/keys/log-*.signed                                  marks of those that have signed entries
-//	D/store/                                             entries, tiles, head, published checkpoint
+//	D/store/                                             entries, tiles, head, published checkpoint; or
+//	D/store.url                                          the bucket or the database that has them
 //	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
 //	D/auditors/                                          the newest cosignature of each auditor
 //	D/withheld.json                                      entries whose bytes are not served, and why
@@ -44,6 +45,7 @@ type Config struct {
 	Files        vfs.FS // the disk; vfs.Default
 	Dir          string
 	Keys         Keys
+	Store        ledger.Store        // which [OpenStore] opened, perhaps with something before it; it stays the caller's to close. nil: Pebble's, in Dir
 	Ledger       ledger.Config       // Origin, Signers, Signed, Mark and Log are filled in; Cosign too if it is nil
 	Cosignatures cosignatures.Config // how witnesses are asked; Log is filled in
 	Log          *slog.Logger        // nil discards
@@ -68,7 +70,8 @@ type Node struct {
 	assessed  assessed
 	config    Config
 	collector *cosignatures.Collector
-	store     *pebblestore.Store
+	store     ledger.Store
+	pebble    io.Closer // the store, if it is Pebble's
 	health    *disk.Health
 	lock      io.Closer
 }
@@ -105,7 +108,7 @@ func requireLedger(files vfs.FS, dir string) error {
 	if has(BackupFile) {
 		return fmt.Errorf("%s: %w", dir, ErrBackup)
 	}
-	if has(RestoringDir) && !has("store") {
+	if has(RestoringDir) && !has(storeDir) && !has(storeFile) {
 		return fmt.Errorf("%s: %w", dir, ErrRestoring)
 	}
 	return nil
@@ -115,63 +118,125 @@ func requireLedger(files vfs.FS, dir string) error {
 // signed entries. The caller closes it. [ErrInUse] if another process has it open;
 // [ledger.ErrRollback] if its store has lost something.
 func Open(ctx context.Context, c Config) (*Node, error) {
+	n, lc, err := begin(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, n.health.GiveUp)() // what waits for a full disk does not keep it from ending
+	if err := n.openLedger(ctx, lc); err != nil {
+		return nil, errors.Join(err, n.release())
+	}
+	return n, nil
+}
+
+// begin makes a node that has the directory, and its store, and has taken nothing yet. It has no
+// ledger; what that is opened with is the other result. The caller releases it.
+func begin(ctx context.Context, c Config) (n *Node, lc ledger.Config, err error) {
 	if c.Files == nil {
 		c.Files = vfs.Default
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
 	if err := requireLedger(c.Files, c.Dir); err != nil {
-		return nil, err
+		return nil, lc, err
 	}
 	if err := disk.MakeDir(c.Files, c.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making %s: %w", c.Dir, err)
+		return nil, lc, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
-	lock, err := disk.Lock(c.Files, dir("lock"))
-	if errors.Is(err, disk.ErrLocked) {
-		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
-	} else if err != nil {
-		return nil, err
-	}
-	marks := signedMarks{c.Files, dir("keys")}
-	signed, err := marks.anyMarked(c.Keys.Signers)
+	lock, err := Lock(c.Files, c.Dir)
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, lc, err
 	}
-	if _, err := c.Files.Stat(dir("store")); signed && errors.Is(err, fs.ErrNotExist) {
-		// Nothing is made in its place, where the backup is to go.
-		return nil, errors.Join(fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, dir("store")), lock.Close())
-	}
-	n := &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal}), lock: lock}
-	defer context.AfterFunc(ctx, n.health.GiveUp)() // what waits for a full disk does not keep it from ending
-	if n.store, err = pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Health: n.health}); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
+	n = &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal}), lock: lock}
 	c.Cosignatures.Log = c.Log
 	n.collector = cosignatures.New(c.Cosignatures)
-	lc := c.Ledger
+	defer func() {
+		if err != nil {
+			n, err = nil, errors.Join(err, n.release())
+		}
+	}()
+	defer context.AfterFunc(ctx, n.health.GiveUp)()
+	marks := signedMarks{c.Files, c.Files.PathJoin(c.Dir, "keys")}
+	signed, err := marks.anyMarked(c.Keys.Signers)
+	if err != nil {
+		return n, lc, err
+	}
+	if err := n.useStore(ctx, signed); err != nil {
+		return n, lc, err
+	}
+	lc = c.Ledger
 	lc.Origin, lc.Signers, lc.Log = c.Keys.Origin, c.Keys.Signers, c.Log
 	lc.KeysMarked, lc.MarkKeys = signed, func() error { return marks.markAll(c.Keys.Signers) }
 	if lc.Cosign == nil {
 		lc.Cosign = n.collector.Cosign // whatever the policy: an amendment may bring witnesses
 	}
 	if err := n.dropRegisters(); err != nil {
-		return nil, errors.Join(fmt.Errorf("removing old registers: %w", err), n.store.Close(), lock.Close())
+		return n, lc, fmt.Errorf("removing old registers: %w", err)
 	}
-	if err := n.openLedger(ctx, lc); err != nil {
-		return nil, errors.Join(err, n.store.Close(), lock.Close())
-	}
-	return n, nil
+	return n, lc, nil
 }
 
-// openLedger opens the register and the ledger over it; once more, with another
-// register, where the first was found to be damaged.
+// useStore has the node use its store. An empty one beside keys that have signed entries is
+// one that was lost: nothing is made in its place, where the backup is to go.
+func (n *Node) useStore(ctx context.Context, signed bool) error {
+	c := n.config
+	at, err := StoreURL(c.Files, c.Dir)
+	if err != nil {
+		return err
+	}
+	lost := func(what string) error {
+		return fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, what)
+	}
+	if c.Store != nil {
+		n.store = c.Store
+		head, err := c.Store.Head(ctx)
+		if err == nil && signed && head.Size == 0 {
+			err = lost(at.String())
+		}
+		return err
+	}
+	if at.IsShared() {
+		return fmt.Errorf("the ledger is kept in %s, which was not opened", at)
+	}
+	path := c.Files.PathJoin(c.Dir, storeDir)
+	if _, err := c.Files.Stat(path); signed && errors.Is(err, fs.ErrNotExist) {
+		return lost(path)
+	}
+	s, err := pebblestore.Open(c.Files, path, pebblestore.Options{Health: n.health})
+	if err != nil {
+		return err
+	}
+	n.store, n.pebble = s, s
+	return nil
+}
+
+// release gives up what begin has taken.
+func (n *Node) release() error {
+	n.health.GiveUp()
+	n.collector.Close() // it reads proofs from the store
+	var err error
+	if n.Register != nil {
+		err = n.Register.Close()
+	}
+	if n.pebble != nil {
+		err = errors.Join(err, n.pebble.Close())
+	}
+	err = errors.Join(err, n.lock.Close())
+	n.lock = nil
+	return err
+}
+
+// openLedger opens the register, unless it is open, and the ledger over it; once more, with
+// another register, where the first was found to be damaged. After an error none is open.
 func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 	for anew := false; ; anew = true {
-		reg, err := n.openRegister(anew)
-		if err != nil {
-			return err
+		reg := n.Register
+		if n.Register = nil; reg == nil {
+			var err error
+			if reg, err = n.openRegister(anew); err != nil {
+				return err
+			}
 		}
 		l, err := ledger.Open(ctx, n.store, public.Fold(reg), lc)
 		if err == nil {
@@ -194,11 +259,7 @@ func (n *Node) Close() error {
 	if n.lock == nil {
 		return nil
 	}
-	n.health.GiveUp()
-	n.collector.Close() // it reads proofs from the store
-	err := errors.Join(n.Register.Close(), n.store.Close(), n.lock.Close())
-	n.lock = nil
-	return err
+	return n.release()
 }
 
 // Reopen closes the node and opens its directory anew: a ledger that has run does

@@ -1,0 +1,145 @@
+package stores
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// submitter sends records without pause, each until it has a receipt, to whichever of the
+// machines answers.
+type submitter struct {
+	ledger *ledger
+	client *client.Client
+	other  *client.Client // begins with another machine
+
+	receipts []*client.Receipt
+	again    int // records that were sent again once they had a receipt
+}
+
+// load is all submitters at work.
+type load struct {
+	t    testing.TB
+	all  []*submitter
+	told atomic.Int64  // receipts handed out
+	more chan struct{} // one was handed out
+	end  context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// newClient talks to the machines, from the first on, over connections of its own.
+func newClient(t testing.TB, machines ...*process) *client.Client {
+	t.Helper()
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = 3 * time.Second // of a machine that is frozen
+	t.Cleanup(transport.CloseIdleConnections)
+	var urls []string
+	for _, p := range machines {
+		urls = append(urls, p.url)
+	}
+	return client.At(must(wire.NewServers(transport, urls...)))
+}
+
+// startLoad lets n submitters send records to the machines.
+func startLoad(l *ledger, n int, machines ...*process) *load {
+	l.t.Helper()
+	ctx, end := context.WithCancel(l.t.Context())
+	w := &load{t: l.t, more: make(chan struct{}, 1), end: end}
+	for i := range n {
+		from := func(k int) []*process { return slices.Concat(machines[k%len(machines):], machines[:k%len(machines)]) }
+		s := &submitter{ledger: l, client: newClient(l.t, from(i)...), other: newClient(l.t, from(i+1)...)}
+		w.all = append(w.all, s)
+		w.wg.Go(func() {
+			for ctx.Err() == nil {
+				if err := s.send(l.t.Context()); err != nil {
+					l.t.Error(err)
+					return
+				}
+				w.told.Add(1)
+				select {
+				case w.more <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	l.t.Cleanup(func() { w.end(); w.wg.Wait() })
+	return w
+}
+
+// wait waits until n more receipts were handed out, while nothing that is needed is down.
+func (w *load) wait(n int64) {
+	w.t.Helper()
+	for until := w.told.Load() + n; w.told.Load() < until; {
+		select {
+		case <-w.more:
+		case <-w.t.Context().Done():
+			w.t.Fatalf("%d receipts, and no more come", w.told.Load())
+		}
+		if w.t.Failed() {
+			w.t.FailNow()
+		}
+	}
+}
+
+// stop lets each submitter get the receipt that it waits for.
+func (w *load) stop() (receipts []*client.Receipt) {
+	w.end()
+	w.wg.Wait()
+	again := 0
+	for _, s := range w.all {
+		receipts = append(receipts, s.receipts...)
+		again += s.again
+	}
+	w.t.Logf("%d receipts, and %d records sent again", len(receipts), again)
+	return receipts
+}
+
+// send sends a new record until it has a receipt, and now and then one from before, which
+// stands where it stood.
+func (s *submitter) send(ctx context.Context) error {
+	r, err := s.submit(ctx, s.client, s.ledger.nextRecord())
+	if err != nil {
+		return err
+	}
+	s.receipts = append(s.receipts, r)
+	if len(s.receipts)%8 != 0 {
+		return nil
+	}
+	before := s.receipts[len(s.receipts)*5/8-1]
+	e, err := record.ParseEntry(before.Entry())
+	if err != nil {
+		return err
+	}
+	if r, err = s.submit(ctx, s.other, e.Envelope); err != nil {
+		return err
+	}
+	if s.again++; r.Index() != before.Index() {
+		return fmt.Errorf("record %s stands at %d, and again at %d", r.ID, before.Index(), r.Index())
+	}
+	s.receipts = append(s.receipts, r)
+	return nil
+}
+
+// submit sends a record for as long as it takes any machine to give a receipt.
+func (s *submitter) submit(ctx context.Context, c *client.Client, env record.Envelope) (*client.Receipt, error) {
+	for {
+		sent, err := c.Submit(ctx, env.Marshal(), client.SinglePolicy{Only: s.ledger.policy}, client.Retry{MaxElapsed: 3 * time.Minute})
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("record %s has no receipt: %w", record.IDOf(env.Payload), err)
+		case sent.Receipt != nil:
+			return sent.Receipt, nil
+		}
+		// It is committed, it says, and not published: ask again.
+	}
+}

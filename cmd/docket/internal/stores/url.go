@@ -1,0 +1,237 @@
+// Package stores names the stores that a ledger may be kept in, and opens them: a directory,
+// a bucket of an object store, a PostgreSQL database. It promises that no password is in what
+// it prints: credentials come from the environment, as the store's own tools take them, and
+// one that is written into an address is for that process alone.
+package stores
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// URL says where a store is. Its zero value is none.
+type URL struct {
+	// Directory is the absolute path of a ledger's directory, with Pebble's store in it.
+	Directory string
+
+	// Bucket and Prefix are where an object store keeps it. Endpoints are where that
+	// answers, each of which must keep the same promises; none is AWS's own.
+	Bucket, Prefix string
+	Endpoints      []string
+	Region         string
+	PathStyle      bool // the bucket is the first part of the path, and not of the host
+
+	// Database is a PostgreSQL URL without its password.
+	Database string
+	connect  string // with it
+}
+
+// Forms are what Parse takes, for people.
+const Forms = "s3://BUCKET/PREFIX[?endpoint=URL&region=NAME&path-style], postgres://USER@HOST/DATABASE, or a directory"
+
+// Parse reads what names a store. Its errors show no password.
+func Parse(text string) (URL, error) {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	switch {
+	case text == "":
+		return URL{}, fmt.Errorf("no store is named: want %s", Forms)
+	case !isURL:
+		return parseDirectory(text)
+	case scheme == "s3":
+		return parseBucket(text)
+	case scheme == "postgres" || scheme == "postgresql":
+		return parseDatabase(rest)
+	}
+	return URL{}, fmt.Errorf("%q is no kind of store: want %s", scheme+"://", Forms)
+}
+
+func parseDirectory(path string) (URL, error) {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return URL{}, err
+	}
+	if real, err := filepath.EvalSymlinks(whole); err == nil {
+		whole = real
+	}
+	return URL{Directory: whole}, nil
+}
+
+var (
+	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixPattern = regexp.MustCompile(`^[A-Za-z0-9!_.*'()-]+$`) // of a part; characters that need no care in S3's guide
+)
+
+func parseBucket(text string) (URL, error) {
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return URL{}, errors.New("the address of the bucket cannot be read: want s3://BUCKET/PREFIX[?endpoint=URL&region=NAME&path-style]")
+	}
+	if parsed.User != nil {
+		return URL{}, errors.New("credentials do not stand in the address: they come from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the machine's role)")
+	}
+	u := URL{Bucket: parsed.Host, Prefix: strings.Trim(parsed.Path, "/")}
+	if !bucketPattern.MatchString(u.Bucket) {
+		return URL{}, fmt.Errorf("s3://%s: %q is no name of a bucket", u.Bucket, u.Bucket)
+	}
+	if u.Prefix != "" {
+		for part := range strings.SplitSeq(u.Prefix, "/") {
+			if !prefixPattern.MatchString(part) || part == "." || part == ".." {
+				return URL{}, fmt.Errorf("s3://%s/%s: a prefix has letters, digits and !_.*'()- between its slashes", u.Bucket, u.Prefix)
+			}
+		}
+	}
+	if parsed.Fragment != "" {
+		return URL{}, fmt.Errorf("s3://%s/%s has a fragment", u.Bucket, u.Prefix)
+	}
+	query, err := url.ParseQuery(parsed.RawQuery)
+	if err != nil {
+		return URL{}, fmt.Errorf("s3://%s/%s: what stands behind ? cannot be read", u.Bucket, u.Prefix)
+	}
+	for name, values := range query {
+		switch name {
+		case "endpoint":
+			for _, e := range values {
+				at, err := url.Parse(e)
+				if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" {
+					return URL{}, fmt.Errorf("s3://%s/%s: an endpoint is http://HOST[:PORT] or https://HOST[:PORT]", u.Bucket, u.Prefix)
+				}
+				if e = strings.TrimRight(e, "/"); !slices.Contains(u.Endpoints, e) {
+					u.Endpoints = append(u.Endpoints, e)
+				}
+			}
+		case "region":
+			u.Region = values[len(values)-1]
+		case "path-style":
+			switch v := values[len(values)-1]; v {
+			case "", "true", "1":
+				u.PathStyle = true
+			case "false", "0":
+			default:
+				return URL{}, fmt.Errorf("s3://%s/%s: path-style=%s: want path-style alone", u.Bucket, u.Prefix, v)
+			}
+		default:
+			return URL{}, fmt.Errorf("s3://%s/%s: %s is not known: want endpoint, region or path-style", u.Bucket, u.Prefix, name)
+		}
+	}
+	return u, nil
+}
+
+// secrets are the parameters of a PostgreSQL URL that are no one's to read.
+var secrets = []string{"password", "sslpassword", "passfile"}
+
+// parseDatabase reads what stands behind postgres://. It is not net/url's: several hosts with
+// ports are none of its URLs.
+func parseDatabase(rest string) (URL, error) {
+	const want = "want postgres://USER@HOST/DATABASE, the password in PGPASSWORD or ~/.pgpass"
+	address, rawQuery, _ := strings.Cut(rest, "?")
+	authority, database, _ := strings.Cut(address, "/")
+	at := strings.LastIndex(authority, "@")
+	user, hosts, hasUser := "", authority, at >= 0
+	if hasUser {
+		user, hosts = authority[:at], authority[at+1:]
+	}
+	user, _, _ = strings.Cut(user, ":")
+	query, err := url.ParseQuery(rawQuery)
+	switch {
+	case err != nil:
+		return URL{}, fmt.Errorf("what stands behind ? in the address of the database cannot be read: %s", want)
+	case strings.ContainsAny(hosts, "@ #"):
+		return URL{}, fmt.Errorf("the address of the database cannot be read: %s", want)
+	case hosts == "" && query.Get("host") == "":
+		return URL{}, fmt.Errorf("the address of the database names no host: %s", want)
+	case database == "" || strings.ContainsAny(database, "/#"):
+		return URL{}, fmt.Errorf("the address of the database names no database: %s", want)
+	}
+	for _, name := range secrets {
+		query.Del(name)
+	}
+	shown := "postgres://"
+	if user != "" {
+		shown += user + "@"
+	}
+	shown += hosts + "/" + database
+	if len(query) > 0 {
+		shown += "?" + query.Encode()
+	}
+	return URL{Database: shown, connect: "postgres://" + rest}, nil
+}
+
+// IsZero says that no store is named.
+func (u URL) IsZero() bool { return u.Directory == "" && u.Bucket == "" && u.Database == "" }
+
+// IsShared says that more than one machine can reach it.
+func (u URL) IsShared() bool { return u.Bucket != "" || u.Database != "" }
+
+// String is what Parse reads, without any password.
+func (u URL) String() string {
+	switch {
+	case u.Directory != "":
+		return u.Directory
+	case u.Database != "":
+		return u.Database
+	case u.Bucket == "":
+		return ""
+	}
+	var query []string
+	for _, e := range u.Endpoints {
+		query = append(query, "endpoint="+url.QueryEscape(e))
+	}
+	if u.Region != "" {
+		query = append(query, "region="+url.QueryEscape(u.Region))
+	}
+	if u.PathStyle {
+		query = append(query, "path-style")
+	}
+	s := "s3://" + u.Bucket
+	if u.Prefix != "" {
+		s += "/" + u.Prefix
+	}
+	if len(query) > 0 {
+		s += "?" + strings.Join(query, "&")
+	}
+	return s
+}
+
+// IsSame says whether two addresses are of one store, whatever else they say of the way there:
+// the same bucket and prefix at an endpoint that both name, or the same database at such a host.
+func (u URL) IsSame(v URL) bool {
+	shared := func(a, b []string) bool {
+		return len(a)+len(b) == 0 || slices.ContainsFunc(a, func(e string) bool { return slices.Contains(b, e) })
+	}
+	switch {
+	case u.Bucket != "":
+		return u.Bucket == v.Bucket && u.Prefix == v.Prefix && shared(u.Endpoints, v.Endpoints)
+	case u.Database != "" && v.Database != "":
+		hosts, database, schema := databaseOf(u.Database)
+		others, other, otherSchema := databaseOf(v.Database)
+		return database == other && schema == otherSchema && shared(hosts, others)
+	}
+	return u.Directory == v.Directory && v.Bucket == "" && v.Database == ""
+}
+
+// databaseOf takes apart what parseDatabase made.
+func databaseOf(shown string) (hosts []string, database, schema string) {
+	address, rawQuery, _ := strings.Cut(strings.TrimPrefix(shown, "postgres://"), "?")
+	authority, database, _ := strings.Cut(address, "/")
+	authority = authority[strings.LastIndex(authority, "@")+1:]
+	query, _ := url.ParseQuery(rawQuery) // it was made of one
+	if authority == "" {
+		authority = query.Get("host")
+	}
+	for host := range strings.SplitSeq(authority, ",") {
+		if !strings.Contains(strings.TrimSuffix(host, "]"), ":") {
+			port := query.Get("port")
+			if port == "" {
+				port = "5432"
+			}
+			host += ":" + port
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, database, query.Get("schema")
+}

@@ -1,0 +1,130 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// readOnlyStore fails the test where somebody who stands by writes.
+type readOnlyStore struct {
+	ledger.Store
+	t *testing.T
+}
+
+func (s readOnlyStore) refuse() error {
+	s.t.Error("who stands by writes")
+	return ledger.ErrNotTaken
+}
+
+func (s readOnlyStore) Take(context.Context) error                     { return s.refuse() }
+func (s readOnlyStore) Extend(context.Context, ledger.Extension) error { return s.refuse() }
+func (s readOnlyStore) Publish(context.Context, []byte, []byte) error  { return s.refuse() }
+func (s readOnlyStore) Archive(context.Context, uint64, []byte) error  { return s.refuse() }
+
+// standBy follows the store of a ledger that is open, with a fold of its own.
+func (w *testEnv) standBy(t *testing.T, n *testLedger) (*ledger.Follower[pebblestore.Blob], *pebblestore.BlobFold) {
+	t.Helper()
+	index := must(pebblestore.OpenBlobFold(w.fs, "standby", w.policy, smallOptions))
+	c := w.config
+	c.Origin, c.Signers = testOrigin, []*proof.Signer{w.signer}
+	return must(ledger.Follow(readOnlyStore{n.store, t}, ledger.Fold[pebblestore.Blob](index), c)), index
+}
+
+// Who stands by has in its fold what is published, and nothing that may yet be gone; it
+// writes nothing; and it says whether a quorum would answer.
+func TestFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := newWitnessedEnv(t)
+		n := w.mustOpen(t)
+		defer func() { n.close() }()
+		w.config.Cosign = func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
+			if ask.Tree().Size < p.seen[2].Size {
+				p.unresponsive[2] = true // but for what it has seen
+				defer func() { p.unresponsive[2] = false }()
+			}
+			return p.cosign(ctx, ask)
+		}
+		f, index := w.standBy(t, n)
+		defer func() { index.Close() }()
+		if err := errors.Join(f.CatchUp(t.Context()), f.Show(t.Context())); err != nil || index.Cursor().Size != 0 {
+			t.Fatalf("beside a new ledger: %v, at %v", err, index.Cursor())
+		}
+		n.addAll(t, numberedBlobs(0, 300)...)
+		n.appendAll(t, numberedBlobs(300, 303)...)
+		if err := errors.Join(n.Commit(t.Context()), f.CatchUp(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if got := index.Cursor(); got != n.Published().Checkpoint().Tree() || f.Published() == nil {
+			t.Errorf("it came to %v, published is %v", got, n.Published().Checkpoint().Tree())
+		}
+		was := string(n.Published().Note())
+		p.requests = nil
+		if err := f.Show(t.Context()); err != nil || !slices.Equal(p.requestedSizes(), []uint64{300}) {
+			t.Errorf("a quorum answers: %v, asked about %v", err, p.requestedSizes())
+		}
+		p.unresponsive[0], p.unresponsive[1] = true, true
+		if err := f.Show(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) {
+			t.Errorf("no quorum answers: %v", err)
+		}
+
+		// The writer dies after some have cosigned what it published next.
+		if err := n.Publish(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) || p.seen[2].Size != 303 {
+			t.Fatalf("publishing without a quorum: %v", err)
+		}
+		p.unresponsive[0], p.shownNotes, p.requests = false, [][]byte{p.requests[len(p.requests)-1].Signed.Note()}, nil
+		if err := f.Show(t.Context()); err != nil || !slices.Equal(p.requestedSizes(), []uint64{300, 303}) {
+			t.Errorf("after a part has cosigned more: %v, asked about %v", err, p.requestedSizes())
+		}
+		if got := string(must(n.store.Published(t.Context()))); got != was || n.Err() != nil {
+			t.Errorf("published is now\n%s\n%v", got, n.Err())
+		}
+	})
+}
+
+// A store that does not hold what its log has signed is not taken.
+func TestFollowerOfALostStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := newWitnessedEnv(t)
+		n := w.mustOpen(t)
+		n.addAll(t, numberedBlobs(0, 3)...)
+		n.addAll(t, numberedBlobs(3, 5)...)
+		newer := n.Published().Note()
+		f, index := w.standBy(t, n)
+		if err := errors.Join(f.CatchUp(t.Context()), index.Close()); err != nil {
+			t.Fatal(err)
+		}
+		n.close()
+
+		older := w.withEmptyDisk() // restored from a backup, as it were
+		for i := range p.seen {
+			p.seen[i] = proof.Tree{Root: proof.EmptyRoot()}
+		}
+		n = older.mustOpen(t)
+		defer func() { n.close() }()
+		n.addAll(t, numberedBlobs(0, 3)...)
+		f, fresh := older.standBy(t, n)
+		defer fresh.Close()
+		if err := f.CatchUp(t.Context()); err != nil || fresh.Cursor().Size != 3 {
+			t.Fatal(err)
+		}
+		p.shownNotes = [][]byte{newer}
+		if err := f.Show(t.Context()); !errors.Is(err, ledger.ErrRollback) {
+			t.Errorf("a witness shows more: %v", err)
+		}
+		index = must(pebblestore.OpenBlobFold(w.fs, "standby", w.policy, smallOptions))
+		defer index.Close()
+		c := w.config
+		c.Origin, c.Signers = testOrigin, []*proof.Signer{w.signer}
+		f = must(ledger.Follow(readOnlyStore{n.store, t}, ledger.Fold[pebblestore.Blob](index), c))
+		if err := f.CatchUp(t.Context()); !errors.Is(err, ledger.ErrRollback) {
+			t.Errorf("the fold has seen more: %v", err)
+		}
+	})
+}

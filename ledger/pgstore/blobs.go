@@ -1,0 +1,88 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seed-53cf897a/docket/ledger"
+)
+
+// maxBlobName is the longest name of a blob, in bytes.
+const maxBlobName = 200
+
+// checkBlobName wants a path of letters, digits, dots, dashes and underscores.
+func checkBlobName(name string) error {
+	ok := len(name) <= maxBlobName
+	for part := range strings.SplitSeq(name, "/") {
+		ok = ok && part != "" && part != "." && part != ".." && strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+	}
+	if !ok {
+		return fmt.Errorf("%q is no name of a blob: a path of letters, digits, dots, dashes and underscores of at most %d bytes", name, maxBlobName)
+	}
+	return nil
+}
+
+// PutBlob implements [ledger.Shared].
+func (s *Store) PutBlob(ctx context.Context, name string, blob []byte) error {
+	if err := checkBlobName(name); err != nil {
+		return err
+	}
+	if len(blob) > ledger.MaxBlobBytes {
+		return fmt.Errorf("blob %s of %d bytes: %d are the most", name, len(blob), ledger.MaxBlobBytes)
+	}
+	return s.retry(ctx, 0, func(c *session) error {
+		put := func() error {
+			_, err := c.conn.Exec(ctx, `INSERT INTO blobs VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET blob = excluded.blob`, name, append([]byte{}, blob...))
+			return err
+		}
+		err := put()
+		if isNew(err) {
+			if err = s.makeTables(c); err == nil {
+				err = put()
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("putting the blob %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// Blob implements [ledger.Shared].
+func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
+	if err := checkBlobName(name); err != nil {
+		return nil, err
+	}
+	return readOne(ctx, s, "blob "+name, `SELECT blob FROM blobs WHERE name = $1`, name)
+}
+
+// ListBlobs implements [ledger.Shared].
+func (s *Store) ListBlobs(ctx context.Context, prefix string) ([]string, error) {
+	return read(ctx, s, func(c *session) ([]string, error) {
+		rows, err := c.conn.Query(ctx, `SELECT name FROM blobs WHERE starts_with(name, $1) ORDER BY name`, prefix)
+		if err != nil {
+			return nil, fmt.Errorf("listing blobs: %w", err)
+		}
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if isNew(err) {
+			return nil, nil
+		}
+		return names, err
+	})
+}
+
+// DeleteBlob implements [ledger.Shared].
+func (s *Store) DeleteBlob(ctx context.Context, name string) error {
+	if err := checkBlobName(name); err != nil {
+		return err
+	}
+	return s.retry(ctx, 0, func(c *session) error {
+		if _, err := c.conn.Exec(ctx, `DELETE FROM blobs WHERE name = $1`, name); err != nil && !isNew(err) {
+			return fmt.Errorf("deleting the blob %s: %w", name, err)
+		}
+		return nil
+	})
+}

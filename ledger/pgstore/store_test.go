@@ -1,0 +1,81 @@
+package pgstore_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pgstore"
+	"github.com/seed-53cf897a/docket/ledger/pgstore/pgstoretest"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
+)
+
+// world is a storetest.SharedMedium: a schema on a server that can crash. Each handle
+// reaches it by a way of its own.
+type world struct {
+	server *pgstoretest.Server
+	schema string
+	cut    func(toServer bool) (cut, arrived bool)
+
+	ways sync.Map // *pgstore.Store → *pgstoretest.Proxy
+}
+
+var schemas atomic.Int32
+
+func newWorld(server *pgstoretest.Server) *world {
+	return &world{server: server, schema: fmt.Sprint("ledger", schemas.Add(1))}
+}
+
+func (w *world) open(t testing.TB) *pgstore.Store {
+	t.Helper()
+	way := pgstoretest.NewProxy(t, w.server)
+	way.Cut = w.cut
+	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: way.URL() + "&schema=" + w.schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ways.Store(s, way)
+	return s
+}
+
+func (w *world) Open(t testing.TB) storetest.ClosableStore { return w.open(t) }
+
+func (w *world) Handle(t testing.TB) storetest.SharedHandle { return w.open(t) }
+
+func (w *world) Second(t testing.TB, _ storetest.ClosableStore) ledger.Store {
+	s := w.open(t)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// Delay holds what a handle sends, also on connections that it makes anew.
+func (w *world) Delay(_ testing.TB, h storetest.SharedHandle) (release func()) {
+	way, _ := w.ways.Load(h)
+	return way.(*pgstoretest.Proxy).Stick()
+}
+
+// Crash kills the server, or its sessions alone, and goes on with a copy.
+func (w *world) Crash(rng *rand.Rand) storetest.Medium {
+	if rng.IntN(4) == 0 {
+		w.server.Kill()
+		w.server.Restart()
+	} else {
+		w.server.Disconnect()
+	}
+	after := newWorld(w.server)
+	after.cut = w.cut
+	sql := "CREATE SCHEMA " + after.schema
+	for _, table := range []string{"head", "published", "archived", "entries", "tiles", "archive", "blobs"} {
+		sql += fmt.Sprintf("; CREATE TABLE %[1]s.%[3]s (LIKE %[2]s.%[3]s INCLUDING ALL); INSERT INTO %[1]s.%[3]s TABLE %[2]s.%[3]s", after.schema, w.schema, table)
+	}
+	w.server.SQL(sql)
+	return after
+}
+
+func TestStoreLaws(t *testing.T) {
+	server := pgstoretest.Start(t)
+	storetest.Run(t, func(testing.TB) storetest.Medium { return newWorld(server) })
+}

@@ -1,0 +1,182 @@
+package pgstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/seed-53cf897a/docket/ledger"
+)
+
+// row is one of the rows that are swapped, as this handle writes it.
+type row struct {
+	busy  *semaphore.Weighted // one write at a time, and a taking excludes all
+	fence int64               // what the row has; who is busy has it
+	doubt bool                // the last write may be there, may not be, may still come; who is busy has it
+	raise string              // raises the fence, and returns it and what the row holds
+}
+
+// The rows: each statement is of an epoch, so that who was taken over changes nothing.
+const (
+	headRow      = `UPDATE head SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, size, root`
+	publishedRow = `UPDATE published SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, note`
+	archivedRow  = `UPDATE archived SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, count`
+)
+
+func newRow(raise string) row { return row{busy: semaphore.NewWeighted(1), raise: raise} }
+
+// change is one write to a row.
+type change struct {
+	*row
+	swap string // given epoch, fence and args; returns a number if it has swapped
+	args []any
+	held []any       // where raise puts what the row holds
+	done func() bool // tells whether that is what swap makes
+}
+
+// errUnknown: an outcome stays unknown, since another writer has taken over.
+var errUnknown = errors.New("the outcome of a write is unknown")
+
+// write makes a change, and settles it if its outcome is in doubt: a synchronous write raises the
+// row's fence, after which no earlier attempt can arrive, and tells what the row holds.
+func (s *Store) write(ctx context.Context, x change) error {
+	if err := x.busy.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer x.busy.Release(1)
+	epoch := s.epoch.Load()
+	if epoch == 0 {
+		return ledger.ErrNotTaken
+	}
+	sent := false
+	return s.retry(ctx, 0, func(c *session) error {
+		if x.doubt {
+			raised, err := c.commit(x.raise, []any{int64(epoch)}, append([]any{&x.fence}, x.held...)...)
+			switch {
+			case err != nil:
+				return fmt.Errorf("asking what became of a write: %w", err)
+			case !raised && sent:
+				return fmt.Errorf("%w: %v", errUnknown, c.whyNot(epoch))
+			case !raised:
+				return c.whyNot(epoch)
+			}
+			x.doubt = false
+			if sent && x.done() {
+				return nil
+			}
+		}
+		x.doubt, sent = true, true
+		swapped, err := c.commit(x.swap, append([]any{int64(epoch), x.fence}, x.args...), new(int64))
+		if err != nil {
+			return err
+		}
+		x.doubt = false
+		if !swapped {
+			return c.whyNot(epoch)
+		}
+		return nil
+	})
+}
+
+// whyNot is why a row was not swapped.
+func (c *session) whyNot(epoch uint64) error {
+	now, err := c.standing()
+	switch {
+	case err != nil:
+		return err
+	case now.epoch != epoch && now.sealed != "":
+		return &ledger.SealedError{Why: now.sealed}
+	case now.epoch != epoch:
+		return ledger.ErrTakenOver
+	}
+	return ledger.ErrConflict
+}
+
+// Extend implements [ledger.Store].
+func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
+	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) || x.New.Size > math.MaxInt64 {
+		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	}
+	levels, indexes, hashes := make([]int16, len(x.Tiles)), make([]int64, len(x.Tiles)), make([][]byte, len(x.Tiles))
+	for i, t := range x.Tiles {
+		levels[i], indexes[i], hashes[i] = int16(t.ID.Level), int64(t.ID.Index), t.Hashes
+	}
+	var size int64
+	var root []byte
+	err := s.write(ctx, change{
+		row: &s.head,
+		swap: `WITH swapped AS (UPDATE head SET size = $5, root = $6 WHERE epoch = $1 AND fence = $2 AND size = $3 AND root = $4 RETURNING size),
+			added AS (INSERT INTO entries SELECT $3 + place - 1, entry FROM swapped, unnest($7::bytea[]) WITH ORDINALITY AS new (entry, place)),
+			grown AS (INSERT INTO tiles SELECT level, index, hashes FROM swapped, unnest($8::smallint[], $9::bigint[], $10::bytea[]) AS new (level, index, hashes)
+				ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes)
+			SELECT size FROM swapped`,
+		args: []any{int64(x.Old.Size), x.Old.Root[:], int64(x.New.Size), x.New.Root[:], x.Entries, levels, indexes, hashes},
+		held: []any{&size, &root},
+		done: func() bool {
+			h, err := headOf(size, root)
+			return err == nil && h == x.New
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("extending %d to %d: %w", x.Old.Size, x.New.Size, err)
+	}
+	s.seenHead.value.Store(&x.New)
+	return nil
+}
+
+// Publish implements [ledger.Store].
+func (s *Store) Publish(ctx context.Context, old, next []byte) error {
+	var note []byte
+	err := s.write(ctx, change{
+		row:  &s.published,
+		swap: `UPDATE published SET note = $4 WHERE epoch = $1 AND fence = $2 AND note = $3 RETURNING 1`,
+		args: []any{append([]byte{}, old...), append([]byte{}, next...)}, // nil would be NULL
+		held: []any{&note},
+		done: func() bool { return bytes.Equal(note, next) },
+	})
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	shown := string(next)
+	s.seenPublished.value.Store(&shown)
+	return nil
+}
+
+// Archive implements [ledger.Store].
+func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
+	err := s.write(ctx, change{
+		row: &s.archived,
+		swap: `WITH swapped AS (UPDATE archived SET count = count + 1 WHERE epoch = $1 AND fence = $2 AND count = $3 RETURNING count),
+			added AS (INSERT INTO archive SELECT $3, $4 FROM swapped)
+			SELECT count FROM swapped`,
+		args: []any{int64(min(number, math.MaxInt64)), append([]byte{}, blob...)},
+		held: []any{new(int64)},
+		done: func() bool { return false }, // but then the newest is this one
+	})
+	if errors.Is(err, ledger.ErrConflict) && !errors.Is(err, ledger.ErrTakenOver) {
+		same, readErr := s.isNewest(ctx, number, blob)
+		if same {
+			return nil
+		}
+		if readErr != nil {
+			err = readErr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("archiving number %d: %w", number, err)
+	}
+	return nil
+}
+
+// isNewest tells whether the newest archived blob is this one.
+func (s *Store) isNewest(ctx context.Context, number uint64, blob []byte) (bool, error) {
+	if n, err := s.ArchivedCount(ctx); err != nil || n != number+1 || n == 0 {
+		return false, err
+	}
+	newest, err := s.Archived(ctx, number)
+	return err == nil && bytes.Equal(newest, blob), err
+}
