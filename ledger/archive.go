@@ -19,31 +19,27 @@ import (
 // thinned to one a minute, and nothing proves a time under quorum none.
 var ErrNotArchived = errors.New("no such checkpoint is kept")
 
-// archive stores the published checkpoint before the next one replaces it, if it is the last
-// of its minute by quorum time, and of these the first or last of its size, since the one
-// shows what was knowable and the other what was not there yet; or if it is the last under
-// its policy, so that the charter stays provable under its own witnesses.
+// toArchive is the published checkpoint as it is archived before the next one replaces it, if it
+// is the last of its minute by quorum time, and of these the first or last of its size, since the
+// one shows what was knowable and the other what was not there yet; or if it is the last under
+// its policy, so that the charter stays provable under its own witnesses. nil if it is not archived.
 //
 // It is archived under the time of its quorum, or that of the one before if that is
 // later: witnesses' clocks differ, the order of the sizes is certain.
-func (l *Ledger[V]) archive(ctx context.Context, old, next *proof.Published) error {
+func (l *Ledger[V]) toArchive(old, next *proof.Published) (*archivedCheckpoint, error) {
 	if old == nil {
-		return nil
+		return nil, nil
 	}
 	last := l.archived.newest()
 	wanted, err := l.shouldArchive(old, next, last)
 	if err != nil || !wanted {
-		return err
+		return nil, err
 	}
-	size := old.Checkpoint().Size
-	k := archivedCheckpoint{archiveKey{max(unixSeconds(old.ExistedBy()), last.timestamp), size}, old.Note()}
+	k := &archivedCheckpoint{archiveKey{max(unixSeconds(old.ExistedBy()), last.timestamp), old.Checkpoint().Size}, old.Note()}
 	if k.archiveKey == last.archiveKey {
-		return nil // before the ledger was opened, which had not come to publish the next one
+		return nil, nil // before the ledger was opened, which had not come to publish the next one
 	}
-	if err := l.archived.add(ctx, k); err != nil {
-		return fmt.Errorf("keeping the checkpoint of size %d: %w", size, err)
-	}
-	return nil
+	return k, nil
 }
 
 func (l *Ledger[V]) shouldArchive(old, next *proof.Published, last archivedCheckpoint) (bool, error) {
@@ -239,13 +235,13 @@ func (a *archive) newest() archivedCheckpoint {
 	return a.last
 }
 
-// add files a checkpoint after all others. One caller adds at a time.
-func (a *archive) add(ctx context.Context, k archivedCheckpoint) error {
+// add files a checkpoint after all others, and publishes another. One caller adds at a time.
+func (a *archive) add(ctx context.Context, k archivedCheckpoint, old, next []byte) error {
 	a.mu.Lock()
 	number := a.count
 	a.mu.Unlock()
-	if err := a.store.Archive(ctx, number, ArchiveBlob(k.timestamp, k.note)); err != nil {
-		return err
+	if err := ArchiveAndPublish(ctx, a.store, number, ArchiveBlob(k.timestamp, k.note), old, next); err != nil {
+		return fmt.Errorf("keeping the checkpoint of size %d: %w", k.size, err)
 	}
 	a.keys.Add(number, k.archiveKey)
 	a.mu.Lock()

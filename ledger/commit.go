@@ -170,13 +170,14 @@ func (p *pool[V]) notify() {
 // An error means that the ledger has stopped, but for [ErrClock], [ErrFold] and ctx's
 // own: then nothing was written, and it may be called again. A batch that is judged is
 // also written, whatever ctx says meanwhile.
-func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, l.config.Overlap) }
+func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, nil, l.config.Overlap) }
 
 // commit is Commit. With overlap, the next batch is judged and written while the fold
 // advances over the one before: that gains a good part of the second core. Without
 // overlap the steps run one after another, so that the simulation can repeat a run
-// exactly.
-func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
+// exactly. The commits keep the interval of the configuration until paced ends, which leaves what
+// has not been begun; nil keeps none.
+func (l *Ledger[V]) commit(ctx, paced context.Context, overlap bool) error {
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
 	var spoilt error
@@ -184,10 +185,14 @@ func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 		if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 			return errors.Join(err, l.waitInFlight())
 		}
+		if paced != nil && l.pool.len() > 0 && !l.sleep(paced, l.config.CommitInterval-time.Since(l.lastCommit)) {
+			return errors.Join(spoilt, l.waitInFlight()) // what came is left to the closing
+		}
 		b := l.pool.take()
 		if b == nil {
 			return errors.Join(spoilt, l.waitInFlight())
 		}
+		l.lastCommit = time.Now()
 		switch err := l.commitBatch(ctx, b, overlap); {
 		case errors.Is(err, ErrFold): // another batch may not need what is damaged
 			spoilt = err

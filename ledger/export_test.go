@@ -22,7 +22,11 @@ func OpenArchive(ctx context.Context, s Store) (Archive, error) {
 }
 
 func (x Archive) Add(ctx context.Context, timestamp, size uint64, note []byte) error {
-	return x.a.add(ctx, archivedCheckpoint{archiveKey{timestamp, size}, note})
+	published, err := x.a.store.Published(ctx)
+	if err != nil {
+		return err
+	}
+	return x.a.add(ctx, archivedCheckpoint{archiveKey{timestamp, size}, note}, published, note)
 }
 
 // UpTo returns no note if there is none.

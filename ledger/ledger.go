@@ -99,6 +99,9 @@ type Config struct {
 	KeysMarked bool
 	MarkKeys   func() error
 
+	// Take takes the store in place of its own Take, for who does more then; nil: it does.
+	Take func(context.Context) error
+
 	// NewLog is the operator's word that these keys have signed nothing elsewhere: what
 	// is [ErrUnprovenClaim] otherwise is a warning then.
 	NewLog bool
@@ -107,6 +110,11 @@ type Config struct {
 	// checkpoints cost others something. The zero value publishes as fast as the
 	// store and the witnesses allow.
 	PublishInterval time.Duration
+
+	// CommitInterval is the least time from the beginning of a commit to that of the next,
+	// for stores whose writes cost others something. The zero value commits as fast as the
+	// store allows. What comes after a longer pause is committed at once all the same.
+	CommitInterval time.Duration
 
 	// RecosignInterval is after how long without a publication Run has the newest
 	// checkpoint cosigned again; 10 min if zero, never if negative.
@@ -208,6 +216,7 @@ type Ledger[V any] struct {
 	head           Head              // what the next extension grows from
 	newestAdmitted time.Time         // the newest admission
 	inFlight       *pendingCommit[V] // durable, being advanced over; nil if none is
+	lastCommit     time.Time         // when it began
 
 	publishing  sync.Mutex // held while the published checkpoint is replaced; guards what follows
 	resubmitted bool       // the last published checkpoint was shown to a quorum since opening

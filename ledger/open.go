@@ -24,7 +24,7 @@ func Open[V any](ctx context.Context, store Store, fold Fold[V], c Config) (*Led
 	if err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{l.store.Take, l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
+	for _, step := range []func(context.Context) error{l.takeStore, l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("opening the ledger %s: %w", l.config.Origin, err)
 		}
@@ -55,6 +55,13 @@ func newLedger[V any](store Store, fold Fold[V], c Config) (*Ledger[V], error) {
 		Log:        c.Log.With("origin", c.Origin),
 	})
 	return l, nil
+}
+
+func (l *Ledger[V]) takeStore(ctx context.Context) error {
+	if l.config.Take == nil {
+		return l.store.Take(ctx)
+	}
+	return boundedStore{timeout: l.config.StoreTimeout}.write(ctx, l.config.Take)
 }
 
 // loadTree makes the right edge and checks it.

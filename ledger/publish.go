@@ -128,8 +128,12 @@ func (l *Ledger[V]) CanSign(policy *proof.Policy) bool {
 func (l *Ledger[V]) publishCosigned(ctx context.Context, next *proof.Published) error {
 	ctx = context.WithoutCancel(ctx)
 	old := l.Published()
-	err := l.archive(ctx, old, next)
-	if err == nil {
+	last, err := l.toArchive(old, next)
+	switch {
+	case err != nil:
+	case last != nil:
+		err = l.archived.add(ctx, *last, old.Note(), next.Note())
+	default:
 		err = l.store.Publish(ctx, noteOf(old), next.Note())
 	}
 	if err != nil {

@@ -665,6 +665,35 @@ func TestResubmissionIgnoresOldCosignatures(t *testing.T) {
 	}
 }
 
+// Commits begin no sooner after each other than the interval says; what comes after a pause is
+// committed at once, and who closes waits for no interval.
+func TestCommitIntervalPacesCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := newWitnessedEnv(t)
+		w.config.CommitInterval, w.config.RecosignInterval, w.config.Cosign = time.Minute, -1, p.cosign
+		n := w.mustOpen(t)
+		defer n.close()
+		stop := n.startRun(t)
+		time.Sleep(time.Hour)
+		begun := time.Now()
+		for i, want := range []time.Duration{0, time.Minute, 2 * time.Minute} {
+			tickets := n.appendAll(t, numberedBlobs(2*i, 2*i+1)...)
+			must(tickets[0].AwaitCommitted(t.Context()))
+			if took := time.Since(begun).Truncate(time.Second); took != want {
+				t.Errorf("commit %d came after %s, want %s", i, took, want)
+			}
+		}
+		begun = time.Now()
+		last := n.appendAll(t, numberedBlobs(7, 8)...)[0]
+		synctest.Wait()
+		stop()
+		must(last.AwaitCommitted(t.Context()))
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("closed after %s", took)
+		}
+	})
+}
+
 // A record that comes after the interval is published at once, also where the wake-up for
 // an earlier one is left over, because a publication that had failed took that one along.
 func TestPublishIntervalBeginsOnlyWithAPublication(t *testing.T) {

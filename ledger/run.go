@@ -55,7 +55,7 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 			l.pool.failAll(err)
 		}
 	}
-	err := l.commit(shutdownCtx, true)
+	err := l.commit(shutdownCtx, nil, true)
 	if err == nil {
 		err = l.Publish(shutdownCtx)
 	}
@@ -98,7 +98,7 @@ func (l *Ledger[V]) commitLoop(ctx, stepCtx context.Context) {
 		}
 		err := unconfirmed
 		if unconfirmed == nil {
-			err = l.commit(stepCtx, true)
+			err = l.commit(stepCtx, ctx, true)
 		} else if ctx.Err() == nil && l.Err() == nil {
 			l.pool.failAll(unconfirmed)
 		}

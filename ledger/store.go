@@ -65,6 +65,27 @@ type Store interface {
 	Archived(ctx context.Context, number uint64) ([]byte, error)
 }
 
+// ArchivingStore is a Store that archives and publishes in one write, because each one is dear.
+// Whatever hands on the calls of another Store hands on this one by [ArchiveAndPublish].
+type ArchivingStore interface {
+	Store
+
+	// ArchiveAndPublish is Archive and Publish: of an error neither or both may be done.
+	// [ErrConflict] if either conflicts, and then neither is.
+	ArchiveAndPublish(ctx context.Context, number uint64, blob, old, next []byte) error
+}
+
+// ArchiveAndPublish archives a blob and then publishes, in one write if the store can.
+func ArchiveAndPublish(ctx context.Context, s Store, number uint64, blob, old, next []byte) error {
+	if a, ok := s.(ArchivingStore); ok {
+		return a.ArchiveAndPublish(ctx, number, blob, old, next)
+	}
+	if err := s.Archive(ctx, number, blob); err != nil {
+		return err
+	}
+	return s.Publish(ctx, old, next)
+}
+
 var (
 	// ErrConflict: the store is not where the caller thought; nothing was changed.
 	ErrConflict = errors.New("another writer moved the store's head")
@@ -92,6 +113,9 @@ type Extension struct {
 	// they have at New: a tile only ever grows at its end.
 	Tiles []proof.Tile
 }
+
+// Bounded gives every call of a store a deadline: for who reads one that may hang.
+func Bounded(s Store, timeout time.Duration) Store { return boundedStore{s, timeout} }
 
 // boundedStore gives every call of a store a deadline: one that runs out is an error of a
 // read, and of a write an outcome that is unknown.
@@ -136,6 +160,16 @@ func (s boundedStore) Publish(ctx context.Context, old, next []byte) error {
 
 func (s boundedStore) Archive(ctx context.Context, number uint64, blob []byte) error {
 	return s.write(ctx, func(ctx context.Context) error { return s.store.Archive(ctx, number, blob) })
+}
+
+func (s boundedStore) ArchiveAndPublish(ctx context.Context, number uint64, blob, old, next []byte) error {
+	if a, ok := s.store.(ArchivingStore); ok {
+		return s.write(ctx, func(ctx context.Context) error { return a.ArchiveAndPublish(ctx, number, blob, old, next) })
+	}
+	if err := s.Archive(ctx, number, blob); err != nil { // each within its own time
+		return err
+	}
+	return s.Publish(ctx, old, next)
 }
 
 func bounded[T any](ctx context.Context, timeout time.Duration, read func(context.Context) (T, error)) (T, error) {

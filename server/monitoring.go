@@ -182,6 +182,7 @@ func newMetrics(s *Server) *metrics {
 		gauge("docket_bundle_cache_bytes", "Bytes of compressed entry bundles in memory.",
 			func() float64 { return float64(s.bundles.size()) }),
 	)
+	m.registry.MustRegister(s.cfg.Collectors...)
 	return m
 }
 

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/public"
@@ -155,6 +156,9 @@ type Config struct {
 
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
+
+	// Collectors are further metrics of whoever serves.
+	Collectors []prometheus.Collector
 
 	// Refusals signs what is refused, as long as the charter in force names its key. Nil:
 	// nothing refused is signed.

@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/bench"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 )
 
 func (a *app) bench() *cobra.Command {
 	var asJSON bool
+	store := ""
 	o := bench.Options{}
 	c := &cobra.Command{
 		Use:   "bench [" + strings.Join(bench.Names[1:], "|") + "]…",
@@ -21,20 +23,24 @@ func (a *app) bench() *cobra.Command {
 		Long: `Measures a ledger on this machine, in a directory that is removed afterwards: durable
 appends with and without the register, latency under a fixed load, HTTP, proofs,
 audit, and each kind of page on the ledger that the records went into: time to the first
-byte, bytes as sent, rows read. What the machine itself can do (fsync, signature verification) is measured
+byte, bytes as sent, rows read; and the core over an object store in this process, or over --store
+(a bucket's prefix, or a database, that is new: it is filled and left), beside what is aimed at and
+what others have published. What the machine itself can do (fsync, signature verification) is measured
 in the same run and stands beside each figure; compare ratios, not figures.`,
 		Example: `  docket bench
   docket bench core --entries 1000000
   docket bench latency --rate 1000 --for 30s --json
-  docket bench pages --records 1000000`,
+  docket bench pages --records 1000000
+  docket bench store --store s3://bucket/bench-1?region=eu-central-1`,
 		ValidArgs: bench.Names,
 		Args:      cobra.OnlyValidArgs,
 		PreRunE: func(c *cobra.Command, names []string) error {
 			for _, of := range []struct{ runs, flags []string }{
-				{[]string{"core"}, []string{"entries", "size"}},
+				{[]string{"core", "store"}, []string{"entries", "size"}},
 				{[]string{"records", "proofs", "audit", "pages"}, []string{"records"}},
-				{[]string{"latency"}, []string{"rate"}},
-				{[]string{"latency", "http"}, []string{"for"}},
+				{[]string{"latency", "store"}, []string{"rate"}},
+				{[]string{"latency", "http", "store"}, []string{"for"}},
+				{[]string{"store"}, []string{"store", "put-delay"}},
 				{[]string{"http"}, []string{"conns"}},
 			} {
 				if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(of.runs, n) }) {
@@ -43,11 +49,22 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 					}
 				}
 			}
+			if store != "" {
+				return idle(c, "beside --store: it is as slow as it is", "put-delay")
+			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, names []string) error {
-			if o.Entries < 1 || o.Records < 1 || o.Rate < 1 || o.Conns < 1 || o.For < time.Second || o.Size < 64 {
-				return usageError("want at least 1 entry, record, connection and record a second, 64 bytes, 1s")
+			if store != "" {
+				var err error
+				if o.Store, err = stores.Parse(store); err != nil {
+					return usageError("--store: %w", err)
+				} else if !o.Store.IsShared() {
+					return usageError("--store %s: a directory is what the other runs measure", store).hint("want s3://BUCKET/PREFIX or postgres://USER@HOST/DATABASE")
+				}
+			}
+			if o.Entries < 1 || o.Records < 1 || o.Rate < 1 || o.Conns < 1 || o.For < time.Second || o.Size < 64 || o.PutDelay < 0 {
+				return usageError("want at least 1 entry, record, connection and record a second, 64 bytes, 1s, and no delay below 0")
 			}
 			if !asJSON {
 				a.printf("%-46s %12s %-10s  %s\n", "what", "figure", "", "beside (this machine, this run)")
@@ -64,6 +81,12 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 				if r.Limit > 0 {
 					beside += fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, formatFigure(r.Limit))
 				}
+				if r.Aim != "" {
+					if r.Limit > 0 {
+						beside += "; "
+					}
+					beside += r.Aim
+				}
 				a.printf("%-46s %12s %-10s  %s\n", r.Name, formatFigure(r.Value), r.Unit, beside)
 			}
 			o.Fatal = a.diskFailed
@@ -78,6 +101,8 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 	f.IntVar(&o.Rate, "rate", 1000, "records a second of the latency run")
 	f.DurationVar(&o.For, "for", 5*time.Second, "how long the latency and HTTP runs last")
 	f.IntVar(&o.Conns, "conns", 256, "connections of the HTTP run")
+	f.StringVar(&store, "store", "", "s3://BUCKET/PREFIX[?endpoint=URL&region=NAME&path-style] or postgres://USER@HOST/DATABASE, where no ledger is yet")
+	f.DurationVar(&o.PutDelay, "put-delay", 50*time.Millisecond, "how long a request to the object store in this process takes")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object a row")
 	return c
 }

@@ -201,7 +201,9 @@ func (f *customersFlags) serveItself(c *cobra.Command, s customernode.Settings) 
 	if err != nil {
 		return nil, err
 	}
-	server, err := f.newServer(n, s, nil, nil)
+	// What a server keeps to its own log, this one's owner may read.
+	failures := slog.New(slog.NewTextHandler(f.app.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	server, err := f.newServer(f.app, n, s, failures, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -230,8 +232,9 @@ func (f *customersFlags) serveItself(c *cobra.Command, s customernode.Settings) 
 	return to, nil
 }
 
-// newServer puts a server over a directory that this process has.
-func (f *customersFlags) newServer(n *customernode.Node, s customernode.Settings, log *slog.Logger, metrics net.Listener) (*customers.Server, error) {
+// newServer puts a server over a directory that this process has; a is told what a copy of the
+// ledger says.
+func (f *customersFlags) newServer(a *app, n *customernode.Node, s customernode.Settings, log *slog.Logger, metrics net.Listener) (*customers.Server, error) {
 	zone, err := s.Location()
 	if err != nil {
 		return nil, refusal("%w", err)
@@ -249,10 +252,6 @@ func (f *customersFlags) newServer(n *customernode.Node, s customernode.Settings
 		},
 	}
 	if dir := cmp.Or(f.trust, s.Trust); dir != "" {
-		a := f.app
-		if log != nil {
-			a = a.silent(log)
-		}
 		c.OpenRequests = func(ctx context.Context) ([]customers.OpenRequest, error) {
 			trust := &trustFlags{app: a, context: func() context.Context { return ctx }, dir: dir}
 			return openRequests(ctx, trust, s.Party)
@@ -301,7 +300,7 @@ func (f *customersFlags) vaultError(err error) error {
 		return refusal("%w", err).hint("bring back %s from the backup: without it nothing in the log can be read", filepath.Join(f.dir, customernode.VaultFile))
 	case errors.Is(err, vault.ErrNotVault):
 		return refusal("%w", err).hint("bring back %s from the backup", filepath.Join(f.dir, customernode.VaultFile))
-	case errors.Is(err, private.ErrLost):
+	case errors.Is(err, private.ErrLost), errors.Is(err, private.ErrOtherKey):
 		return refusal("%w", err)
 	case errors.Is(err, ledger.ErrCorrupt):
 		return refusal("%w", err).hint("move %s away, and bring back its backup, with the keys' newest (docket customers restore-keys)", f.dir)

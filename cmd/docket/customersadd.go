@@ -32,7 +32,8 @@ func (a *app) customersAdd() *cobra.Command {
 		Short: "Take in a file of customers, of accesses, or of events",
 		Long: `Takes in a file in bulk: a table of customers or of accesses as a spreadsheet exports it,
 or events as JSON Lines ("-": standard input). What the columns are is found by their
-headings, or said by --column. An event is the same event when it comes again, by its
+headings, or said by --column; which encoding a file has that is no UTF-8, and what 1/2/2027
+means, by --encoding and --dates. An event is the same event when it comes again, by its
 account and its ID, or where a row has no ID by what it says: the same file twice adds
 nothing, and a run that was interrupted goes on where it was. Where no column says when an account was opened, it is
 when the file was written last.
@@ -47,12 +48,23 @@ four digits; your own file still has it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeFiles("csv", "jsonl"),
 	}
+	var encoding, dates string
 	m.f = a.customersFlags(c).withIdentity(c).withServerFlags(c).withJSON(c)
 	f := c.Flags()
 	f.StringArrayVar(&m.options.Columns, "column", nil, "FIELD=HEADING, as account=Konto: what a column holds (#3: by number; FIELD= none); may be repeated")
 	f.StringVar(&m.options.Type, "type", "", "person or entity, of whom no column says it")
 	f.StringVar(&m.options.By, "by", "", "who verified, where no column says it")
-	c.RunE = m.f.withServer(m.run)
+	f.StringVar(&encoding, "encoding", "", "utf-8, the default, or windows-1252, as spreadsheets on Windows write CSV")
+	f.StringVar(&dates, "dates", "", "dmy or mdy: which comes first in dates with slashes or dashes, as 1/2/2027")
+	c.RunE = m.f.withServer(func(c *cobra.Command, s *customersServer, args []string) (err error) {
+		if m.options.Encoding, err = oneOf("encoding", encoding, customerfile.Encodings()); err != nil {
+			return err
+		}
+		if m.options.Dates, err = oneOf("dates", dates, customerfile.AllDates()); err != nil {
+			return err
+		}
+		return m.run(c, s, args)
+	})
 	return c
 }
 

@@ -76,7 +76,7 @@ func (f *customersFlags) restoreKeys(c *cobra.Command, backup string) (err error
 // openRestored opens the log, which replays what finds customers and erases again, and counts
 // the keys that are left.
 func (f *customersFlags) openRestored(c *cobra.Command, n *customernode.Node, s customernode.Settings, ids []age.Identity) (uint64, error) {
-	server, err := f.newServer(n, s, nil, nil)
+	server, err := f.newServer(f.app, n, s, nil, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -106,7 +106,7 @@ or SIGTERM it finishes what is at work and ends with status 0.`,
 				return err
 			}
 		}
-		server, err := f.newServer(n, s, log, forMetrics)
+		server, err := f.newServer(a.silent(log), n, s, log, forMetrics)
 		if err != nil {
 			return err
 		}

@@ -515,12 +515,12 @@ func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values
 	}
 	for {
 		body, err := server.GetUnverified(c.Context(), withQuery("/v1/"+path, query))
-		if err != nil {
-			return err
-		}
 		if !q.toldUnverified {
 			q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
 			q.toldUnverified = true
+		}
+		if err != nil {
+			return err
 		}
 		if _, err := schema.ParseJSON(body); err != nil { // indented, what is deep is long without end
 			return refusal("the server's answer: %w", err)

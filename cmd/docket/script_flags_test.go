@@ -163,6 +163,7 @@ func outcome(ts *testscript.TestScript, args []string, asked string) string {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", trustEnv, ledgerEnv, "GOCOVERDIR"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
+	cmd.Env = append(cmd.Env, storeCredentials(ts)...)
 	var said, printed bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()

@@ -61,6 +61,7 @@ func TestMain(m *testing.M) {
 //	certificate NAME…    makes NAME.crt, and NAME.pem with its private key; "expired NAME" one that has
 //	alter FILE           changes one bit of a file
 //	hang-up NAME         is SIGHUP to what start started
+//	bucket NAME [broken] serves an object store, its URL in $NAME (script_store_test.go)
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -102,6 +103,9 @@ func TestScripts(t *testing.T) {
 			"alter":          alter,
 			"hang-up":        hangUp,
 			"says":           says,
+			"bucket":         serveBucket,
+			"signal":         sendSignal,
+			"ended":          ended,
 		},
 	})
 }
@@ -241,6 +245,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	p := process{exec.Command(args[1], args[2:]...), log}
 	p.cmd.Dir, p.cmd.Stderr = ts.MkAbs("."), log
+	p.cmd.Env = append(os.Environ(), storeCredentials(ts)...)
 	out, err := p.cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(p.cmd.Start())

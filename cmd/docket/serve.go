@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,7 @@ type serveFlags struct {
 	intervals map[string]string
 	auditors  []string
 	store     string // --store
+	lease     leaseFlags
 }
 
 func (s *serveFlags) flags(c *cobra.Command) {
@@ -42,11 +44,13 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.node.Dir, "dir", "", "directory of the ledger")
 	f.StringVar(&s.store, "store", "", storeFlagHelp)
+	s.lease.flags(c)
 	f.Int64Var(&s.minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
 	f.Float64Var(&s.server.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&s.server.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
 	f.DurationVar(&s.server.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202; 0 means 10s")
 	f.DurationVar(&s.node.Ledger.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
+	f.DurationVar(&s.node.Ledger.CommitInterval, "commit-interval", 0, "least time between two commits: fewer writes to a store that counts them, such as 125ms in a bucket")
 	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again; below 0: never")
 	f.DurationVar(&s.node.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&s.intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
@@ -150,9 +154,18 @@ both halts the log.
 Where the ledger is kept in a bucket or a database (docket init --store, docket store copy),
 --store names it, the first time: D/store.url notes it without a password, and D keeps the
 keys, their marks and what is derived. Each start probes it, and refuses one that breaks a
-promise that a ledger rests on. Another machine serves the same ledger with the keys copied
-to a D of its own; the one that started last writes. The one before says "another writer
-took over", and ends with status 0.
+promise that a ledger rests on.
+
+Such a ledger can have a standby: another machine, with the keys copied to a D of its own, and
+the same command with --standby; both may be started so. The writer renews a lease in the
+store. The standby keeps its register up to what is published, answers 503 with the writer's
+URL (--url there), and takes over once the lease has not changed for --lease and a quorum of
+witnesses answers it: within 15 s of a writer that was killed, frozen or cut off from the
+store, not of one that is cut off from witnesses alone; at once where the writer ended by
+itself. It does not hand back. The writer before, if it lives, signs nothing more that is
+published, says "another writer took over", and ends with status 0; what it had taken and not
+committed got 503. Of several standbys one takes over. Without --standby it refuses to start
+while another one renews the lease. Give all the same --lease.
 
 With --auditor it takes the cosignatures of an auditor (docket audit --cosign) on any
 checkpoint that it published, keeps the newest, and gives receipts against it. They
@@ -188,7 +201,7 @@ runs, the directory is its own.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := notNegative(c, "publish-wait", "publish-interval", "witness-timeout"); err != nil {
+			if err := notNegative(c, "publish-wait", "publish-interval", "commit-interval", "witness-timeout"); err != nil {
 				return err
 			}
 			if r.on {
@@ -211,17 +224,34 @@ runs, the directory is its own.`,
 			if err != nil {
 				return err
 			}
-			if store != nil {
+			var shared *sharedLedger
+			open := back.open
+			if store == nil {
+				if err := s.lease.idleOn(c, dir); err != nil {
+					return err
+				}
+			} else {
 				defer store.Close()
 				config.Store = store
+				if shared, err = s.sharedLedger(a, store, &sc, keys.Origin, log); err != nil {
+					return err
+				}
+				defer shared.close(c.Context())
+				open = func(c *cobra.Command, config node.Config) (*node.Node, error) {
+					return shared.open(c, config, back.open)
+				}
 			}
-			n, err := back.open(c, config)
+			n, err := open(c, config)
+			if err != nil && c.Context().Err() != nil {
+				log.Info("ended", "origin", keys.Origin)
+				return nil
+			}
 			if err != nil {
 				return err
 			}
 			defer n.Close()
 			if n.Ledger.Head().Size == 0 {
-				return usageError("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
+				return noCharter(dir)
 			}
 			if err := n.CheckKeys(); errors.Is(err, ledger.ErrNoLogKey) {
 				return refusal("nothing could be published: %w", err).hint("bring back the files that were in %s/keys, from the backup; if they are lost for ever, the root keys sign a charter that names these keys, and docket init --dir %[1]s --charter ENVELOPE admits it", dir)
@@ -239,24 +269,22 @@ runs, the directory is its own.`,
 			if sc.Snapshots, err = snapshots.open(a, dir); err != nil {
 				return err
 			}
-			l, metrics, err := s.listen.open()
-			if err != nil {
-				return err
-			}
-			sc.MetricsListener = metrics
-			url := urlOf(l, sc.TLS)
-			a.printf("%s\n", url)
-			if metrics != nil {
-				log.Info("metrics", "url", urlOf(metrics, nil)+"/metrics")
-			}
-			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
-			err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return n.Serve(c.Context(), l, sc) })
-			if errors.Is(err, ledger.ErrTakenOver) {
-				// All that this one signed is a beginning of what the other signs.
-				log.Warn("another writer took over", "origin", keys.Origin, "size", n.Ledger.Head().Size)
-				return n.Close()
-			} else if err != nil {
-				return explainOpenError(err, dir)
+			if shared != nil {
+				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.config.URL, "epoch", shared.held.Taken(), "pid", os.Getpid())
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return shared.serve(c.Context(), n, sc) })
+				if err != nil {
+					return explainOpenError(err, dir)
+				}
+			} else {
+				l, url, err := s.openListeners(a, &sc, log)
+				if err != nil {
+					return err
+				}
+				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
+				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return n.Serve(c.Context(), l, sc) })
+				if err != nil {
+					return explainOpenError(err, dir)
+				}
 			}
 			log.Info("ended", "origin", keys.Origin, "size", n.Ledger.Head().Size)
 			return n.Close()
@@ -267,6 +295,23 @@ runs, the directory is its own.`,
 	snapshots.flags(c)
 	c.Flags().BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	return c
+}
+
+// openListeners opens them, and says where.
+func (s *serveFlags) openListeners(a *app, sc *server.Config, log *slog.Logger) (l net.Listener, url string, err error) {
+	if l, sc.MetricsListener, err = s.listen.open(); err != nil {
+		return nil, "", err
+	}
+	url = urlOf(l, sc.TLS)
+	a.printf("%s\n", url)
+	if sc.MetricsListener != nil {
+		log.Info("metrics", "url", urlOf(sc.MetricsListener, nil)+"/metrics")
+	}
+	return l, url, nil
+}
+
+func noCharter(dir string) error {
+	return usageError("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
 }
 
 // rollbackGuard is what serve does about a store that is older than what is known of its

@@ -46,6 +46,7 @@ func TestServeFlagsReachTheirConfig(t *testing.T) {
 		"issuer-burst":            {"7", func(n *node.Config, h *server.Config) { h.IssuerRate.Burst = 7 }},
 		"publish-wait":            {"7s", func(n *node.Config, h *server.Config) { h.PublishWait = 7 * time.Second }},
 		"publish-interval":        {"7s", func(n *node.Config, h *server.Config) { n.Ledger.PublishInterval = 7 * time.Second }},
+		"commit-interval":         {"7s", func(n *node.Config, h *server.Config) { n.Ledger.CommitInterval = 7 * time.Second }},
 		"heartbeat":               {"7s", func(n *node.Config, h *server.Config) { n.Ledger.RecosignInterval = 7 * time.Second }},
 		"witness-timeout":         {"7s", func(n *node.Config, h *server.Config) { n.Cosignatures.Timeout = 7 * time.Second }},
 		"witness-interval":        {"w1=7s", func(n *node.Config, h *server.Config) { n.Cosignatures.MinInterval["w1"] = 7 * time.Second }},
@@ -54,7 +55,7 @@ func TestServeFlagsReachTheirConfig(t *testing.T) {
 		"max-connections":         {"7", func(n *node.Config, h *server.Config) { h.MaxConnections = 7 }},
 		"max-address-connections": {"7", func(n *node.Config, h *server.Config) { h.MaxPerAddress = 7 }},
 	}
-	elsewhere := []string{"listen", "auditor", "metrics-listen", "tls-cert", "tls-key", "verbose"}
+	elsewhere := []string{"store", "standby", "lease", "url", "listen", "auditor", "metrics-listen", "tls-cert", "tls-key", "verbose"}
 	c := new(cobra.Command)
 	new(serveFlags).flags(c)
 	c.Flags().VisitAll(func(f *pflag.Flag) {

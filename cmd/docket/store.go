@@ -53,7 +53,7 @@ wrote. docket init and each start of docket serve do the same, and refuse what f
 Passing shows that the store does not break a promise now; only its makers can say that it
 never does.
 
-Exit status: 0 each is kept, 1 one is broken or the store is not reached.`,
+Exit status: 0 each was kept, 1 one was not, or the store was not reached.`,
 		Example: `  docket store probe 's3://records/probe?endpoint=https://s3.ocr.example&region=eu-1'
   docket store probe --json postgres://docket@db.ocr.example/ledger`,
 		Args: cobra.ExactArgs(1),
@@ -63,11 +63,11 @@ Exit status: 0 each is kept, 1 one is broken or the store is not reached.`,
 	return c
 }
 
-// guarantee is how one went, as --json has it.
-type guarantee struct {
-	Guarantee string `json:"guarantee"`
-	Kept      bool   `json:"kept"`
-	Error     string `json:"error,omitempty"`
+// kept is how one promise was, as --json has it.
+type kept struct {
+	Promise string `json:"promise"`
+	Kept    bool   `json:"kept"`
+	Error   string `json:"error,omitempty"`
 }
 
 func (a *app) probeStore(ctx context.Context, text string, asJSON bool) error {
@@ -78,31 +78,30 @@ func (a *app) probeStore(ctx context.Context, text string, asJSON bool) error {
 	if !at.IsShared() {
 		return usageError("%s is a directory: its disk is this machine's, and there is nothing to probe", text).hint("docket fsck %s reads all that a ledger's directory holds", text)
 	}
-	var all []guarantee
-	err = stores.Probe(ctx, at, stores.Options{}, func(name string, broken error) {
-		g := guarantee{Guarantee: name, Kept: broken == nil}
-		if broken != nil {
-			g.Error = broken.Error()
+	all := []kept{}
+	err = stores.Probe(ctx, at, stores.Options{}, func(name string, bad error) {
+		p := kept{Promise: name, Kept: bad == nil}
+		word := "kept"
+		if bad != nil {
+			p.Error, word = bad.Error(), "NOT KEPT"
 		}
-		all = append(all, g)
-		switch {
-		case asJSON:
-		case broken == nil:
-			a.printf("ok      %s\n", name)
-		default:
-			a.printf("BROKEN  %s: %s\n", name, printable(g.Error))
+		if all = append(all, p); !asJSON {
+			a.printf("%-8s  %s\n", word, name)
 		}
 	})
 	if asJSON {
-		if err := a.printJSON(map[string]any{"store": at.String(), "guarantees": append([]guarantee{}, all...), "kept": err == nil}); err != nil {
+		if err := a.printJSON(map[string]any{"store": at.String(), "promises": all, "kept": err == nil}); err != nil {
 			return err
 		}
 	}
-	if err != nil {
+	var broken *stores.BrokenError
+	switch {
+	case errors.As(err, &broken):
 		return explainStoreError(fmt.Errorf("%s: %w", at, err), "")
-	}
-	if !asJSON {
-		a.logf("%s: each of %d was kept", at, len(all))
+	case err != nil:
+		return refusal("%s: %w", at, err).hint("see that it is reached from here, that the bucket or the database is there, and that the environment has credentials for it")
+	case !asJSON:
+		a.logf("%s: all that a ledger rests on was kept, as far as one try shows", at)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (l *Log) checkApproval(d *Disclosure, a Approval) error {
 		}
 		return nil
 	}
-	return record.Refuse(record.Forbidden, "the key %s does not hold the role discloser", a.KeyID)
+	return record.Refuse(record.Forbidden, "the key %s does not hold the role discloser, or has only since this log was opened: who was added then approves after a new start (docket customers discloser list)", a.KeyID)
 }
 
 // HandOut encrypts an approved bundle to the request's recipient, and returns the file and its

@@ -55,6 +55,9 @@ var (
 
 	// ErrLost: a part of the log's directory that nothing else holds is missing.
 	ErrLost = errors.New("a part of the customer log is lost")
+
+	// ErrOtherKey: the log's signing key is not the one that signed its newest checkpoint.
+	ErrOtherKey = errors.New("the log's key was replaced")
 )
 
 // Config says whose log it is, and where it lies. All is needed but what has a zero value.
@@ -116,6 +119,10 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	}
 	l := &Log{config: c, identities: newIdentities()}
 	if err := l.open(ctx); err != nil {
+		var unsigned *proof.LogSignatureError
+		if errors.As(err, &unsigned) {
+			err = fmt.Errorf("%w: another one than %s signed the newest checkpoint. A log keeps its key: bring back log.key, or the version of the KMS's key that customers.json means, as it was before", ErrOtherKey, c.Signers[0].Key())
+		}
 		return nil, errors.Join(fmt.Errorf("opening the customer log %s: %w", c.Origin, err), l.Close())
 	}
 	return l, nil

@@ -48,7 +48,8 @@ type fold struct {
 	origin     string
 	policy     *proof.Policy
 
-	states *states // of customers with events of late
+	states  *states // of customers with events of late
+	changes changes
 
 	// Of the sequencer: the engine calls what uses them one at a time.
 	judged  *draft               // the newest draft: what the store is extended by is its
@@ -114,7 +115,10 @@ func (f *fold) dropStaged(head ledger.Head) error {
 }
 
 // forget drops what is remembered of customers.
-func (f *fold) forget() { f.states.forget() }
+func (f *fold) forget() {
+	f.states.forget()
+	f.changes.forget()
+}
 
 // ID implements [ledger.Fold].
 func (f *fold) ID(it item) ledger.ID { return it.id }
@@ -371,6 +375,7 @@ func (d *draft) advance(head ledger.Head, data, search bool) error {
 		}
 		for ref, t := range d.customers {
 			f.states.put(ref, t.state)
+			f.changes.note(ref)
 		}
 		f.data = head
 	}

@@ -300,12 +300,27 @@ func (l *Log) Each(ctx context.Context, a event.Act, f func(event.State) error) 
 const eachPage = 256
 
 // eachPage is some of them, between which a period may close or the vault be locked.
-func (l *Log) eachPage(ctx context.Context, after vault.Ref, f func(event.State) error) ([]vault.Ref, error) {
+func (l *Log) eachPage(ctx context.Context, after vault.Ref, f func(event.State) error) (refs []vault.Ref, err error) {
+	all, err := l.states(ctx, func() ([]vault.Ref, error) {
+		refs, err = l.config.Keys.Refs(after, eachPage)
+		return refs, err
+	})
+	for _, s := range all {
+		if err != nil {
+			break
+		}
+		err = f(s)
+	}
+	return refs, err
+}
+
+// states are those of the customers whom list names, but for who is erased.
+func (l *Log) states(ctx context.Context, list func() ([]vault.Ref, error)) (all []event.State, err error) {
 	if err := l.begin(); err != nil {
 		return nil, err
 	}
-	refs, err := l.config.Keys.Refs(after, eachPage)
-	var all []event.State
+	defer l.end()
+	refs, err := list()
 	for _, ref := range refs {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			break
@@ -325,12 +340,5 @@ func (l *Log) eachPage(ctx context.Context, after vault.Ref, f func(event.State)
 			all = append(all, s)
 		}
 	}
-	l.end()
-	for _, s := range all {
-		if err != nil {
-			break
-		}
-		err = f(s)
-	}
-	return refs, err
+	return all, err
 }

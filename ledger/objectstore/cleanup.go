@@ -36,9 +36,9 @@ func (s *Store) CleanUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the stages: %w", err)
 	}
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	h := w.head.body
-	w.extending.Unlock()
+	w.extending.release()
 	named := map[stageName]bool{}
 	for _, n := range h.Stages {
 		named[n] = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -22,6 +23,9 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if err := w.fan.waitForRoom(ctx); err != nil {
 		return err
 	}
+	if err := w.pace(ctx, s.config.CommitInterval); err != nil {
+		return err
+	}
 	before, decided, err := s.accept(ctx, w, x)
 	if err != nil {
 		return err
@@ -37,8 +41,8 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 		}
 	}
 	defer close(decided)
-	w.swapping.Lock()
-	defer w.swapping.Unlock()
+	w.swapping.takeAnyhow() // for a moment, but for a Seal beside
+	defer w.swapping.release()
 	if err == nil {
 		err = s.swapHead(ctx, w, x, st)
 	}
@@ -48,18 +52,44 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	return err
 }
 
+// pace waits until an extension may begin.
+func (w *writer) pace(ctx context.Context, interval time.Duration) error {
+	if interval <= 0 {
+		return nil
+	}
+	if err := w.extending.take(ctx); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if next := w.begun.Add(interval); next.After(begin) {
+		begin = next
+	}
+	w.begun = begin
+	w.extending.release()
+	timer := time.NewTimer(time.Until(begin))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // lose has the next write read where the store is.
 func (w *writer) lose() {
-	w.extending.Lock()
-	defer w.extending.Unlock()
+	w.extending.takeAnyhow()
+	defer w.extending.release()
 	w.lost = true
 }
 
 // accept takes an extension as the next one. before is closed when the one before is decided,
 // and decided is to be when this one is.
 func (s *Store) accept(ctx context.Context, w *writer, x ledger.Extension) (before, decided chan struct{}, err error) {
-	w.extending.Lock()
-	defer w.extending.Unlock()
+	if err := w.extending.take(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer w.extending.release()
 	if w.sealing != nil {
 		return nil, nil, errors.New("the store is being sealed")
 	}
@@ -76,9 +106,9 @@ func (s *Store) accept(ctx context.Context, w *writer, x ledger.Extension) (befo
 
 // stage writes the staged object.
 func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stage, error) {
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	named := len(unfanned(w.head.body.Stages, w.fan.public()))
-	w.extending.Unlock()
+	w.extending.release()
 	var st *stage
 	if named >= maxStages {
 		var err error
@@ -101,9 +131,9 @@ func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stag
 
 // swapHead makes the extension the head, and what is fanned out by now no longer named.
 func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st *stage) error {
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	from, lost := w.head, w.lost
-	w.extending.Unlock()
+	w.extending.release()
 	if lost {
 		return errors.New("the outcome of the extension before is unknown")
 	}
@@ -130,9 +160,9 @@ func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st 
 	if err != nil {
 		return s.refused(ctx, w, fmt.Sprintf("extending to %d", x.New.Size), err)
 	}
-	w.extending.Lock()
+	w.extending.takeAnyhow()
 	w.head = now
-	w.extending.Unlock()
+	w.extending.release()
 	kept := st.clone() // what it was given is not kept
 	s.show(now)
 	s.keep(kept)

@@ -31,7 +31,7 @@ type fanOut struct {
 	s    *Store
 	stop func() // ends the loop and waits for it
 
-	step sync.Mutex // held by who fans out
+	step lock // held by who fans out
 
 	mu       sync.Mutex // guards what follows
 	changed  chan struct{}
@@ -71,7 +71,7 @@ func (e *edge) size() uint64 { return e.first + uint64(len(e.entries)) }
 
 // newFanOut begins behind a taking.
 func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
-	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}}
+	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, step: newLock()}
 	if w.head.body.Partials {
 		f.size = w.head.body.Public
 	}
@@ -197,8 +197,10 @@ func (s *Store) FanOut(ctx context.Context) error {
 
 // round is one step: whatever there is to fan out by now.
 func (f *fanOut) round(ctx context.Context) error {
-	f.step.Lock()
-	defer f.step.Unlock()
+	if err := f.step.take(ctx); err != nil {
+		return err
+	}
+	defer f.step.release()
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -242,8 +244,10 @@ func (f *fanOut) lookAtWaiting(ctx context.Context) (published, error) {
 // standIn is a stage of an extension that takes the place of all that are named: it begins where full
 // tiles and bundles are public, and has all partial ones. nil if it would be none.
 func (f *fanOut) standIn(ctx context.Context, x ledger.Extension) (*stage, error) {
-	f.step.Lock()
-	defer f.step.Unlock()
+	if err := f.step.take(ctx); err != nil {
+		return nil, err
+	}
+	defer f.step.release()
 	if _, err := f.lookAtWaiting(ctx); err != nil {
 		return nil, err
 	}
@@ -370,6 +374,15 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 	if cp.Size > e.full || cp.Size < e.public {
 		return nil // it is of a commit to come, or an older one than was fanned out
 	}
+	if e.shown == nil { // the first time: another writer may have come that far
+		switch now, err := f.s.bucket.read(ctx, f.s.public("checkpoint")); {
+		case err != nil && !errors.Is(err, errNoObject):
+			return fmt.Errorf("reading the public checkpoint: %w", err)
+		case bytes.Equal(now.data, note):
+			f.shown(note, cp.Size)
+			return nil
+		}
+	}
 	g, write := f.writer(ctx)
 	for level := uint8(0); cp.Size>>(uint(level)*proof.TileHeight) > 0; level++ {
 		hashes := cp.Size >> (uint(level) * proof.TileHeight)
@@ -378,16 +391,17 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 			continue
 		}
 		t := e.tiles[tilePlace{id.Level, id.Index}]
-		if t == nil || len(t.hashes) < id.Width*len(proof.Hash{}) {
-			return errors.Join(fmt.Errorf("%w: %s was staged by nobody", ledger.ErrCorrupt, id), g.Wait())
-		}
-		if t.public == id.Width {
+		if t != nil && t.public == id.Width {
 			continue // it has not grown since
 		}
-		write(id.Path(), t.hashes[:id.Width*len(proof.Hash{})])
+		row, err := f.tile(ctx, t, id)
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		write(id.Path(), row)
 	}
 	if id := (proof.EntryBundleID{Index: cp.Size / proof.TileWidth, Width: int(cp.Size % proof.TileWidth)}); id.Width > 0 && cp.Size > e.public {
-		bundle, err := proof.FormatEntryBundle(e.entries[id.Index*proof.TileWidth-e.first:][:id.Width])
+		bundle, err := f.bundle(ctx, id)
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
@@ -399,12 +413,43 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 	if err := f.s.showCheckpoint(ctx, note, cp.Size); err != nil {
 		return fmt.Errorf("copying the checkpoint: %w", err)
 	}
-	e.trim(cp.Size)
-	e.shown = note
-	f.mu.Lock()
-	f.size = cp.Size
-	f.mu.Unlock()
+	f.shown(note, cp.Size)
 	return nil
+}
+
+// shown says that a checkpoint and all below it are public.
+func (f *fanOut) shown(note []byte, size uint64) {
+	f.edge.trim(size)
+	f.edge.shown = note
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.size = size
+}
+
+// tile is a tile of a published size. Where that is far behind what is committed, it has grown
+// and is full and public.
+func (f *fanOut) tile(ctx context.Context, t *edgeTile, id proof.TileID) ([]byte, error) {
+	if want := id.Width * len(proof.Hash{}); t != nil && len(t.hashes) >= want {
+		return t.hashes[:want], nil
+	}
+	rows, err := f.s.Tiles(ctx, []proof.TileID{id})
+	if err != nil {
+		return nil, err
+	}
+	return rows[0], nil
+}
+
+// bundle is as tile, of entries.
+func (f *fanOut) bundle(ctx context.Context, id proof.EntryBundleID) ([]byte, error) {
+	start, e := id.Index*proof.TileWidth, &f.edge
+	if start >= e.first {
+		return proof.FormatEntryBundle(e.entries[start-e.first:][:id.Width])
+	}
+	entries, err := f.s.Entries(ctx, start, start+uint64(id.Width))
+	if err != nil {
+		return nil, err
+	}
+	return proof.FormatEntryBundle(entries)
 }
 
 // trim forgets what is public at a published size.

@@ -61,6 +61,10 @@ type Config struct {
 	// older head; 1 h if zero.
 	KeepStages time.Duration
 
+	// CommitInterval is the least time between the beginnings of two extensions, for who pays
+	// for each PUT: 125 ms are 8 commits a second. None if zero.
+	CommitInterval time.Duration
+
 	// Manual starts no goroutine: [Store.FanOut] and [Store.CleanUp] are called by who opened
 	// it, and by Extend when too much has piled up.
 	Manual bool
@@ -105,7 +109,7 @@ type Store struct {
 	config Config
 	bucket *bucket
 
-	taking sync.Mutex // held by what begins or ends the writing of this handle
+	taking lock // held by what begins or ends the writing of this handle
 
 	mu      sync.Mutex               // guards what follows
 	view    held[head]               // the newest head that was read or made
@@ -116,7 +120,10 @@ type Store struct {
 	bundles *lru.Cache[string, []byte]
 }
 
-var _ ledger.Shared = (*Store)(nil)
+var (
+	_ ledger.Shared         = (*Store)(nil)
+	_ ledger.ArchivingStore = (*Store)(nil)
+)
 
 var (
 	// ErrLost: the head object was there once and is missing. That is never a beginning.
@@ -136,7 +143,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, bucket: b, stages: map[string]*stage{}, loading: map[string]chan struct{}{}}
+	s := &Store{config: c, bucket: b, stages: map[string]*stage{}, loading: map[string]chan struct{}{}, taking: newLock()}
 	s.bundles, _ = lru.New[string, []byte](cachedBundles) // an error only of a size below 1
 	return s, nil
 }
@@ -144,8 +151,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // Close ends what runs behind the writer, and waits for it. What was not fanned out yet, the
 // next writer fans out.
 func (s *Store) Close() error {
-	s.taking.Lock()
-	defer s.taking.Unlock()
+	s.taking.takeAnyhow()
+	defer s.taking.release()
 	s.setWriter(nil)
 	return nil
 }

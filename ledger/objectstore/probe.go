@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 )
@@ -20,8 +21,12 @@ const (
 	ReadAfterWrite  = "what was written is read, by whomever"
 	ListAfterWrite  = "what was written is listed, by whomever"
 	probeWriters    = 32
-	probeRounds     = 3
 	probeConnection = 2 // of each endpoint
+	probeRounds     = 3 // of each race at least
+	// Servers that keep a promise each for itself are seen to break it in some rounds only. So many
+	// are run where there are several endpoints, but for no longer than probeTime.
+	probeMoreRounds = 24
+	probeTime       = 3 * time.Second
 )
 
 // Probe tries whether the store keeps what a log in it rests on, with some objects of its own
@@ -104,8 +109,23 @@ func unfit(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrUnfit, fmt.Sprintf(format, args...))
 }
 
+// rounds are as many as there is time for.
+func (p *probe) rounds() iter.Seq[int] {
+	begun, most := time.Now(), probeRounds
+	if len(p.buckets) > probeConnection {
+		most = probeMoreRounds
+	}
+	return func(yield func(int) bool) {
+		for round := 0; round < most && (round < probeRounds || time.Since(begun) < probeTime); round++ {
+			if !yield(round) {
+				return
+			}
+		}
+	}
+}
+
 func (p *probe) creation(ctx context.Context) error {
-	for round := range probeRounds {
+	for round := range p.rounds() {
 		if _, err := p.race(ctx, p.key(fmt.Sprint("created", round)), condition{absent: true}); err != nil {
 			return err
 		}
@@ -116,7 +136,10 @@ func (p *probe) creation(ctx context.Context) error {
 func (p *probe) swap(ctx context.Context) error {
 	key := p.key("swapped")
 	now, err := p.race(ctx, key, condition{absent: true})
-	for round := 0; round < probeRounds && err == nil; round++ {
+	for range p.rounds() {
+		if err != nil {
+			return err
+		}
 		now, err = p.race(ctx, key, condition{etag: now})
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
 	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
@@ -29,7 +30,7 @@ func TestProbe(t *testing.T) {
 		"good, and answers are lost": {faults: everySecond(objectstoretest.Unheard)},
 		"good, and told to repeat":   {faults: everySecond(objectstoretest.Conflict)},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			server := objectstoretest.NewServer()
 			server.Broken = c.broken
 			link := objectstoretest.NewLink(server)
@@ -52,8 +53,12 @@ func TestProbe(t *testing.T) {
 			if left := server.Objects(); c.faults == nil && len(left) > 0 {
 				t.Errorf("it left %d objects behind", len(left))
 			}
-		})
+		}))
 	}
+}
+
+func inBubble(test func(t *testing.T)) func(t *testing.T) {
+	return func(t *testing.T) { synctest.Test(t, test) }
 }
 
 func onGet(f objectstoretest.Fault) func(objectstoretest.Request) objectstoretest.Fault {

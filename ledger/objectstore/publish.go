@@ -54,38 +54,65 @@ func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 // Archive implements [ledger.Store]. The blob is first kept beside what is published, where
 // one swap makes it the next; then it gets an object of its own.
 func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
-	same := errors.New("it is the newest already")
 	err := s.publish(ctx, "archiving", func(w *writer, p *published) error {
-		if number+1 == p.Archived {
-			newest, err := s.Archived(ctx, number)
-			if err != nil {
-				return err
-			}
-			if bytes.Equal(newest, blob) {
-				if err := s.stillTaken(ctx, w); err != nil {
-					return err
-				}
-				return same
-			}
-		}
-		if number != p.Archived {
-			return s.conflict(ctx, w, "%d blobs are archived, this is to be number %d", p.Archived, number)
-		}
-		p.Archived++
-		p.Pending = append(p.Pending, archived{number, bytes.Clone(blob)})
-		return nil
-	}, func(now published) (is, never bool) {
-		for _, a := range now.Pending {
-			if a.Number == number {
-				return bytes.Equal(a.Blob, blob), !bytes.Equal(a.Blob, blob)
-			}
-		}
-		return false, now.Archived <= number
-	})
-	if errors.Is(err, same) {
+		return s.archiveIn(ctx, w, p, number, blob)
+	}, func(now published) (is, never bool) { return archivedIn(now, number, blob) })
+	if errors.Is(err, errArchived) {
 		return nil
 	}
 	return err
+}
+
+// ArchiveAndPublish implements [ledger.ArchivingStore], by one swap.
+func (s *Store) ArchiveAndPublish(ctx context.Context, number uint64, blob, old, next []byte) error {
+	return s.publish(ctx, "archiving and publishing", func(w *writer, p *published) error {
+		if !bytes.Equal(p.Note, old) {
+			return s.conflict(ctx, w, "another checkpoint was published")
+		}
+		if err := s.archiveIn(ctx, w, p, number, blob); err != nil && !errors.Is(err, errArchived) {
+			return err
+		}
+		p.Note = bytes.Clone(next)
+		return nil
+	}, func(now published) (is, never bool) {
+		_, never = archivedIn(now, number, blob)
+		return bytes.Equal(now.Note, next), never || bytes.Equal(now.Note, old)
+	})
+}
+
+// errArchived: a blob is the newest already.
+var errArchived = errors.New("it is archived")
+
+// archiveIn adds a blob to the archive.
+func (s *Store) archiveIn(ctx context.Context, w *writer, p *published, number uint64, blob []byte) error {
+	if number+1 == p.Archived {
+		newest, err := s.Archived(ctx, number)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(newest, blob) {
+			if err := s.stillTaken(ctx, w); err != nil {
+				return err
+			}
+			return errArchived
+		}
+	}
+	if number != p.Archived {
+		return s.conflict(ctx, w, "%d blobs are archived, this is to be number %d", p.Archived, number)
+	}
+	p.Archived++
+	p.Pending = append(p.Pending, archived{number, bytes.Clone(blob)})
+	return nil
+}
+
+// archivedIn says whether a blob is surely in the archive, or surely not.
+func archivedIn(now published, number uint64, blob []byte) (is, never bool) {
+	for _, a := range now.Pending {
+		if a.Number == number {
+			return bytes.Equal(a.Blob, blob), !bytes.Equal(a.Blob, blob)
+		}
+	}
+	return false, now.Archived <= number
 }
 
 // publish changes what is published. Of what is found there instead, became says whether
@@ -95,8 +122,10 @@ func (s *Store) publish(ctx context.Context, what string, change func(*writer, *
 	if err != nil {
 		return err
 	}
-	w.publishing.Lock()
-	defer w.publishing.Unlock()
+	if err := w.publishing.take(ctx); err != nil {
+		return err
+	}
+	defer w.publishing.release()
 	if err := s.recallPublished(ctx, w); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type world struct {
 	links  map[storetest.SharedHandle]*objectstoretest.Link
 	config func(*objectstore.Config)
 	faults func(*objectstoretest.Link)
+	small  bool
 }
 
 func newWorld() *world {
@@ -46,6 +47,8 @@ func (w *world) Handle(t testing.TB) storetest.SharedHandle {
 	return s
 }
 
+func (w *world) Small() bool { return w.small }
+
 func (w *world) Delay(_ testing.TB, h storetest.SharedHandle) (release func()) {
 	link := w.links[h]
 	link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
@@ -59,7 +62,7 @@ func (w *world) Delay(_ testing.TB, h storetest.SharedHandle) (release func()) {
 
 func (w *world) Crash(*rand.Rand) storetest.Medium {
 	c := newWorld()
-	c.server, c.config, c.faults = w.server.Clone(), w.config, w.faults
+	c.server, c.config, c.faults, c.small = w.server.Clone(), w.config, w.faults, w.small
 	return c
 }
 

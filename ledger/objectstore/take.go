@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
@@ -13,32 +14,33 @@ import (
 type writer struct {
 	epoch uint64
 
-	swapping sync.Mutex // held by who swaps the head
+	swapping lock // held by who swaps the head
 
-	extending sync.Mutex // guards what follows
+	extending lock      // guards what follows
+	begun     time.Time // when the newest extension began, or will
 	head      held[head]
 	accepted  ledger.Head   // where the newest accepted extension leads
 	before    chan struct{} // closed when that one is decided; nil: none was accepted
 	lost      bool          // the outcome of a swap is unknown: the head is read before the next
 	sealing   *head         // the head by which Seal seals, so that it can be repeated
 
-	publishing sync.Mutex // guards what follows
+	publishing lock // guards what follows
 	published  held[published]
 	forgotten  bool // as lost, of published
 
-	over sync.Map // holds under nil why nothing is written any more
+	over atomic.Pointer[error] // why nothing is written any more
 
 	fan   *fanOut
 	clean cleanUp
 }
 
 // end has every later write fail with that.
-func (w *writer) end(err error) { w.over.LoadOrStore("why", err) }
+func (w *writer) end(why error) { w.over.CompareAndSwap(nil, &why) }
 
 // ended is why nothing is written any more; nil if it is.
 func (w *writer) ended() error {
-	if why, ok := w.over.Load("why"); ok {
-		return why.(error)
+	if why := w.over.Load(); why != nil {
+		return *why
 	}
 	return nil
 }
@@ -108,8 +110,10 @@ func (s *Store) TakeSealed(ctx context.Context, why string) error {
 
 // take takes the store if may says so of what is there, with the head that may returns.
 func (s *Store) take(ctx context.Context, may func(head, published) (head, error)) error {
-	s.taking.Lock()
-	defer s.taking.Unlock()
+	if err := s.taking.take(ctx); err != nil {
+		return err
+	}
+	defer s.taking.release()
 	s.setWriter(nil)
 	var now held[head]
 	for {
@@ -135,7 +139,10 @@ func (s *Store) take(ctx context.Context, may func(head, published) (head, error
 		break
 	}
 	s.show(now)
-	w := &writer{epoch: now.body.Epoch, head: now, accepted: now.body.tree()}
+	w := &writer{
+		epoch: now.body.Epoch, head: now, accepted: now.body.tree(),
+		swapping: newLock(), extending: newLock(), publishing: newLock(),
+	}
 	for {
 		p, err := readCell[published](ctx, s.bucket, s.publishedKey())
 		switch {
@@ -171,14 +178,12 @@ func (s *Store) Seal(ctx context.Context, why string) error {
 	if why == "" {
 		return errors.New("a store is sealed for a reason")
 	}
-	s.taking.Lock()
-	defer s.taking.Unlock()
-	w.swapping.Lock()
-	defer w.swapping.Unlock()
-	w.extending.Lock()
-	defer w.extending.Unlock()
-	w.publishing.Lock()
-	defer w.publishing.Unlock()
+	for _, l := range []lock{w.swapping, w.extending, w.publishing} {
+		if err := l.take(ctx); err != nil {
+			return err
+		}
+		defer l.release()
+	}
 	if err := errors.Join(s.recallHead(ctx, w), s.recallPublished(ctx, w)); err != nil {
 		return err
 	}
@@ -225,10 +230,12 @@ func (s *Store) Unseal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.swapping.Lock()
-	defer w.swapping.Unlock()
-	w.extending.Lock()
-	defer w.extending.Unlock()
+	for _, l := range []lock{w.swapping, w.extending} {
+		if err := l.take(ctx); err != nil {
+			return err
+		}
+		defer l.release()
+	}
 	if err := s.recallHead(ctx, w); err != nil {
 		return err
 	}

@@ -284,7 +284,7 @@ func (s *Store) retry(ctx context.Context, patience time.Duration, f func(c *ses
 	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		last = s.on(ctx, f)
-		if last != nil && (ctx.Err() != nil || !passes(last)) {
+		if last != nil && (ctx.Err() != nil || s.closed.Load() || !passes(last)) {
 			return struct{}{}, backoff.Permanent(last)
 		}
 		return struct{}{}, last

@@ -49,6 +49,7 @@ type Config struct {
 // Store is one handle on a log. It is safe for concurrent use.
 type Store struct {
 	pool    *pgxpool.Pool
+	closed  atomic.Bool
 	schema  string
 	noOther bool // standby=none
 	log     *slog.Logger
@@ -91,7 +92,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 // newStore is one without connections.
 func newStore(c Config) *Store {
-	s := &Store{log: c.Log, head: newRow(headRow), published: newRow(publishedRow), archived: newRow(archivedRow)}
+	s := &Store{log: c.Log, head: newRow("head"), published: newRow("published"), archived: newRow("archived")}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -144,6 +145,7 @@ func (s *Store) parse(text string) (*pgxpool.Config, error) {
 
 // Close waits for reads and writes in progress.
 func (s *Store) Close() error {
+	s.closed.Store(true)
 	s.pool.Close()
 	return nil
 }

@@ -16,28 +16,28 @@ const formatVersion = 1
 var ErrLaterVersion = errors.New("update docket first")
 
 // tables makes a new store, unless another process has made it meanwhile. Three rows are
-// swapped: each has the epoch of who may, and a fence, which is raised when an outcome is in
-// doubt, so that what is still on its way comes too late. Hashes and entries are kept as they
+// swapped: each has the epoch of who may, a fence, which is raised when an outcome is in doubt, so
+// that what is still on its way comes too late, and how often it was swapped. Hashes and entries are kept as they
 // are: hashes do not compress, and entries are small.
 const tables = `
 	SELECT pg_advisory_xact_lock(hashtext('docket'));
 	CREATE SCHEMA IF NOT EXISTS %[1]s;
 	CREATE TABLE IF NOT EXISTS head (
-		one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL, fence bigint NOT NULL,
+		one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL, fence bigint NOT NULL, swaps bigint NOT NULL,
 		size bigint NOT NULL, root bytea NOT NULL,
 		format integer NOT NULL, holder text NOT NULL, sealed text NOT NULL, synchronous boolean NOT NULL);
 	CREATE TABLE IF NOT EXISTS published (
-		one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL, fence bigint NOT NULL, note bytea NOT NULL);
+		one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL, fence bigint NOT NULL, swaps bigint NOT NULL, note bytea NOT NULL);
 	CREATE TABLE IF NOT EXISTS archived (
-		one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL, fence bigint NOT NULL, count bigint NOT NULL);
+		one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL, fence bigint NOT NULL, swaps bigint NOT NULL, count bigint NOT NULL);
 	CREATE TABLE IF NOT EXISTS entries (index bigint PRIMARY KEY, entry bytea NOT NULL);
 	CREATE TABLE IF NOT EXISTS tiles (level smallint, index bigint, hashes bytea NOT NULL, PRIMARY KEY (level, index));
 	CREATE TABLE IF NOT EXISTS archive (number bigint PRIMARY KEY, blob bytea NOT NULL);
 	CREATE TABLE IF NOT EXISTS blobs (name text COLLATE "C" PRIMARY KEY, blob bytea NOT NULL);
 	ALTER TABLE tiles ALTER COLUMN hashes SET STORAGE EXTERNAL;
-	INSERT INTO head VALUES (true, 0, 0, 0, '\x%[2]x', %[3]d, '', '', false) ON CONFLICT DO NOTHING;
-	INSERT INTO published VALUES (true, 0, 0, '') ON CONFLICT DO NOTHING;
-	INSERT INTO archived VALUES (true, 0, 0, 0) ON CONFLICT DO NOTHING`
+	INSERT INTO head VALUES (true, 0, 0, 0, 0, '\x%[2]x', %[3]d, '', '', false) ON CONFLICT DO NOTHING;
+	INSERT INTO published VALUES (true, 0, 0, 0, '') ON CONFLICT DO NOTHING;
+	INSERT INTO archived VALUES (true, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
 
 // makeTables makes a new store.
 func (s *Store) makeTables(c *session) error {

@@ -202,10 +202,10 @@ func (s *Store) turn(ctx context.Context, plan func(*session, standing) (standin
 func (c *session) begin(next standing) (ok bool, err error) {
 	c.state.warning = nil
 	var b pgx.Batch
-	b.Queue(`UPDATE head SET epoch = $1::bigint + 1, fence = 0, holder = $2, sealed = $3, synchronous = $4 WHERE epoch = $1`,
+	b.Queue(`UPDATE head SET epoch = $1::bigint + 1, fence = 0, swaps = 0, holder = $2, sealed = $3, synchronous = $4 WHERE epoch = $1`,
 		int64(next.epoch-1), next.holder, next.sealed, next.synchronous)
 	for _, table := range []string{"published", "archived"} {
-		b.Queue(`UPDATE `+table+` SET epoch = $1::bigint + 1, fence = 0 WHERE epoch = $1 AND EXISTS (SELECT FROM head WHERE holder = $2)`,
+		b.Queue(`UPDATE `+table+` SET epoch = $1::bigint + 1, fence = 0, swaps = 0 WHERE epoch = $1 AND EXISTS (SELECT FROM head WHERE holder = $2)`,
 			int64(next.epoch-1), next.holder)
 	}
 	results := c.conn.SendBatch(c.ctx, &b)
@@ -234,7 +234,7 @@ func (s *Store) rows() []*row { return []*row{&s.head, &s.published, &s.archived
 
 func (s *Store) turnFences() {
 	for _, r := range s.rows() {
-		r.fence, r.doubt = 0, false
+		r.fence, r.swaps, r.doubt = 0, 0, false
 	}
 }
 

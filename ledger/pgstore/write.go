@@ -12,30 +12,29 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
-// row is one of the rows that are swapped, as this handle writes it.
+// row is one of the rows that are swapped, as this handle writes it. Who is busy has the rest.
 type row struct {
+	table string
 	busy  *semaphore.Weighted // one write at a time, and a taking excludes all
-	fence int64               // what the row has; who is busy has it
-	doubt bool                // the last write may be there, may not be, may still come; who is busy has it
-	raise string              // raises the fence, and returns it and what the row holds
+	fence int64               // what the row has
+	swaps int64               // how often it was swapped in this epoch
+	doubt bool                // the last write may be there, may not be, may still come
 }
 
-// The rows: each statement is of an epoch, so that who was taken over changes nothing.
-const (
-	headRow      = `UPDATE head SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, size, root`
-	publishedRow = `UPDATE published SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, note`
-	archivedRow  = `UPDATE archived SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, count`
-)
+func newRow(table string) row { return row{table: table, busy: semaphore.NewWeighted(1)} }
 
-func newRow(raise string) row { return row{busy: semaphore.NewWeighted(1), raise: raise} }
+// raise raises the fence: what is under way comes too late, and the row tells how often it was
+// swapped. It is of an epoch, as every write is, so that who was taken over changes nothing.
+func (r *row) raise(c *session, epoch uint64) (raised bool, swaps int64, err error) {
+	raised, err = c.commit(`UPDATE `+r.table+` SET fence = fence + 1 WHERE epoch = $1 RETURNING fence, swaps`, []any{int64(epoch)}, &r.fence, &swaps)
+	return raised, swaps, err
+}
 
 // change is one write to a row.
 type change struct {
 	*row
 	swap string // given epoch, fence and args; returns a number if it has swapped
 	args []any
-	held []any       // where raise puts what the row holds
-	done func() bool // tells whether that is what swap makes
 }
 
 // errUnknown: an outcome stays unknown, since another writer has taken over.
@@ -55,7 +54,7 @@ func (s *Store) write(ctx context.Context, x change) error {
 	sent := false
 	return s.retry(ctx, 0, func(c *session) error {
 		if x.doubt {
-			raised, err := c.commit(x.raise, []any{int64(epoch)}, append([]any{&x.fence}, x.held...)...)
+			raised, swaps, err := x.raise(c, epoch)
 			switch {
 			case err != nil:
 				return fmt.Errorf("asking what became of a write: %w", err)
@@ -64,8 +63,9 @@ func (s *Store) write(ctx context.Context, x change) error {
 			case !raised:
 				return c.whyNot(epoch)
 			}
-			x.doubt = false
-			if sent && x.done() {
+			applied := swaps > x.swaps
+			x.doubt, x.swaps = false, swaps
+			if sent && applied {
 				return nil
 			}
 		}
@@ -78,6 +78,7 @@ func (s *Store) write(ctx context.Context, x change) error {
 		if !swapped {
 			return c.whyNot(epoch)
 		}
+		x.swaps++
 		return nil
 	})
 }
@@ -105,21 +106,14 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	for i, t := range x.Tiles {
 		levels[i], indexes[i], hashes[i] = int16(t.ID.Level), int64(t.ID.Index), t.Hashes
 	}
-	var size int64
-	var root []byte
 	err := s.write(ctx, change{
 		row: &s.head,
-		swap: `WITH swapped AS (UPDATE head SET size = $5, root = $6 WHERE epoch = $1 AND fence = $2 AND size = $3 AND root = $4 RETURNING size),
+		swap: `WITH swapped AS (UPDATE head SET swaps = swaps + 1, size = $5, root = $6 WHERE epoch = $1 AND fence = $2 AND size = $3 AND root = $4 RETURNING size),
 			added AS (INSERT INTO entries SELECT $3 + place - 1, entry FROM swapped, unnest($7::bytea[]) WITH ORDINALITY AS new (entry, place)),
 			grown AS (INSERT INTO tiles SELECT level, index, hashes FROM swapped, unnest($8::smallint[], $9::bigint[], $10::bytea[]) AS new (level, index, hashes)
 				ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes)
 			SELECT size FROM swapped`,
 		args: []any{int64(x.Old.Size), x.Old.Root[:], int64(x.New.Size), x.New.Root[:], x.Entries, levels, indexes, hashes},
-		held: []any{&size, &root},
-		done: func() bool {
-			h, err := headOf(size, root)
-			return err == nil && h == x.New
-		},
 	})
 	if err != nil {
 		return fmt.Errorf("extending %d to %d: %w", x.Old.Size, x.New.Size, err)
@@ -130,13 +124,10 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 
 // Publish implements [ledger.Store].
 func (s *Store) Publish(ctx context.Context, old, next []byte) error {
-	var note []byte
 	err := s.write(ctx, change{
 		row:  &s.published,
-		swap: `UPDATE published SET note = $4 WHERE epoch = $1 AND fence = $2 AND note = $3 RETURNING 1`,
+		swap: `UPDATE published SET swaps = swaps + 1, note = $4 WHERE epoch = $1 AND fence = $2 AND note = $3 RETURNING 1`,
 		args: []any{append([]byte{}, old...), append([]byte{}, next...)}, // nil would be NULL
-		held: []any{&note},
-		done: func() bool { return bytes.Equal(note, next) },
 	})
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)
@@ -150,12 +141,10 @@ func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
 	err := s.write(ctx, change{
 		row: &s.archived,
-		swap: `WITH swapped AS (UPDATE archived SET count = count + 1 WHERE epoch = $1 AND fence = $2 AND count = $3 RETURNING count),
+		swap: `WITH swapped AS (UPDATE archived SET swaps = swaps + 1, count = count + 1 WHERE epoch = $1 AND fence = $2 AND count = $3 RETURNING count),
 			added AS (INSERT INTO archive SELECT $3, $4 FROM swapped)
 			SELECT count FROM swapped`,
 		args: []any{int64(min(number, math.MaxInt64)), append([]byte{}, blob...)},
-		held: []any{new(int64)},
-		done: func() bool { return false }, // but then the newest is this one
 	})
 	if errors.Is(err, ledger.ErrConflict) && !errors.Is(err, ledger.ErrTakenOver) {
 		same, readErr := s.isNewest(ctx, number, blob)

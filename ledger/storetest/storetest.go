@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -36,6 +37,21 @@ type Medium interface {
 	Crash(rng *rand.Rand) Medium
 }
 
+// SmallMedium is one on which each read is dear: if Small, no law makes a log of more than some
+// hundred entries on it.
+type SmallMedium interface {
+	Medium
+	Small() bool
+}
+
+// manyEntries need tiles of three levels, if the medium takes so many.
+func manyEntries(w Medium) int {
+	if s, ok := w.(SmallMedium); ok && s.Small() {
+		return 300
+	}
+	return 65_536
+}
+
 // ClosableStore is a store that can be closed.
 type ClosableStore interface {
 	ledger.Store
@@ -44,6 +60,14 @@ type ClosableStore interface {
 
 // Run checks the laws that stand beside [ledger.Store], each on an empty medium.
 func Run(t *testing.T, empty func(t testing.TB) Medium) {
+	run(t, empty, func(t *testing.T, law func(t *testing.T)) { law(t) })
+}
+
+// RunInBubbles is Run with the time of [synctest]: for a medium that waits for nothing but its
+// own timers and requests within the process.
+func RunInBubbles(t *testing.T, empty func(t testing.TB) Medium) { run(t, empty, synctest.Test) }
+
+func run(t *testing.T, empty func(t testing.TB) Medium, within func(*testing.T, func(*testing.T))) {
 	for _, law := range []struct {
 		name  string
 		check func(t *testing.T, w Medium)
@@ -57,23 +81,26 @@ func Run(t *testing.T, empty func(t testing.TB) Medium) {
 		{"the published checkpoint is swapped", lawPublishCompareAndSwap},
 		{"of many writers one wins", lawOneWriterWins},
 		{"what is archived stays under its number", lawArchiveInOrder},
+		{"archiving and publishing is one write", lawArchiveAndPublish},
 		{"an ended context ends a call", lawContextEndsCalls},
 		{"a reader follows another's writes", lawReaderFollows},
 		{"buffers are not shared", lawNoSharedBuffers},
 		{"readers see heads and all below", lawConcurrentReaders},
 	} {
-		t.Run(law.name, func(t *testing.T) { law.check(t, empty(t)) })
+		t.Run(law.name, func(t *testing.T) { within(t, func(t *testing.T) { law.check(t, empty(t)) }) })
 	}
 	for _, law := range sealedLaws {
-		t.Run(law.name, func(t *testing.T) { law.check(t, empty(t)) })
+		t.Run(law.name, func(t *testing.T) { within(t, func(t *testing.T) { law.check(t, empty(t)) }) })
 	}
 	for _, law := range sharedLaws {
 		t.Run(law.name, func(t *testing.T) {
-			w, ok := empty(t).(SharedMedium)
-			if !ok {
-				t.Skip("one machine reaches this store")
-			}
-			law.check(t, w)
+			within(t, func(t *testing.T) {
+				w, ok := empty(t).(SharedMedium)
+				if !ok {
+					t.Skip("one machine reaches this store")
+				}
+				law.check(t, w)
+			})
 		})
 	}
 }
@@ -100,8 +127,8 @@ func lawPrefixesStayReadable(t *testing.T, w Medium) {
 		extend(t, s, log.Grow(n))
 		checkStore(t, s, log)
 	}
-	extend(t, s, log.Grow(65_536))
-	for _, size := range []int{1, 255, 256, 257, 512, 65_536, len(log.entries)} {
+	extend(t, s, log.Grow(manyEntries(w)))
+	for _, size := range []int{1, 255, 256, 257, 512, manyEntries(w), len(log.entries)} {
 		checkTiles(t, s, log, size)
 	}
 	s = reopenStore(t, w, s)
@@ -365,6 +392,55 @@ func lawArchiveInOrder(t *testing.T, w Medium) {
 	check(s)
 }
 
+// lawArchiveAndPublish is what an [ledger.ArchivingStore] promises.
+func lawArchiveAndPublish(t *testing.T, w Medium) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	s := openStore(t, w)
+	if _, ok := s.ClosableStore.(ledger.ArchivingStore); !ok {
+		t.Skip("this store archives and publishes in two writes")
+	}
+	var note []byte
+	var all [][]byte
+	check := func(s ledger.Store) {
+		t.Helper()
+		if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, note) {
+			t.Fatalf("published %q, %v; want %q", p, err, note)
+		}
+		if n, err := s.ArchivedCount(t.Context()); err != nil || n != uint64(len(all)) {
+			t.Fatalf("%d are archived, %v; want %d", n, err, len(all))
+		}
+		for i, want := range all {
+			if got, err := s.Archived(t.Context(), uint64(i)); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("archived %d is %q, %v; want %q", i, got, err, want)
+			}
+		}
+	}
+	write := func(number int, old []byte) error {
+		return s.ClosableStore.(ledger.ArchivingStore).ArchiveAndPublish(t.Context(), uint64(number), []byte("another blob"), old, []byte("another"))
+	}
+	for i := range 5 {
+		blob, next := fmt.Appendf(nil, "blob %d", i), fmt.Appendf(nil, "checkpoint %d", i)
+		if err := ledger.ArchiveAndPublish(t.Context(), s.ClosableStore, uint64(i), blob, note, next); err != nil {
+			t.Fatal(err)
+		}
+		note, all = next, append(all, blob)
+		check(s)
+		for what, err := range map[string]error{
+			"another number": write(i, note), "one left out": write(i+2, note), "another checkpoint": write(i+1, []byte("none")), "no checkpoint": write(i+1, nil),
+		} {
+			if !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("%s: %v, want ErrConflict", what, err)
+			}
+		}
+		check(s)
+		after := openTaken(t, w.Crash(rng))
+		check(after)
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // lawContextEndsCalls is law 7: reads fail, and writes are done or not.
 func lawContextEndsCalls(t *testing.T, w Medium) {
 	s := openStore(t, w)
@@ -458,7 +534,7 @@ func lawReaderFollows(t *testing.T, w Medium) {
 	}
 	refresh(0)
 	log := &ReferenceLog{}
-	for _, n := range []int{1, 3, 251, 1, 44, 300, 66_000} {
+	for _, n := range []int{1, 3, 251, 1, 44, 300, manyEntries(w) + 464} {
 		before := r.PublishedSize()
 		extend(t, writer, log.Grow(n))
 		size := len(log.entries)

@@ -98,6 +98,7 @@ type Server struct {
 	stopOnce sync.Once
 
 	publishing publishing
+	watched    watched
 	unlocked   chan struct{} // has one while the schedule has not seen that the vault was unlocked
 }
 
@@ -329,6 +330,7 @@ func (s *Server) Lock(ctx context.Context, who private.Who) error {
 	}
 	_, err := l.Act(ctx, event.Act{What: event.KindLocked, By: who.By, Reason: who.Reason})
 	l.Lock() // whatever became of that
+	s.watched.forget()
 	s.log.Info("locked", "client", who.By, "reason", who.Reason)
 	return err
 }

@@ -97,7 +97,9 @@ func (s *Server) erase(x *request) error {
 			}
 			q.Reason = cmp.Or(q.Reason, "the retention has passed") + "; " + strings.Join(threads, ", ") + " concerns none of them"
 		}
-		if errs, err = x.log.Erase(ctx, x.who(Purpose{Reason: q.Reason}, Compliance), handles...); err != nil {
+		errs, err = x.log.Erase(ctx, x.who(Purpose{Reason: q.Reason}, Compliance), handles...)
+		s.watched.forget() // whatever became of it
+		if err != nil {
 			return err
 		}
 	}

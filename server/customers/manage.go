@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -226,7 +227,9 @@ func (s *Server) export(x *request) error {
 
 func (s *Server) audit(x *request) error {
 	report, err := x.log.Audit(x.req.Context(), nil)
-	if err != nil {
+	if errors.Is(err, ledger.ErrCorrupt) { // which place is damaged, and nothing of anybody
+		return &problem{kind: problemDamaged, detail: fmt.Sprintf("the audit could not go on: %v: bring back a backup of data/ and log/", err), cause: err}
+	} else if err != nil {
 		return err
 	}
 	return x.answer(auditOf(report))
@@ -306,7 +309,7 @@ func (s *Server) unlock(x *request) error {
 	switch {
 	case err == nil:
 		return x.answer(struct{}{})
-	case errors.Is(err, vault.ErrNoVault), errors.Is(err, vault.ErrNotVault), errors.Is(err, vault.ErrRotated), errors.Is(err, vault.ErrNoPlugin), errors.Is(err, vault.ErrOtherVault):
+	case errors.Is(err, vault.ErrNoVault), errors.Is(err, vault.ErrNotVault), errors.Is(err, vault.ErrRotated), errors.Is(err, vault.ErrNoPlugin), errors.Is(err, vault.ErrOtherVault), errors.Is(err, private.ErrOtherKey):
 		return newProblem(problemConflict, "%v", err)
 	case errors.Is(err, private.ErrLost), errors.Is(err, ledger.ErrCorrupt), errors.Is(err, ledger.ErrRollback):
 		return &problem{kind: problemDamaged, detail: err.Error(), cause: err} // says what is lost, and nothing of anybody

@@ -1,10 +1,13 @@
 package customers
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,17 +179,32 @@ const maxHolds = 500
 // holdsPage shows whom nobody may erase.
 func (s *Server) holdsPage(x *request) error {
 	v := holdsView{pageHeader: x.header("Legal holds", "holds")}
-	for st, err := range states(x.req.Context(), x.log, x.shownAct("the legal holds")) {
-		if err != nil {
-			return err
+	if _, err := x.log.Act(x.req.Context(), x.shownAct("the legal holds")); err != nil {
+		return err
+	}
+	history, err := s.programme(x.req.Context(), x.log)
+	if err != nil {
+		return err
+	}
+	err = s.eachWatched(x.req.Context(), x.log, history, func(all iter.Seq2[*event.State, error]) error {
+		for st, err := range all {
+			if err != nil {
+				return err
+			}
+			for _, h := range st.Holds {
+				v.Holds = append(v.Holds, holdView{st.Handle, st.Customer.Name, st.Customer.Account, x.here(h.At), h.Held})
+			}
 		}
-		for _, h := range st.Holds {
-			v.Holds = append(v.Holds, holdView{st.Handle, st.Customer.Name, st.Customer.Account, x.here(h.At), h.Held})
-		}
-		if v.More = len(v.Holds) > maxHolds; v.More {
-			v.Holds = v.Holds[:maxHolds]
-			break
-		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(v.Holds, func(a, b holdView) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Account, b.Account))
+	})
+	if v.More = len(v.Holds) > maxHolds; v.More {
+		v.Holds = v.Holds[:maxHolds]
 	}
 	return x.answerPage(http.StatusOK, "holds", v)
 }

@@ -305,7 +305,15 @@ func (s *Server) Queue(ctx context.Context, l *private.Log, q QueueQuery) (progr
 	if q.Day != nil {
 		ask.Day = *q.Day
 	}
-	return history.Queue(states(ctx, l, event.Act{}), ask)
+	if ask.Day != s.today() {
+		return history.Queue(states(ctx, l, event.Act{}), ask)
+	}
+	var page programme.Page
+	err = s.eachWatched(ctx, l, history, func(all iter.Seq2[*event.State, error]) error {
+		page, err = history.Queue(all, ask)
+		return err
+	})
+	return page, err
 }
 
 // states are all customers; what they are read for is logged before if the act has a kind.

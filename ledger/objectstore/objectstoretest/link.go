@@ -53,6 +53,7 @@ func All() (all []Fault) {
 
 // Request is what a fault is chosen by.
 type Request struct {
+	Host        string // the endpoint's
 	Method      string // GET, PUT, DELETE; LIST for a listing
 	Key         string // of a listing, the prefix
 	Conditional bool
@@ -67,8 +68,12 @@ type Link struct {
 	FaultOf func(Request) Fault
 	Delay   time.Duration
 
+	// ReleaseEvery lets what was held arrive before each of so many requests; 0: at Release.
+	ReleaseEvery int
+
 	mu     sync.Mutex // guards FaultOf, Delay and what follows
 	counts map[string]int
+	sent   int
 	later  []func()
 	lists  map[string]*answer
 	reads  map[string][]*answer // by key, the last two that differ
@@ -79,11 +84,11 @@ func NewLink(s *Server) *Link {
 	return &Link{server: s, counts: map[string]int{}, lists: map[string]*answer{}, reads: map[string][]*answer{}}
 }
 
-// Set changes what becomes of requests from now on.
+// Set changes what becomes of requests from now on. What is held is so until Release.
 func (l *Link) Set(faultOf func(Request) Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.FaultOf = faultOf
+	l.FaultOf, l.ReleaseEvery = faultOf, 0
 }
 
 // Count is how many requests of that method were sent: "PUT", "GET", "LIST", "DELETE".
@@ -123,11 +128,16 @@ func (l *Link) RoundTrip(r *http.Request) (*http.Response, error) {
 	request := requestOf(r)
 	l.mu.Lock()
 	l.counts[request.Method]++
+	l.sent++
+	release := l.ReleaseEvery > 0 && l.sent%l.ReleaseEvery == 0
 	fault, delay := None, l.Delay
 	if l.FaultOf != nil {
 		fault = l.FaultOf(request)
 	}
 	l.mu.Unlock()
+	if release {
+		l.Release()
+	}
 	if !request.takes(fault) {
 		fault = None
 	}
@@ -234,7 +244,7 @@ func (l *Link) remember(r Request, a *answer, f Fault) *answer {
 
 func requestOf(r *http.Request) Request {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/"), Bucket)
-	q := Request{Method: r.Method, Key: strings.TrimPrefix(key, "/"), Conditional: r.Header.Get("If-Match")+r.Header.Get("If-None-Match") != ""}
+	q := Request{Host: r.URL.Host, Method: r.Method, Key: strings.TrimPrefix(key, "/"), Conditional: r.Header.Get("If-Match")+r.Header.Get("If-None-Match") != ""}
 	if r.URL.Query().Has("list-type") {
 		q.Method, q.Key = "LIST", r.URL.Query().Get("prefix")
 	}

@@ -65,7 +65,7 @@ func Start(t testing.TB, settings ...string) *Server {
 		"unix_socket_directories = '" + dir + "'", "listen_addresses = ''",
 		"shared_buffers = 16MB", "max_connections = 60", "max_wal_senders = 4", "autovacuum = off", "max_wal_size = 1GB",
 		"dynamic_shared_memory_type = mmap", "jit = off",
-		"wal_keep_size = 64MB", "wal_receiver_status_interval = 1", "wal_retrieve_retry_interval = 100", "log_min_messages = log",
+		"wal_keep_size = 64MB", "wal_receiver_status_interval = 1", "wal_retrieve_retry_interval = 100", "log_min_messages = warning",
 	}, settings)...)
 	s.Restart()
 	s.psql("postgres", "CREATE DATABASE docket")
@@ -220,14 +220,25 @@ func statOf(pid int) (state string, parent int) {
 // for it.
 func (s *Server) Standby() *Server {
 	s.t.Helper()
-	b := &Server{t: s.t, bin: s.bin, dir: s.dir, uid: s.uid, port: s.nextPort()}
+	b := s.Reserve()
+	s.Follow(b)
+	return b
+}
+
+// Reserve names a server that [Server.Follow] starts later, so that it can stand in a URL before.
+func (s *Server) Reserve() *Server {
+	return &Server{t: s.t, bin: s.bin, dir: s.dir, uid: s.uid, port: s.nextPort()}
+}
+
+// Follow is Standby of a server that was reserved.
+func (s *Server) Follow(b *Server) {
+	s.t.Helper()
 	s.run("pg_basebackup", "--pgdata", b.data(), "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
 		"--dbname", fmt.Sprintf("host=%s port=%d user=docket application_name=standby", s.dir, s.port))
 	b.Configure("synchronous_standby_names = ''", "hot_standby = on")
 	b.Restart()
 	s.Reload("synchronous_standby_names = 'standby'")
 	s.Await("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'", "1")
-	return b
 }
 
 // Promote makes a standby the primary, and waits until it is.
@@ -269,12 +280,13 @@ func (s *Server) psql(database, statements string) string {
 func (s *Server) Await(query, want string) {
 	s.t.Helper()
 	var got string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if got = s.SQL(query); got == want {
 			return
 		}
 	}
-	s.t.Fatalf("%s: got %q, want %q\n%s", query, got, want, s.Log())
+	activity := s.SQL("SELECT pid, state, wait_event_type, wait_event, query FROM pg_stat_activity WHERE backend_type = 'client backend'")
+	s.t.Fatalf("%s: got %q, want %q\n%s\n%s", query, got, want, activity, s.Log())
 }
 
 // Log is what the server has logged.
@@ -303,8 +315,9 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT} // where a test panics
 	if os.Getuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}
 	}
 	return cmd
 }

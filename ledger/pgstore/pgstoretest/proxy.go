@@ -21,8 +21,8 @@ type Proxy struct {
 	all   sync.WaitGroup
 
 	// Cut, if set, is asked after each piece that went through, whether that connection ends
-	// now; toServer says which way the piece went, arrived that it was passed on.
-	Cut func(toServer bool) (cut, arrived bool)
+	// now; toServer says which way the piece of that many bytes went, arrived that it was passed on.
+	Cut func(toServer bool, size int) (cut, arrived bool)
 }
 
 // pipe is one connection.
@@ -65,18 +65,26 @@ func (p *Proxy) Close() {
 	p.all.Wait()
 }
 
-// Stick has whatever clients send from now on get stuck. release lets it arrive, waits until
-// the server has done with it, and takes no more connections.
-func (p *Proxy) Stick() (release func()) {
+// Hold has whatever clients send from now on get stuck, until flow lets it go on.
+func (p *Proxy) Hold() (flow func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stuck = true
 	return func() {
-		p.listener.Close()
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.stuck = false
 		p.held.Broadcast()
-		p.mu.Unlock()
+	}
+}
+
+// Strand is Hold of clients that never come back: release lets what is stuck arrive, waits until the
+// server has done with it, and takes no more connections.
+func (p *Proxy) Strand() (release func()) {
+	flow := p.Hold()
+	return func() {
+		p.listener.Close()
+		flow()
 		p.all.Wait()
 	}
 }
@@ -146,7 +154,7 @@ func (p *Proxy) downstream(c *pipe) {
 func (p *Proxy) pass(c *pipe, toServer bool, to net.Conn, piece []byte) bool {
 	cut, arrived := false, true
 	if p.Cut != nil {
-		cut, arrived = p.Cut(toServer)
+		cut, arrived = p.Cut(toServer, len(piece))
 	}
 	if !cut || arrived {
 		if _, err := to.Write(piece); err != nil {

@@ -84,15 +84,25 @@ func blobMaker(size int) func(i int) pebblestore.Blob {
 
 // appendAll appends n items as fast as they become durable and returns how long it took.
 func appendAll[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (time.Duration, error) {
+	running, end := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- l.Run(running) }()
+	begun := time.Now()
+	err := appendWhileRunning(ctx, l, n, item)
+	took := time.Since(begun)
+	end()
+	return took, errors.Join(err, <-ran)
+}
+
+// appendWhileRunning is that for a ledger that runs.
+func appendWhileRunning[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) error {
 	const maxPending = 8192 // items that wait for their commit at once
 	ctx, cancel := context.WithCancel(ctx)
-	ran := make(chan error, 1)
-	go func() { ran <- l.Run(ctx) }()
+	defer cancel()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var first error
 	var once sync.Once
-	begun := time.Now()
 	for range min(maxPending, n) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
@@ -111,9 +121,7 @@ func appendAll[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func
 		})
 	}
 	wg.Wait()
-	took := time.Since(begun)
-	cancel()
-	return took, errors.Join(first, <-ran)
+	return errors.Join(first, ctx.Err())
 }
 
 // records measures Append of real responses, signatures verified beforehand,

@@ -15,18 +15,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 )
 
 // Options of a run.
 type Options struct {
-	Dir     string        // where the disk to be measured is; a directory in it is made and removed
-	Entries int           // entries of the core's run
-	Records int           // records of the runs with the register
-	Size    int           // bytes of an entry of the core's run
-	Rate    int           // records a second of the open loop
-	For     time.Duration // how long the open loop and the HTTP load last
-	Conns   int           // connections of the HTTP load
-	Report  func(Row)     // told of each row as it is measured
+	Dir      string        // where the disk to be measured is; a directory in it is made and removed
+	Entries  int           // entries of the core's run
+	Records  int           // records of the runs with the register
+	Size     int           // bytes of an entry of the core's run
+	Rate     int           // records a second of the open loop
+	For      time.Duration // how long the open loop and the HTTP load last
+	Conns    int           // connections of the HTTP load
+	Store    stores.URL    // of the store's run, which must be new and is left full; zero: one in this process
+	PutDelay time.Duration // how long each request to that one takes
+	Report   func(Row)     // told of each row as it is measured
 
 	Fatal func(reason string) // ends the process when the state of the disk is unknown
 }
@@ -39,6 +43,7 @@ type Row struct {
 	// Limit is what the machine did in this run without the ledger; 0: none applies.
 	Limit     float64 `json:"limit,omitempty"`
 	LimitName string  `json:"limitName,omitempty"`
+	Aim       string  `json:"aim,omitempty"` // what is aimed at, and what others have published
 
 	// Of a page: Value is the median of the times to the first byte, First that of the first answer.
 	First float64 `json:"first,omitempty"`
@@ -49,7 +54,7 @@ type Row struct {
 }
 
 // Names are what can be measured, in order.
-var Names = []string{"limits", "core", "records", "latency", "http", "proofs", "audit", "pages"}
+var Names = []string{"limits", "core", "records", "latency", "http", "proofs", "audit", "pages", "store"}
 
 // Run measures what is named, all if nothing is.
 func Run(ctx context.Context, o Options, names ...string) error {
@@ -69,7 +74,7 @@ func Run(ctx context.Context, o Options, names ...string) error {
 		measure func(context.Context) error
 	}{
 		{"limits", r.limits}, {"core", r.core}, {"records", r.records}, {"latency", r.latency},
-		{"http", r.http}, {"proofs", r.proofs}, {"audit", r.audit}, {"pages", r.pages},
+		{"http", r.http}, {"proofs", r.proofs}, {"audit", r.audit}, {"pages", r.pages}, {"store", r.store},
 	} {
 		// The limits are measured always: the rest is read beside them.
 		if part.name != "limits" && len(names) > 0 && !slices.Contains(names, part.name) {

@@ -22,6 +22,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/transform"
+
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/sheet"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
 )
@@ -33,7 +36,36 @@ type Options struct {
 	Now     time.Time      // when an account was opened of which no column tells it
 	Type    string         // person or entity, of whom no column tells it; "": a fault
 	By      string         // who verified, where no column tells it; "": a fault
+
+	// Encoding is that of a file that is no UTF-8, and Dates which comes first in 1/2/2027.
+	// Neither is ever guessed.
+	Encoding Encoding
+	Dates    Dates
 }
+
+// Encoding is how a file writes letters.
+type Encoding string
+
+// The encodings. UTF-16 with a byte order mark is recognised under either.
+const (
+	UTF8        Encoding = "utf-8" // as ""
+	Windows1252 Encoding = "windows-1252"
+)
+
+// Encodings are all of them.
+func Encodings() []Encoding { return []Encoding{UTF8, Windows1252} }
+
+// Dates is the order of day, month and year where slashes or dashes are between them.
+type Dates string
+
+// The orders.
+const (
+	DayFirst   Dates = "dmy"
+	MonthFirst Dates = "mdy"
+)
+
+// AllDates are all orders.
+func AllDates() []Dates { return []Dates{DayFirst, MonthFirst} }
 
 // Row is one row of a file.
 type Row struct {
@@ -88,6 +120,9 @@ type Reader struct {
 // Open begins to read a file, a table or JSON Lines by its first byte. A *[sheet.Error] says
 // why it is neither.
 func Open(r io.Reader, o Options) (*Reader, error) {
+	if o.Encoding == Windows1252 {
+		r = transform.NewReader(r, charmap.Windows1252.NewDecoder())
+	}
 	in := bufio.NewReaderSize(r, maxLineBytes+4096)
 	start, err := in.Peek(4096)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -101,7 +136,10 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 		return nil, sheet.Errorf("this is a list of JSON: write one object a line (JSON Lines), without the brackets and commas around them")
 	}
 	t, err := sheet.New(in)
-	if err != nil {
+	var no *sheet.Error
+	if errors.As(err, &no) {
+		return nil, sheet.Errorf("%s", encodingHint(no.What))
+	} else if err != nil {
 		return nil, err
 	}
 	c, err := recognise(t, o.Columns)
@@ -109,6 +147,14 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 		return nil, err
 	}
 	return &Reader{options: o, table: t, columns: c}, nil
+}
+
+// encodingHint adds to a fault what else helps where a file is no UTF-8.
+func encodingHint(fault string) string {
+	if strings.Contains(fault, "is no UTF-8") {
+		fault += ", or say --encoding windows-1252 if a program on Windows wrote it"
+	}
+	return fault
 }
 
 // Kind is what the rows are, in words.
@@ -191,7 +237,7 @@ func (r *Reader) Next() (Row, error) {
 	}
 	row := Row{Number: raw.Number, Line: raw.Line, cells: raw.Cells, raw: raw.Raw}
 	if raw.Fault != "" {
-		row.Faults = []Fault{{Detail: raw.Fault}}
+		row.Faults = []Fault{{Detail: encodingHint(raw.Fault)}}
 		return row, nil
 	}
 	if r.lengths == nil {

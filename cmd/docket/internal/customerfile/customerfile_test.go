@@ -104,7 +104,7 @@ func TestTables(t *testing.T) {
 			`{"account":"9","id":"ID","kind":"opened","time":"2027-06-01T12:00:00Z","content":{"type":"person","name":"Ida Reed","payment":[{"kind":"card","reference":"1111"}]}}`,
 		}},
 		{"several faults of one row", "account,name,type,opened,email,country\n,,robot,1/2/2027,x,Atlantis\n", options(), []string{
-			`row 2: column 1 (account): is empty: the provider's own name of the account; column 2 (name): is empty: the customer's full legal name; column 3 (type): "robot": want person or entity; column 6 (country): "Atlantis" is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones); column 4 (opened): "1/2/2027": which is the day and which the month? Write 2027-01-31, or 31.1.2027`,
+			`row 2: column 1 (account): is empty: the provider's own name of the account; column 2 (name): is empty: the customer's full legal name; column 3 (type): "robot": want person or entity; column 6 (country): "Atlantis" is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones); column 4 (opened): "1/2/2027": which is the day and which the month? Say --dates dmy or --dates mdy, or write 2027-01-31 or 31.1.2027`,
 		}},
 		{"an address of e-mail that is none", "account,name,email\n7,Ana Reed,\"ana\"\n", person, []string{`row 2: column 3 (email): is "ana"; want one address of e-mail like desk@marsh.example`}},
 		{"a person with owners", "account,name,owners\n7,Ana Reed,Per Reed\n", person, []string{`row 2: column 3 (owners): is of an entity only, and the customer is a person`}},
@@ -137,6 +137,53 @@ func TestTables(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
+	}
+}
+
+// TestWindows1252: as a spreadsheet on Windows writes "CSV", under German headings. Nobody guesses that.
+func TestWindows1252(t *testing.T) {
+	file := "Kundennummer;Firmenname;Typ;Er\xf6ffnet am;Land;Stra\xdfe;Ort;Telefon\r\n7;M\xfcller & S\xf6hne \x80 GmbH;Firma;4.1.2027;\xd6sterreich;Kai 2;Salzhafen;+99 555 0101\r\n"
+	o := options()
+	if _, err := customerfile.Open(strings.NewReader(file), o); err == nil || !strings.Contains(err.Error(), "--encoding windows-1252") {
+		t.Errorf("without a word: %v", err)
+	}
+	o.Encoding = customerfile.Windows1252
+	got, _ := read(t, file, o)
+	want := `{"account":"7","id":"ID","kind":"opened","time":"2027-01-03T23:00:00Z","content":{"type":"entity","name":"Müller & Söhne € GmbH","country":"AT","address":{"full":"Kai 2, Salzhafen"},"telephone":["+99 555 0101"]}}`
+	if len(got) != 1 || got[0] != want {
+		t.Errorf("got  %q\nwant %s", got, want)
+	}
+	// In a row alone: the header is plain.
+	got, _ = read(t, "account,name,type\n7,M\xfcller,person\n8,Reed,person\n", options())
+	if len(got) != 2 || !strings.Contains(got[0], "--encoding windows-1252") || !strings.Contains(got[1], "Reed") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestDates: what 1/2/2027 means is said by a person.
+func TestDates(t *testing.T) {
+	for _, tt := range []struct{ text, dmy, mdy string }{
+		{"1/2/2027", "2027-01-31T23:00:00Z", "2027-01-01T23:00:00Z"},
+		{"1/2/2027 9:30 PM", "2027-02-01T20:30:00Z", "2027-01-02T20:30:00Z"},
+		{"01-02-2027 09:30:12", "2027-02-01T08:30:12Z", "2027-01-02T08:30:12Z"},
+		{"31/1/2027", "2027-01-30T23:00:00Z", ""},
+		{"1/31/2027 23:59", "", "2027-01-31T22:59:00Z"},
+		{"2027-01-31", "2027-01-30T23:00:00Z", "2027-01-30T23:00:00Z"},
+	} {
+		for order, want := range map[customerfile.Dates]string{customerfile.DayFirst: tt.dmy, customerfile.MonthFirst: tt.mdy, "": ""} {
+			o := options()
+			o.Dates = order
+			got, _ := read(t, "account,name,type,opened\n7,Ana Reed,person,"+tt.text+"\n", o)
+			switch {
+			case order == "" && tt.text == "2027-01-31":
+			case order == "" && !strings.Contains(got[0], "--dates dmy or --dates mdy"):
+				t.Errorf("%s without a word: %s", tt.text, got)
+			case order != "" && want == "" && !strings.Contains(got[0], "is no date in the order "+string(order)):
+				t.Errorf("%s as %s: %s", tt.text, order, got)
+			case want != "" && !strings.Contains(got[0], `"time":"`+want+`"`):
+				t.Errorf("%s as %s: %s, want %s", tt.text, order, got, want)
+			}
+		}
 	}
 }
 

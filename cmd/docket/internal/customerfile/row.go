@@ -2,6 +2,7 @@ package customerfile
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -408,16 +409,32 @@ func truth(text string) (value, ok bool) {
 	return false, false
 }
 
-// forms are how times are written; those without a zone are of [Options.Zone]. With dots the
-// day comes first. With slashes that hangs on the country, and is not guessed.
-var forms = []struct {
+// form is one way to write times; those without a zone are of [Options.Zone].
+type form struct {
 	layout string
 	zoned  bool
-}{
+}
+
+// forms are those that mean one thing. With dots the day comes first.
+var forms = []form{
 	{time.RFC3339Nano, true}, {"2006-01-02 15:04:05Z07:00", true}, {"2006-01-02 15:04:05 -0700", true}, {"2006-01-02 15:04:05.999999999 UTC", true},
 	{"2006-01-02 15:04:05.999999999", false}, {"2006-01-02T15:04:05.999999999", false}, {"2006-01-02 15:04", false}, {"2006-01-02T15:04", false}, {"2006-01-02", false},
 	{"2.1.2006 15:04:05", false}, {"2.1.2006 15:04", false}, {"2.1.2006", false},
 }
+
+// slashed are the forms with slashes or dashes, in which what comes first hangs on the country.
+var slashed = func() map[Dates][]form {
+	all := make(map[Dates][]form)
+	for order, day := range map[Dates]string{DayFirst: "2/1/2006", MonthFirst: "1/2/2006"} {
+		for _, clock := range []string{"", " 15:04", " 15:04:05", " 3:04 PM", " 3:04:05 PM"} {
+			all[order] = append(all[order], form{day + clock, false}, form{strings.ReplaceAll(day, "/", "-") + clock, false})
+		}
+	}
+	return all
+}()
+
+// slashedDay is a date of these forms, with what stands behind it.
+var slashedDay = regexp.MustCompile(`^\d{1,2}[/-]\d{1,2}[/-]\d{4}(\s|$)`)
 
 // time reads a point in time, to the millisecond. Where none needs to be, that is now.
 func (f *filler) time(of field, needed bool) (time.Time, bool) {
@@ -430,7 +447,7 @@ func (f *filler) time(of field, needed bool) (time.Time, bool) {
 		f.assume("an account of which nothing tells when it was opened is opened now: " + f.options.Now.UTC().Format(time.RFC3339))
 		return f.options.Now.UTC().Truncate(time.Millisecond), true
 	}
-	for _, form := range forms {
+	for _, form := range append(slices.Clip(forms), slashed[f.options.Dates]...) {
 		zone := f.options.Zone
 		if form.zoned {
 			zone = time.UTC
@@ -450,9 +467,12 @@ func (f *filler) time(of field, needed bool) (time.Time, bool) {
 		}
 		return f.sound(of, time.UnixMilli(n))
 	}
-	if strings.Count(text, "/") == 2 {
-		f.fault(of, "%q: which is the day and which the month? Write 2027-01-31, or 31.1.2027", text)
-	} else {
+	switch {
+	case slashedDay.MatchString(text) && f.options.Dates == "":
+		f.fault(of, "%q: which is the day and which the month? Say --dates dmy or --dates mdy, or write 2027-01-31 or 31.1.2027", text)
+	case slashedDay.MatchString(text):
+		f.fault(of, "%q is no date in the order %s", text, f.options.Dates)
+	default:
 		f.fault(of, "%q is no time like 2027-01-04T09:30:12Z, 2027-01-04 09:30:12, 2027-01-04 or 4.1.2027", text)
 	}
 	return time.Time{}, false

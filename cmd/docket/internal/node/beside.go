@@ -94,7 +94,7 @@ func OpenCommittedAt(ctx context.Context, at stores.URL) (Committed, io.Closer, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", at, err)
 	}
-	return storeReader{s}, &closers{[]io.Closer{s}}, nil
+	return storeReader{ledger.Bounded(s, time.Minute)}, &closers{[]io.Closer{s}}, nil
 }
 
 // How often, and after what pause, a process is asked again that has the directory open and

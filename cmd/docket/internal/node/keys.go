@@ -280,8 +280,11 @@ type signedMarks struct {
 	dir   string // of the keys
 }
 
+// markSuffix is the end of a mark's name.
+const markSuffix = ".signed"
+
 func (m signedMarks) path(k proof.Key) string {
-	return m.files.PathJoin(m.dir, fmt.Sprintf("log-%08x.signed", k.ID()))
+	return m.files.PathJoin(m.dir, fmt.Sprintf("log-%08x%s", k.ID(), markSuffix))
 }
 
 // anyMarked says whether one of the signers is marked.

@@ -185,14 +185,11 @@ func (n *Node) useStore(ctx context.Context, signed bool) error {
 	if err != nil {
 		return err
 	}
-	lost := func(what string) error {
-		return fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, what)
-	}
 	if c.Store != nil {
 		n.store = c.Store
 		head, err := c.Store.Head(ctx)
 		if err == nil && signed && head.Size == 0 {
-			err = lost(at.String())
+			err = lostStore(at.String())
 		}
 		return err
 	}
@@ -201,7 +198,7 @@ func (n *Node) useStore(ctx context.Context, signed bool) error {
 	}
 	path := c.Files.PathJoin(c.Dir, storeDir)
 	if _, err := c.Files.Stat(path); signed && errors.Is(err, fs.ErrNotExist) {
-		return lost(path)
+		return lostStore(path)
 	}
 	s, err := pebblestore.Open(c.Files, path, pebblestore.Options{Health: n.health})
 	if err != nil {

@@ -72,16 +72,15 @@ func (f *Follower) Show(ctx context.Context) error { return f.follow.Show(ctx) }
 // Published is what the register was brought to last; nil before the first.
 func (f *Follower) Published() *proof.Published { return f.follow.Published() }
 
-// Open opens the ledger over the store that it takes, with the register as it is. The node is
-// the caller's to close then, and the Follower is over. After an error it goes on following.
-func (f *Follower) Open(ctx context.Context, store ledger.Store) (*Node, error) {
-	read := f.n.config.Store
-	f.n.store, f.n.config.Store = store, store
-	err := f.n.openLedger(ctx, f.lc)
+// Open opens the ledger with the register as it is. take takes the store. The node is the
+// caller's to close then, and the Follower is over. After an error it goes on following.
+func (f *Follower) Open(ctx context.Context, take func(context.Context) error) (*Node, error) {
+	lc := f.lc
+	lc.Take = take
+	err := f.n.openLedger(ctx, lc)
 	if err == nil {
 		return f.n, nil
 	}
-	f.n.store, f.n.config.Store = read, read
 	return nil, errors.Join(err, f.begin(false))
 }
 

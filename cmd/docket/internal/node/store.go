@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -104,11 +105,35 @@ func OpenStore(ctx context.Context, files vfs.FS, dir string, given stores.URL, 
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	if isNew {
-		if err := NoteStore(files, dir, at); err != nil {
+		if err = checkNew(ctx, files, dir, at, store); err == nil {
+			err = NoteStore(files, dir, at)
+		}
+		if err != nil {
 			return nil, errors.Join(err, store.Close())
 		}
 	}
 	return store, nil
+}
+
+// checkNew refuses an empty store beside keys that have signed entries.
+func checkNew(ctx context.Context, files vfs.FS, dir string, at stores.URL, store ledger.Store) error {
+	head, err := store.Head(ctx)
+	if err != nil || head.Size > 0 {
+		return err
+	}
+	names, err := files.List(files.PathJoin(dir, "keys"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, markSuffix) }) {
+		return lostStore(at.String())
+	}
+	return nil
+}
+
+// lostStore is why an empty store, or none, is not to be begun.
+func lostStore(where string) error {
+	return fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, where)
 }
 
 // mayLeave says whether the ledger of a directory may be kept elsewhere from now on: if it has none
@@ -128,10 +153,8 @@ func mayLeave(ctx context.Context, files vfs.FS, dir string, noted, given stores
 	if err = errors.Join(err, store.Close()); err != nil {
 		return err
 	}
-	if name, moved := ledger.MovedTo(why); moved {
-		if to, err := stores.Parse(name); err == nil && to.IsSame(given) {
-			return nil
-		}
+	if _, moved := ledger.MovedTo(why); moved { // there, or from there on: what is given has to have it all
+		return nil
 	}
 	return fmt.Errorf("%w: in %s, and not in %s", ErrOtherStore, noted, given)
 }

@@ -1,6 +1,6 @@
 // Package standby lets another process take a ledger's place when its writer is gone.
 //
-// The writer renews a lease, a blob in the store that says who writes and where ([Store]). Who
+// The writer renews a lease, a blob in the store that says who writes and where ([Holder]). Who
 // stands by watches it ([Watcher]) and brings its register up meanwhile; once the lease has not
 // changed for its whole length, by the watcher's own monotonic clock, and a quorum of
 // witnesses answers, it takes the store ([Standby]).

@@ -32,8 +32,8 @@ func (s *Standby) Metrics() Metrics {
 }
 
 // Metrics are those of a writer.
-func (s *Store) Metrics() Metrics {
-	return Metrics{func() measured { return measured{epoch: s.epoch, age: s.Age()} }}
+func (h *Holder) Metrics() Metrics {
+	return Metrics{func() measured { return measured{epoch: h.epoch, age: h.Age()} }}
 }
 
 // Describe implements [prometheus.Collector].

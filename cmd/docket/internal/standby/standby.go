@@ -95,22 +95,22 @@ func (s *Standby) Wait(ctx context.Context, c Candidate) (epoch uint64, err erro
 	}
 }
 
-// Become waits until this process is to write, and opens the ledger: open is given the store
-// that it takes, whose lease is renewed from then on. Where another standby was faster, or
-// the opening fails for what may pass, it goes on waiting. The caller ends the store
-// ([Store.End]). Errors as of [Standby.Wait], and those of open that do not pass.
-func (s *Standby) Become(ctx context.Context, c Candidate, open func(context.Context, *Store) error) (*Store, error) {
+// Become waits until this process is to write, and opens the ledger: open is given what takes
+// the store, and renews the lease from then on. Where another standby was faster, or the
+// opening fails for what may pass, it goes on waiting. The caller ends the lease
+// ([Holder.End]). Errors as of [Standby.Wait], and those of open that do not pass.
+func (s *Standby) Become(ctx context.Context, c Candidate, open func(context.Context, *Holder) error) (*Holder, error) {
 	for {
 		after, err := s.Wait(ctx, c)
 		if err != nil {
 			return nil, err
 		}
 		s.config.Log.Warn("taking over", "after", after, "writer", s.Status().Writer)
-		store := NewStore(s.store, after, s.config)
-		if err = open(ctx, store); err == nil {
-			return store, nil
+		h := NewHolder(s.store, after, s.config)
+		if err = open(ctx, h); err == nil {
+			return h, nil
 		}
-		store.End(ctx)
+		h.End(ctx)
 		switch {
 		case errors.Is(err, ledger.ErrTakenOver):
 			s.config.Log.Info("another standby took over; standing by", "after", after)

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/nodetest"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
@@ -31,7 +32,7 @@ const (
 type world struct {
 	*testing.T
 	ctx      context.Context // of every machine
-	cloud    *cloud
+	bucket   *objectstoretest.Server
 	keys     node.Keys
 	policy   *proof.Policy
 	hosts    nodetest.Hosts
@@ -69,7 +70,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.policy, err = proof.ParsePolicy([]byte(text + "group all 2 w0 w1 w2\nquorum all\n"))
 	check(t, err)
-	w.cloud = newCloud(t)
+	w.bucket = objectstoretest.NewServer()
 	ctx, cancel := context.WithCancel(t.Context())
 	w.ctx = ctx
 	t.Cleanup(func() {
@@ -95,6 +96,17 @@ type link struct {
 	mu               sync.Mutex // guards what follows
 	store, witnesses direction
 	frozen           chan struct{} // closed when it goes on; nil while it runs
+	onPut            func(object string)
+}
+
+// hasPut says that an object of this machine's has arrived.
+func (l *link) hasPut(object string) {
+	l.mu.Lock()
+	f := l.onPut
+	l.mu.Unlock()
+	if f != nil {
+		f(object)
+	}
 }
 
 type direction int
@@ -194,7 +206,7 @@ func (w *world) start(name string) *machine {
 	ctx, stop := context.WithCancel(w.ctx)
 	m.stop = stop
 	w.machines = append(w.machines, m)
-	store := w.cloud.handle(&m.link)
+	store := w.handle(&m.link)
 	m.by = standby.New(store, standby.Config{URL: "http://" + name + ".example", Lease: lease})
 	w.running.Go(func() {
 		defer close(m.ended)
@@ -224,8 +236,10 @@ func (m *machine) run(ctx context.Context, shared ledger.Shared) error {
 		return err
 	}
 	var l *ledger.Ledger[pebblestore.Blob]
-	taken, err := m.by.Become(ctx, follower, func(ctx context.Context, s *standby.Store) (err error) {
-		l, err = ledger.Open(ctx, ledger.Store(s), ledger.Fold[pebblestore.Blob](fold), c)
+	taken, err := m.by.Become(ctx, follower, func(ctx context.Context, h *standby.Holder) (err error) {
+		taking := c
+		taking.Take = h.Take
+		l, err = ledger.Open(ctx, ledger.Store(shared), ledger.Fold[pebblestore.Blob](fold), taking)
 		return err
 	})
 	if err != nil {

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/objectstore"
+	"github.com/seed-53cf897a/docket/ledger/pgstore"
 )
 
 // Options are how a store is reached.
@@ -22,29 +25,86 @@ type Shared interface {
 	Close() error
 }
 
-// BrokenError says which guarantee a store does not give, without which nobody may write to
-// it.
+// BrokenError says which promise a store breaks, without which nobody may write to it.
 type BrokenError struct {
-	Guarantee string
-	Err       error
+	Promise string
+	Err     error
 }
 
 func (e *BrokenError) Error() string {
-	return fmt.Sprintf("it does not keep what a ledger rests on: %s: %v", e.Guarantee, e.Err)
+	return fmt.Sprintf("it breaks a promise that a ledger rests on, %q: %v", e.Promise, e.Err)
 }
 
 func (e *BrokenError) Unwrap() error { return e.Err }
 
-var errNotBuilt = errors.New("this docket reaches no such store")
+// reachTimeout is how long a store is waited for that does not answer at all. Once it did, each
+// call has its own deadline.
+const reachTimeout = 10 * time.Second
 
-// OpenShared opens a bucket or a database, and takes and writes nothing.
+// probeTimeout is how long a probe may take.
+const probeTimeout = 2 * time.Minute
+
+// OpenShared opens a bucket or a database that answers, and takes and writes nothing.
 func OpenShared(ctx context.Context, at URL, o Options) (Shared, error) {
-	return nil, errNotBuilt
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	s, err := open(ctx, at, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Head(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, at URL, o Options) (Shared, error) {
+	if at.Bucket != "" {
+		return objectstore.Open(ctx, bucketConfig(at, o))
+	}
+	return pgstore.Open(ctx, databaseConfig(at, o))
+}
+
+func bucketConfig(at URL, o Options) objectstore.Config {
+	return objectstore.Config{
+		Bucket: at.Bucket, Prefix: at.Prefix, Endpoints: at.Endpoints, Region: at.Region, PathStyle: at.PathStyle,
+		Transport: o.Transport, Log: o.Log,
+	}
+}
+
+func databaseConfig(at URL, o Options) pgstore.Config {
+	return pgstore.Config{URL: at.connect, Log: o.Log}
 }
 
 // Probe tries what a ledger rests on: that of several who write at once one wins, and that what
-// was written is read. It calls found with each guarantee, and why it is not kept, if it is not;
-// the first that is not kept is a [*BrokenError]. found may be nil.
-func Probe(ctx context.Context, at URL, o Options, found func(guarantee string, err error)) error {
-	return errNotBuilt
+// was written is read. It calls found, which may be nil, with each promise, and with why it is
+// not kept or could not be tried. The first that is not kept ends it: [*BrokenError].
+func Probe(ctx context.Context, at URL, o Options, found func(promise string, err error)) error {
+	var broken *BrokenError
+	note := func(promise string, err error) {
+		if errors.Is(err, objectstore.ErrUnfit) || errors.Is(err, pgstore.ErrUnsafe) {
+			broken = &BrokenError{promise, err}
+		}
+		if found != nil {
+			found(promise, err)
+		}
+	}
+	s, err := OpenShared(ctx, at, o)
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if at.Bucket != "" {
+		err = objectstore.Probe(ctx, bucketConfig(at, o), note)
+	} else {
+		err = pgstore.Probe(ctx, databaseConfig(at, o), note)
+	}
+	if broken != nil {
+		return broken
+	}
+	return err
 }

@@ -5,6 +5,7 @@
 package stores
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -136,7 +137,7 @@ func parseDatabase(rest string) (URL, error) {
 		user, hosts = authority[:at], authority[at+1:]
 	}
 	user, _, _ = strings.Cut(user, ":")
-	query, err := url.ParseQuery(rawQuery)
+	query, err := parametersOf(rawQuery)
 	switch {
 	case err != nil:
 		return URL{}, fmt.Errorf("what stands behind ? in the address of the database cannot be read: %s", want)
@@ -147,16 +148,18 @@ func parseDatabase(rest string) (URL, error) {
 	case database == "" || strings.ContainsAny(database, "/#"):
 		return URL{}, fmt.Errorf("the address of the database names no database: %s", want)
 	}
-	for _, name := range secrets {
-		query.Del(name)
-	}
+	kept := slices.DeleteFunc(strings.Split(rawQuery, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.PathUnescape(name)
+		return pair == "" || err != nil || slices.Contains(secrets, name)
+	})
 	shown := "postgres://"
 	if user != "" {
 		shown += user + "@"
 	}
 	shown += hosts + "/" + database
-	if len(query) > 0 {
-		shown += "?" + query.Encode()
+	if len(kept) > 0 {
+		shown += "?" + strings.Join(kept, "&")
 	}
 	return URL{Database: shown, connect: "postgres://" + rest}, nil
 }
@@ -214,24 +217,23 @@ func (u URL) IsSame(v URL) bool {
 	return u.Directory == v.Directory && v.Bucket == "" && v.Database == ""
 }
 
+// parametersOf reads what stands behind ? as libpq does, which takes a plus for a plus.
+func parametersOf(rawQuery string) (url.Values, error) {
+	return url.ParseQuery(strings.ReplaceAll(rawQuery, "+", "%2B"))
+}
+
 // databaseOf takes apart what parseDatabase made.
 func databaseOf(shown string) (hosts []string, database, schema string) {
 	address, rawQuery, _ := strings.Cut(strings.TrimPrefix(shown, "postgres://"), "?")
 	authority, database, _ := strings.Cut(address, "/")
 	authority = authority[strings.LastIndex(authority, "@")+1:]
-	query, _ := url.ParseQuery(rawQuery) // it was made of one
-	if authority == "" {
-		authority = query.Get("host")
-	}
-	for host := range strings.SplitSeq(authority, ",") {
-		if !strings.Contains(strings.TrimSuffix(host, "]"), ":") {
-			port := query.Get("port")
-			if port == "" {
-				port = "5432"
-			}
-			host += ":" + port
+	query, _ := parametersOf(rawQuery) // it was made of one
+	ports := strings.Split(cmp.Or(query.Get("port"), "5432"), ",")
+	for i, host := range strings.Split(cmp.Or(authority, query.Get("host")), ",") {
+		if !strings.Contains(host[strings.LastIndex(host, "]")+1:], ":") {
+			host += ":" + ports[min(i, len(ports)-1)]
 		}
 		hosts = append(hosts, host)
 	}
-	return hosts, database, query.Get("schema")
+	return hosts, database, cmp.Or(query.Get("schema"), "docket")
 }

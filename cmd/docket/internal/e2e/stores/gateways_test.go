@@ -15,8 +15,8 @@ const (
 	secretKey = "made-up-for-the-test"
 )
 
-// credentials are the environment of whoever talks to the object store.
-func credentials() []string {
+// storeKeys are the environment of whoever talks to the object store.
+func storeKeys() []string {
 	return []string{"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey, "AWS_EC2_METADATA_DISABLED=true"}
 }
 
@@ -38,7 +38,7 @@ func startGateways(t testing.TB, n int, args ...string) *gateways {
 		address := freeAddress(t)
 		p := &process{
 			t: t, name: fmt.Sprintf("gateway %d", i+1), path: program(t, "gateway"), url: "http://" + address,
-			args: append([]string{"--listen", address, "--dir", g.dir}, args...), env: credentials(),
+			args: append([]string{"--listen", address, "--dir", g.dir}, args...), env: storeKeys(),
 			log: filepath.Join(logs, fmt.Sprintf("gateway-%d.log", i+1)),
 		}
 		p.start()

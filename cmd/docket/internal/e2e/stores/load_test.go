@@ -18,9 +18,9 @@ import (
 // submitter sends records without pause, each until it has a receipt, to whichever of the
 // machines answers.
 type submitter struct {
-	ledger *ledger
-	client *client.Client
-	other  *client.Client // begins with another machine
+	cluster *cluster
+	client  *client.Client
+	other   *client.Client // begins with another machine
 
 	receipts []*client.Receipt
 	again    int // records that were sent again once they had a receipt
@@ -50,13 +50,13 @@ func newClient(t testing.TB, machines ...*process) *client.Client {
 }
 
 // startLoad lets n submitters send records to the machines.
-func startLoad(l *ledger, n int, machines ...*process) *load {
+func startLoad(l *cluster, n int, machines ...*process) *load {
 	l.t.Helper()
 	ctx, end := context.WithCancel(l.t.Context())
 	w := &load{t: l.t, more: make(chan struct{}, 1), end: end}
 	for i := range n {
 		from := func(k int) []*process { return slices.Concat(machines[k%len(machines):], machines[:k%len(machines)]) }
-		s := &submitter{ledger: l, client: newClient(l.t, from(i)...), other: newClient(l.t, from(i+1)...)}
+		s := &submitter{cluster: l, client: newClient(l.t, from(i)...), other: newClient(l.t, from(i+1)...)}
 		w.all = append(w.all, s)
 		w.wg.Go(func() {
 			for ctx.Err() == nil {
@@ -107,7 +107,7 @@ func (w *load) stop() (receipts []*client.Receipt) {
 // send sends a new record until it has a receipt, and now and then one from before, which
 // stands where it stood.
 func (s *submitter) send(ctx context.Context) error {
-	r, err := s.submit(ctx, s.client, s.ledger.nextRecord())
+	r, err := s.submit(ctx, s.client, s.cluster.nextRecord())
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *submitter) send(ctx context.Context) error {
 // submit sends a record for as long as it takes any machine to give a receipt.
 func (s *submitter) submit(ctx context.Context, c *client.Client, env record.Envelope) (*client.Receipt, error) {
 	for {
-		sent, err := c.Submit(ctx, env.Marshal(), client.SinglePolicy{Only: s.ledger.policy}, client.Retry{MaxElapsed: 3 * time.Minute})
+		sent, err := c.Submit(ctx, env.Marshal(), client.SinglePolicy{Only: s.cluster.policy}, client.Retry{MaxElapsed: 3 * time.Minute})
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("record %s has no receipt: %w", record.IDOf(env.Payload), err)

@@ -30,7 +30,7 @@ type watch struct {
 }
 
 // startWatch looks at these URLs, and at the witnesses', until stop.
-func startWatch(l *ledger, checkpoints ...string) *watch {
+func startWatch(l *cluster, checkpoints ...string) *watch {
 	l.t.Helper()
 	ctx, end := context.WithCancel(l.t.Context())
 	w := &watch{t: l.t, http: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}, end: end, seen: make(map[proof.Tree]string)}
@@ -96,7 +96,7 @@ func (w *watch) stop() map[proof.Tree]string {
 // finds nothing, each record is there once, at the index and with the bytes of its
 // receipts, and every tree that was ever signed is a beginning of this one. others are
 // the entries that were not of the load.
-func check(l *ledger, c *client.Client, receipts []*client.Receipt, seen map[proof.Tree]string, others int) {
+func check(l *cluster, c *client.Client, receipts []*client.Receipt, seen map[proof.Tree]string, others int) {
 	t := l.t
 	t.Helper()
 	trust, err := client.CreateTrust(t.Context(), vfs.NewMem(), "trust", c, l.id)

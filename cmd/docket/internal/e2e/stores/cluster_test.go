@@ -17,9 +17,9 @@ import (
 
 const origin = "docket.example/stores"
 
-// ledger is a log in a store that several machines reach, with its witnesses, and the people
+// cluster is a log in a store that several machines reach, with its witnesses, and the people
 // who write to it. Every machine has a directory of its own.
-type ledger struct {
+type cluster struct {
 	t         testing.TB
 	store     string   // URL
 	env       []string // of each process that opens the store
@@ -27,6 +27,7 @@ type ledger struct {
 	logs      string   // directory of what the processes say
 	policy    *proof.Policy
 	id        record.ID
+	vkey      string // the log's Ed25519 one
 	witnesses []*process
 
 	mu    sync.Mutex
@@ -34,18 +35,21 @@ type ledger struct {
 	made  int                 // records of the list, guarded by mu
 }
 
-// newLedger begins a ledger as its operators do: the witnesses' keys, docket init twice.
-func newLedger(t testing.TB, store string, env []string, witnesses int) *ledger {
+// newCluster begins a ledger as its operators do: the witnesses' keys, docket init twice.
+func newCluster(t testing.TB, store string, env []string, witnesses int) *cluster {
 	t.Helper()
 	dir := t.TempDir()
-	l := &ledger{t: t, store: store, env: env, first: filepath.Join(dir, "a"), logs: filepath.Join(dir, "logs")}
+	l := &cluster{t: t, store: store, env: env, first: filepath.Join(dir, "a"), logs: filepath.Join(dir, "logs")}
 	if err := os.Mkdir(l.logs, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := docket(t, env, "init", "--dir", l.first, "--origin", origin)
+	text := docket(t, env, "init", "--dir", l.first, "--origin", origin, "--store", store)
 	list := "logs/v0\n"
 	for line := range strings.Lines(text) {
 		if _, vkey, is := strings.Cut(strings.TrimSpace(line), "log "); is {
+			if l.vkey == "" {
+				l.vkey = vkey
+			}
 			list += "vkey " + vkey + "\nqpd 2147483647\ncontact operator@docket.example\n"
 		}
 	}
@@ -97,7 +101,7 @@ func newLedger(t testing.TB, store string, env []string, witnesses int) *ledger 
 
 // machine is a docket serve with a directory of its own, at an address that stays. It is made
 // to start with the directory's keys, if it may become the writer.
-func (l *ledger) machine(name string, keys bool, args ...string) *process {
+func (l *cluster) machine(name string, keys bool, args ...string) *process {
 	l.t.Helper()
 	dir := filepath.Join(filepath.Dir(l.first), name)
 	if dir != l.first && keys {
@@ -117,7 +121,7 @@ func (l *ledger) machine(name string, keys bool, args ...string) *process {
 
 // nextRecord is a record that nobody has sent yet, and that stands alone: an entity of an
 // imported list.
-func (l *ledger) nextRecord() record.Envelope {
+func (l *cluster) nextRecord() record.Envelope {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.made++
@@ -127,7 +131,7 @@ func (l *ledger) nextRecord() record.Envelope {
 }
 
 // enrol enrols the authority, whose list it is.
-func (l *ledger) enrol(c *client.Client) {
+func (l *cluster) enrol(c *client.Client) {
 	l.t.Helper()
 	env := l.world.Authority()
 	s, err := c.Submit(l.t.Context(), env.Marshal(), client.SinglePolicy{Only: l.policy}, client.Retry{MaxElapsed: time.Minute})

@@ -28,9 +28,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Store is a shared store of which the lease is renewed from its taking on, until [Store.End].
-type Store struct {
-	ledger.Shared
+// Holder takes a store for a ledger, and renews its lease from then on, until [Holder.End].
+type Holder struct {
+	store  ledger.Shared
 	config Config
 	after  uint64
 
@@ -43,102 +43,102 @@ type Store struct {
 	renewedAt time.Time
 }
 
-// NewStore is the store for a ledger that takes the place of the writer of this epoch.
-func NewStore(s ledger.Shared, after uint64, c Config) *Store {
-	return &Store{Shared: s, config: c.withDefaults(), after: after, takenOver: make(chan struct{})}
+// NewHolder is for a ledger that takes the place of the writer of this epoch.
+func NewHolder(s ledger.Shared, after uint64, c Config) *Holder {
+	return &Holder{store: s, config: c.withDefaults(), after: after, takenOver: make(chan struct{})}
 }
 
 // Take takes the store, if nobody else has since the epoch that it follows, and renews the
-// lease from then on. [ledger.ErrTakenOver].
-func (s *Store) Take(ctx context.Context) error {
-	if s.epoch > 0 {
+// lease from then on. It is the ledger's Config.Take. [ledger.ErrTakenOver].
+func (h *Holder) Take(ctx context.Context) error {
+	if h.epoch > 0 {
 		return nil
 	}
-	if err := s.Shared.TakeAfter(ctx, s.after); err != nil {
+	if err := h.store.TakeAfter(ctx, h.after); err != nil {
 		return err
 	}
-	s.epoch = s.after + 1
-	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.renewing.Go(func() { s.renew(ctx) })
+	h.epoch = h.after + 1
+	ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	h.renewing.Go(func() { h.renew(ctx) })
 	return nil
 }
 
-// Epoch by which this process writes; 0 before it has taken the store.
-func (s *Store) Taken() uint64 { return s.epoch }
+// Taken is the epoch by which this process writes; 0 before it has taken the store.
+func (h *Holder) Taken() uint64 { return h.epoch }
 
 // TakenOver is closed once another writer has taken the store since. The ledger may learn
 // of it sooner, by a write of its own.
-func (s *Store) TakenOver() <-chan struct{} { return s.takenOver }
+func (h *Holder) TakenOver() <-chan struct{} { return h.takenOver }
 
 // renew renews the lease every third of its length, until ctx ends or another one has taken
 // the store. A writer that cannot renew it goes on: if another one takes its place, the
 // store says so.
-func (s *Store) renew(ctx context.Context) {
+func (h *Holder) renew(ctx context.Context) {
 	failing := false
 	for {
-		err := s.renewOnce(ctx, Lease{Epoch: s.epoch, URL: s.config.URL, Length: s.config.Lease})
+		err := h.renewOnce(ctx, Lease{Epoch: h.epoch, URL: h.config.URL, Length: h.config.Lease})
 		switch {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ledger.ErrTakenOver):
-			close(s.takenOver)
+			close(h.takenOver)
 			return
 		case err != nil && !failing:
-			s.config.Log.Error("the lease is not renewed: a standby may take over", "epoch", s.epoch, "err", err)
+			h.config.Log.Error("the lease is not renewed: a standby may take over", "epoch", h.epoch, "err", err)
 		case err == nil && failing:
-			s.config.Log.Info("the lease is renewed again", "epoch", s.epoch)
+			h.config.Log.Info("the lease is renewed again", "epoch", h.epoch)
 		}
 		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(s.config.Lease / 3):
+		case <-time.After(h.config.Lease / 3):
 		}
 	}
 }
 
 // renewOnce looks first who writes: the lease is the newest writer's, and one that hears no
 // answer is not to say that it lives.
-func (s *Store) renewOnce(ctx context.Context, l Lease) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Lease)
+func (h *Holder) renewOnce(ctx context.Context, l Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Lease)
 	defer cancel()
-	epoch, err := s.Shared.Epoch(ctx)
+	epoch, err := h.store.Epoch(ctx)
 	if err != nil {
 		return fmt.Errorf("reading who writes: %w", err)
 	}
-	if epoch > s.epoch {
-		return fmt.Errorf("epoch %d after %d: %w", epoch, s.epoch, ledger.ErrTakenOver)
+	if epoch > h.epoch {
+		return fmt.Errorf("epoch %d after %d: %w", epoch, h.epoch, ledger.ErrTakenOver)
 	}
-	if err := s.Shared.PutBlob(ctx, blobName, l.renewed().Bytes()); err != nil {
+	if err := h.store.PutBlob(ctx, blobName, l.renewed().Bytes()); err != nil {
 		return fmt.Errorf("writing the lease: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.renewedAt = time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.renewedAt = time.Now()
 	return nil
 }
 
 // Age is for how long the lease has not been renewed.
-func (s *Store) Age() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.renewedAt.IsZero() {
+func (h *Holder) Age() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.renewedAt.IsZero() {
 		return 0
 	}
-	return time.Since(s.renewedAt)
+	return time.Since(h.renewedAt)
 }
 
 // End renews the lease no more, and says in it that this writer has ended, so that nobody has
 // to wait for it to lapse. The ledger must have stopped. Without a taking it does nothing.
-func (s *Store) End(ctx context.Context) {
-	if s.cancel == nil {
+func (h *Holder) End(ctx context.Context) {
+	if h.cancel == nil {
 		return
 	}
-	s.cancel()
-	s.renewing.Wait()
-	err := s.renewOnce(context.WithoutCancel(ctx), Lease{Epoch: s.epoch, URL: s.config.URL, Length: s.config.Lease, Ended: true})
+	h.cancel()
+	h.renewing.Wait()
+	err := h.renewOnce(context.WithoutCancel(ctx), Lease{Epoch: h.epoch, URL: h.config.URL, Length: h.config.Lease, Ended: true})
 	if err != nil && !errors.Is(err, ledger.ErrTakenOver) {
-		s.config.Log.Warn("the lease was not given back: it lapses", "epoch", s.epoch, "err", err)
+		h.config.Log.Warn("the lease was not given back: it lapses", "epoch", h.epoch, "err", err)
 	}
 }
 
@@ -164,13 +164,13 @@ func (e *OverError) Is(target error) bool { return target == ledger.ErrTakenOver
 // one has taken the store. It returns [*OverError] then, and whenever the store says so after
 // an error of whatever kind: of a writer that was cut off, or whose witnesses have seen
 // more, that is the reason.
-func (s *Store) Run(ctx context.Context, run func(context.Context) error) error {
+func (h *Holder) Run(ctx context.Context, run func(context.Context) error) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var noticing sync.WaitGroup
 	noticing.Go(func() {
 		select {
-		case <-s.takenOver:
+		case <-h.takenOver:
 			stop()
 		case <-running.Done():
 		}
@@ -178,27 +178,27 @@ func (s *Store) Run(ctx context.Context, run func(context.Context) error) error 
 	err := run(running)
 	stop()
 	noticing.Wait()
-	if err == nil && !isClosed(s.takenOver) {
+	if err == nil && !isClosed(h.takenOver) {
 		return nil
 	}
-	if over := s.over(ctx); over != nil {
+	if over := h.over(ctx); over != nil {
 		return over
 	}
 	return err
 }
 
 // over is who has taken the store since; nil if nobody has, as far as the store says.
-func (s *Store) over(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
+func (h *Holder) over(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.config.Lease)
 	defer cancel()
-	w := NewWatcher(s.Shared, s.config)
+	w := NewWatcher(h.store, h.config)
 	err := w.Look(ctx)
 	epoch, lease := w.Writer()
-	if epoch > s.epoch {
+	if epoch > h.epoch {
 		return &OverError{epoch, lease.URL}
 	}
-	if err != nil && isClosed(s.takenOver) {
-		return &OverError{Epoch: s.epoch + 1}
+	if err != nil && isClosed(h.takenOver) {
+		return &OverError{Epoch: h.epoch + 1}
 	}
 	return nil
 }

@@ -1,0 +1,344 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/objectstore"
+	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// The aims at 50 ms a PUT, without the time of the witnesses, and what others have published.
+const (
+	aimIdle     = "aim ≤ 3.5 ×"
+	aimAtRate   = "aim ≤ 6 × at 1,000/s"
+	aimPuts     = "aim ≤ 30,000 at 1,000/s"
+	aimEntries  = "aim ≥ 5,000"
+	sunlight    = "Sunlight 287,364 (published)"
+	tesseraRate = "Tessera on MinIO and MariaDB 500 (published)"
+)
+
+// pacing is how often a ledger writes to its store.
+type pacing struct {
+	name            string
+	commit, publish time.Duration
+	putsAim         string
+}
+
+var pacings = []pacing{
+	{"as fast as it goes", 0, 0, ""},
+	{"1 publication, 8 commits a second", 125 * time.Millisecond, time.Second, aimPuts},
+}
+
+const (
+	idleRecords = 20
+	putSamples  = 20
+	// maxStoreEntries are those of the closed loop: a store that is a thousand times slower than
+	// a disk is known after fewer.
+	maxStoreEntries = 50_000
+)
+
+// store measures the core over a store that several machines reach: the one of Options.Store, else one
+// in this process whose every request takes Options.PutDelay. The log is of a policy without
+// witnesses, whose time comes on top of what is measured.
+func (r *run) store(ctx context.Context) error {
+	m, err := r.openStoreBench(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	if err := m.timePuts(ctx); err != nil {
+		return err
+	}
+	for _, p := range pacings {
+		if err := m.measure(ctx, p); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// storeBench is a log in a store, under measurement.
+type storeBench struct {
+	*run
+	store  stores.Shared
+	count  *putCounter // nil: its writes are no PUTs
+	signer *proof.Signer
+	index  *pebblestore.BlobFold
+	close  func()
+	blob   func(i int) pebblestore.Blob
+	next   int     // number of the next entry
+	put    float64 // how long a small write takes, p50, in ms
+}
+
+func (r *run) openStoreBench(ctx context.Context) (*storeBench, error) {
+	const origin = "bench.example/store"
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	if err != nil {
+		return nil, err
+	}
+	m := &storeBench{run: r, blob: blobMaker(r.Size)}
+	if m.signer, err = proof.ParseSigner(skey); err != nil {
+		return nil, err
+	}
+	policy, err := proof.ParsePolicy([]byte("log " + vkey + "\nquorum none\n"))
+	if err != nil {
+		return nil, err
+	}
+	if m.store, m.count, err = r.openStore(ctx); err != nil {
+		return nil, err
+	}
+	health := disk.NewHealth(disk.Config{Fatal: r.Fatal})
+	m.index, err = pebblestore.OpenBlobFold(vfs.Default, filepath.Join(r.dir, "store-index"), policy, pebblestore.Options{Health: health})
+	if err != nil {
+		return nil, errors.Join(err, m.store.Close())
+	}
+	m.close = func() { m.index.Close(); m.store.Close() }
+	return m, nil
+}
+
+// openStore opens the store to be measured, which must be new. count counts what is sent to it.
+func (r *run) openStore(ctx context.Context) (store stores.Shared, count *putCounter, err error) {
+	if r.Store.IsZero() {
+		link := objectstoretest.NewLink(objectstoretest.NewServer())
+		link.Delay = r.PutDelay
+		count = &putCounter{to: link}
+		store, err = objectstore.Open(ctx, objectstoretest.Config(count))
+		return store, count, err
+	}
+	o := stores.Options{}
+	if r.Store.Bucket != "" {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = 64
+		count = &putCounter{to: transport}
+		o.Transport = count
+	}
+	if store, err = stores.OpenShared(ctx, r.Store, o); err != nil {
+		return nil, nil, err
+	}
+	epoch, err := store.Epoch(ctx)
+	if err == nil && epoch > 0 {
+		err = fmt.Errorf("%s: a ledger is there: name a prefix, or a database, of its own, which the measurement fills and leaves", r.Store)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return store, count, nil
+}
+
+// putCounter counts the PUTs that go through it.
+type putCounter struct {
+	to   http.RoundTripper
+	puts atomic.Int64
+}
+
+func (c *putCounter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPut || r.Method == http.MethodPost {
+		c.puts.Add(1)
+	}
+	return c.to.RoundTrip(r)
+}
+
+// timePuts measures what bounds all else: one small write.
+func (m *storeBench) timePuts(ctx context.Context) error {
+	took := make([]time.Duration, putSamples)
+	for i := range took {
+		begun := time.Now()
+		if err := m.store.PutBlob(ctx, "bench", []byte{byte(i)}); err != nil {
+			return err
+		}
+		took[i] = time.Since(begun)
+	}
+	slices.Sort(took)
+	m.put = quantile(took, 0.5)
+	m.row("store: one write of a byte, p50", m.put, "ms")
+	return m.store.DeleteBlob(ctx, "bench")
+}
+
+// runs opens the ledger with a pacing and runs it while f does something.
+func (m *storeBench) runs(ctx context.Context, p pacing, f func(l *ledger.Ledger[pebblestore.Blob]) error) (commits int64, err error) {
+	var n atomic.Int64
+	l, err := ledger.Open(ctx, m.store, m.index, ledger.Config{
+		Origin: m.signer.Key().Name(), Signers: []*proof.Signer{m.signer}, MaxBacklog: 1 << 40,
+		CommitInterval: p.commit, PublishInterval: p.publish,
+		Hooks: ledger.Hooks{Committed: func(admitted, _, _ int, _ time.Duration) {
+			if admitted > 0 {
+				n.Add(1)
+			}
+		}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	running, end := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- l.Run(running) }()
+	err = f(l)
+	end()
+	return n.Load(), errors.Join(err, <-ran)
+}
+
+// measure measures one pacing: under a fixed load, and as many as can be.
+func (m *storeBench) measure(ctx context.Context, p pacing) error {
+	name := func(what string) string { return "store, " + p.name + ": " + what }
+	report := func(what string, value float64, unit, aim string) {
+		m.Report(Row{Name: name(what), Value: value, Unit: unit, Aim: aim})
+	}
+	times := func(what string, took []time.Duration, q float64, aim string) {
+		m.Report(Row{Name: name(what), Value: quantile(took, q), Unit: "ms", Limit: m.put, LimitName: "a write", Aim: aim})
+	}
+	rateAim := aimAtRate
+	if p.publish > 0 {
+		rateAim = ""
+	} else if err := m.idle(ctx, p, times); err != nil { // what comes after a pause is not paced
+		return err
+	}
+
+	var loaded []time.Duration
+	var puts int64
+	var took time.Duration
+	commits, err := m.runs(ctx, p, func(l *ledger.Ledger[pebblestore.Blob]) (err error) {
+		before, err := m.settledPuts(ctx)
+		if err != nil {
+			return err
+		}
+		begun := time.Now()
+		if loaded, err = m.openLoop(ctx, l); err != nil {
+			return err
+		}
+		took = time.Since(begun)
+		puts, err = m.settledPuts(ctx)
+		puts -= before
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n := float64(len(loaded))
+	slices.Sort(loaded)
+	atRate := fmt.Sprintf("%d/s, ", m.Rate)
+	times(atRate+"submit to published, p50", loaded, 0.5, rateAim)
+	times(atRate+"submit to published, p99", loaded, 0.99, "")
+	report(atRate+"commits", float64(commits)/took.Seconds(), "/s", "")
+	if m.count != nil {
+		report(atRate+"PUTs a commit", float64(puts)/float64(max(commits, 1)), "", "two are the floor, and a third publishes")
+		report(atRate+"PUTs a million entries", float64(puts)/n*1e6, "", joinAims(p.putsAim, sunlight))
+	}
+
+	entries := min(m.Entries, maxStoreEntries)
+	begun := time.Now()
+	if commits, err = m.runs(ctx, p, func(l *ledger.Ledger[pebblestore.Blob]) error {
+		defer func() { took = time.Since(begun) }()
+		return m.closedLoop(ctx, l, entries)
+	}); err != nil {
+		return err
+	}
+	report("as many as can be, durable", perSecond(entries, took), "entries/s", joinAims(aimEntries, tesseraRate))
+	report("as many as can be, commits", float64(commits)/took.Seconds(), "/s", "")
+	return nil
+}
+
+// idle measures single entries, each when nothing else is under way.
+func (m *storeBench) idle(ctx context.Context, p pacing, times func(string, []time.Duration, float64, string)) error {
+	var took []time.Duration
+	if _, err := m.runs(ctx, p, func(l *ledger.Ledger[pebblestore.Blob]) error {
+		for range idleRecords {
+			if err := pause(ctx, time.Duration(4*m.put*float64(time.Millisecond))); err != nil { // until what the last one left is done
+				return err
+			}
+			begun := time.Now()
+			if err := m.publish(ctx, l, m.next); err != nil {
+				return err
+			}
+			m.next++
+			took = append(took, time.Since(begun))
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	slices.Sort(took)
+	times("idle, submit to published, p50", took, 0.5, aimIdle)
+	times("idle, submit to published, p99", took, 0.99, "")
+	return nil
+}
+
+func joinAims(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+// settledPuts is how many PUTs there were once none comes any more: what was committed is written
+// to its last place behind the commits.
+func (m *storeBench) settledPuts(ctx context.Context) (int64, error) {
+	if m.count == nil {
+		return 0, nil
+	}
+	for puts := int64(-1); puts != m.count.puts.Load(); {
+		puts = m.count.puts.Load()
+		if err := pause(ctx, max(10*time.Duration(m.put*float64(time.Millisecond)), 100*time.Millisecond)); err != nil {
+			return 0, err
+		}
+	}
+	return m.count.puts.Load(), nil
+}
+
+// publish appends an entry and waits until it is published.
+func (m *storeBench) publish(ctx context.Context, l *ledger.Ledger[pebblestore.Blob], i int) error {
+	t, err := l.Append(ctx, m.blob(i))
+	if err != nil {
+		return err
+	}
+	a, err := t.AwaitCommitted(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = l.AwaitPublished(ctx, a.Index)
+	return err
+}
+
+// openLoop offers entries at the rate, whether or not the ledger keeps up.
+func (m *storeBench) openLoop(ctx context.Context, l *ledger.Ledger[pebblestore.Blob]) ([]time.Duration, error) {
+	n := int(m.For.Seconds() * float64(m.Rate))
+	took, failed := make([]time.Duration, n), make([]error, n)
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for i := range n {
+		due := begun.Add(time.Duration(i) * time.Second / time.Duration(m.Rate))
+		if err := pause(ctx, time.Until(due)); err != nil {
+			break
+		}
+		at := m.next + i
+		wg.Go(func() {
+			offered := time.Now()
+			failed[i] = m.publish(ctx, l, at)
+			took[i] = time.Since(offered)
+		})
+	}
+	wg.Wait()
+	m.next += n
+	return took, errors.Join(append(failed, ctx.Err())...)
+}
+
+// closedLoop appends entries as fast as they become durable.
+func (m *storeBench) closedLoop(ctx context.Context, l *ledger.Ledger[pebblestore.Blob], n int) error {
+	first := m.next
+	m.next += n
+	return appendWhileRunning(ctx, l, n, func(i int) (pebblestore.Blob, error) { return m.blob(first + i), nil })
+}

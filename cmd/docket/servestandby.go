@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/server"
+	"github.com/seed-53cf897a/docket/server/front"
+)
+
+// leaseFlags say how a writer shows that it lives, and who waits for its death.
+type leaseFlags struct {
+	standby bool
+	lease   time.Duration
+	url     string
+}
+
+func (f *leaseFlags) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&f.standby, "standby", false, "wait until the writer's lease has lapsed and a quorum of witnesses answers, then take its place")
+	c.Flags().DurationVar(&f.lease, "lease", standby.DefaultLease, "of a ledger in a bucket or a database: how long its writer must be silent to be taken for dead")
+	c.Flags().StringVar(&f.url, "url", "", "of a ledger in a bucket or a database: where others reach this server, for a standby to tell (default: the address it listens on)")
+}
+
+// check refuses what no lease can be.
+func (f *leaseFlags) check() error {
+	if f.lease < standby.MinLease || f.lease > standby.MaxLease {
+		return usageError("--lease %s: want %s to %s", f.lease, standby.MinLease, standby.MaxLease)
+	}
+	if err := standby.CheckURL(f.url); err != nil {
+		return usageError("--url %w", err)
+	}
+	return nil
+}
+
+// idleOn refuses them on a ledger that only its own machine reaches.
+func (f *leaseFlags) idleOn(c *cobra.Command, dir string) error {
+	if f.standby {
+		return usageError("--standby: the ledger is kept in %s itself, which no other machine reaches: there is nobody to stand by for", dir).
+			hint("docket store copy %s URL moves it to a bucket or a database", dir)
+	}
+	return idle(c, "on a ledger that is kept in its own directory", "lease", "url")
+}
+
+// sharedLedger is a ledger that is kept where several machines reach it, as one of them serves
+// it.
+type sharedLedger struct {
+	flags    leaseFlags
+	store    stores.Shared
+	origin   string
+	config   standby.Config
+	listener net.Listener
+	metrics  net.Listener // nil: none
+	front    front.Config // while it stands by
+	log      *slog.Logger
+
+	held *standby.Holder // once it is taken
+}
+
+// sharedLedger opens the listeners first: a port that another process has is to take nothing
+// from a writer, and the lease says where this one listens.
+func (s *serveFlags) sharedLedger(a *app, store stores.Shared, sc *server.Config, origin string, log *slog.Logger) (*sharedLedger, error) {
+	if err := s.lease.check(); err != nil {
+		return nil, err
+	}
+	proxies, err := s.listen.proxyPrefixes()
+	if err != nil {
+		return nil, err
+	}
+	l, url, err := s.openListeners(a, sc, log)
+	if err != nil {
+		return nil, err
+	}
+	return &sharedLedger{
+		flags: s.lease, store: store, origin: origin, listener: l, metrics: sc.MetricsListener, log: log,
+		config: standby.Config{URL: cmp.Or(s.lease.url, url), Lease: s.lease.lease, Log: log},
+		front:  front.Config{TLS: sc.TLS, Log: log, Proxies: proxies, MaxConnections: sc.MaxConnections, MaxPerAddress: sc.MaxPerAddress},
+	}, nil
+}
+
+// open opens the ledger for writing: at once if nobody writes, or once this process is to take
+// the writer's place. open is [rollbackGuard.open].
+func (s *sharedLedger) open(c *cobra.Command, config node.Config, open func(*cobra.Command, node.Config) (*node.Node, error)) (*node.Node, error) {
+	if s.flags.standby {
+		n, err := s.standBy(c.Context(), config)
+		return n, s.explain(err, config.Dir)
+	}
+	epoch, err := standby.NewWatcher(s.store, s.config).AwaitFree(c.Context())
+	if alive := (*standby.AliveError)(nil); errors.As(err, &alive) {
+		return nil, refusal("%w", err).hint("--standby waits until that one is gone; to serve from here now, end that one first")
+	} else if err != nil {
+		return nil, explainOpenError(err, config.Dir)
+	}
+	s.held = standby.NewHolder(s.store, epoch, s.config)
+	config.Ledger.Take = s.held.Take
+	return open(c, config)
+}
+
+// standBy waits, and answers meanwhile that it does.
+func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node.Node, err error) {
+	// A database says itself whether a second one has all that the first has told of.
+	if db, ok := s.store.(interface{ CheckStandby(context.Context) error }); ok {
+		if err := db.CheckStandby(ctx); err != nil {
+			return nil, fmt.Errorf("--standby: %w", err)
+		}
+	}
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if head.Size == 0 {
+		return nil, noCharter(config.Dir)
+	}
+	f, err := node.Follow(ctx, config, s.flags.lease)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	by := standby.New(s.store, s.config)
+	if err := by.Look(ctx); err != nil { // before anybody asks
+		return nil, err
+	}
+	serving, stop := context.WithCancel(ctx)
+	waiting, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	var answering sync.WaitGroup
+	defer answering.Wait()
+	defer stop()
+	answering.Go(func() {
+		if err := by.Serve(serving, s.front, s.listener, s.metrics); err != nil {
+			failed(err)
+		}
+	})
+	s.log.Info("standing by", "origin", s.origin, "size", head.Size, "epoch", by.Status().Epoch, "writer", by.Status().Writer, "lease", s.flags.lease.String())
+	s.held, err = by.Become(waiting, f, func(ctx context.Context, h *standby.Holder) (err error) {
+		n, err = f.Open(ctx, h.Take)
+		return err
+	})
+	if cause := context.Cause(waiting); err != nil && cause != nil {
+		err = cause
+	}
+	return n, err
+}
+
+func (s *sharedLedger) explain(err error, dir string) error {
+	var sealed *ledger.SealedError
+	if errors.As(err, &sealed) {
+		return explainStoreError(err, dir)
+	}
+	return explainOpenError(err, dir)
+}
+
+// serve serves the ledger until it is told to end, or another writer has taken over: that is
+// nil, since nothing is wrong, and nothing was lost.
+func (s *sharedLedger) serve(ctx context.Context, n *node.Node, c server.Config) error {
+	c.Collectors = append(c.Collectors, s.held.Metrics())
+	err := s.held.Run(ctx, func(ctx context.Context) error { return n.Serve(ctx, s.listener, c) })
+	var over *standby.OverError
+	if errors.As(err, &over) {
+		// All that this one signed is a beginning of what the other signs.
+		s.log.Warn("another writer took over", "origin", s.origin, "size", n.Ledger.Head().Size, "epoch", over.Epoch, "writer", over.URL)
+		return nil
+	}
+	return err
+}
+
+// close gives the lease back, and the ports.
+func (s *sharedLedger) close(ctx context.Context) {
+	if s.held != nil {
+		s.held.End(ctx)
+	}
+	s.listener.Close()
+	if s.metrics != nil {
+		s.metrics.Close()
+	}
+}

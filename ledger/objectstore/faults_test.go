@@ -1,0 +1,233 @@
+package objectstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/objectstore"
+	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
+)
+
+// keptBy are the faults that a store which keeps its promises may have, all that a network and
+// a busy server do.
+var keptBy = slices.DeleteFunc(objectstoretest.All(), func(f objectstoretest.Fault) bool {
+	return f == objectstoretest.OldBody || f == objectstoretest.Cut
+})
+
+// faulty makes a third of the requests of each link go wrong, in every way.
+func faulty(seed uint64) func(*objectstoretest.Link) {
+	var links uint64
+	return func(l *objectstoretest.Link) {
+		links++
+		var mu sync.Mutex
+		rng := rand.New(rand.NewPCG(seed, links))
+		l.ReleaseEvery = 7
+		l.FaultOf = func(r objectstoretest.Request) objectstoretest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			if rng.IntN(3) > 0 {
+				return objectstoretest.None
+			}
+			f := keptBy[rng.IntN(len(keptBy))]
+			if f == objectstoretest.OldList && strings.Contains(r.Key, "/blobs/") {
+				return objectstoretest.None // the law lists what was just put
+			}
+			return f
+		}
+	}
+}
+
+// The laws hold whatever becomes of a third of the requests.
+func TestStoreLawsWithFaults(t *testing.T) {
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			storetest.RunInBubbles(t, func(testing.TB) storetest.Medium {
+				w := newWorld()
+				w.config = func(c *objectstore.Config) { c.RequestTimeout = 250 * time.Millisecond }
+				w.faults, w.small = faulty(seed), true
+				return w
+			})
+		})
+	}
+}
+
+// handle is a store in a world with a link of its own, which has taken it.
+func taken(t testing.TB, w *world) (*objectstore.Store, *objectstoretest.Link) {
+	t.Helper()
+	h := w.Handle(t).(*objectstore.Store)
+	t.Cleanup(func() { h.Close() })
+	if err := h.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return h, w.links[h]
+}
+
+// manual has a world's stores do nothing by themselves.
+func manual(c *objectstore.Config) { c.Manual = true }
+
+// once has the first request for that key with that method go wrong, and then go on.
+func once(method, key string, fault objectstoretest.Fault) func(objectstoretest.Request) objectstoretest.Fault {
+	done := false
+	return func(r objectstoretest.Request) objectstoretest.Fault {
+		if done || r.Method != method || !strings.HasSuffix(r.Key, key) {
+			return objectstoretest.None
+		}
+		done = true
+		return fault
+	}
+}
+
+// Each fault of each request of each write: the write is done, or is a conflict only if there is
+// another writer.
+func TestEachFaultOfEachRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fault := range keptBy {
+			for _, request := range []struct{ method, key string }{{"PUT", "private/head"}, {"PUT", "private/published"}, {"GET", "private/head"}, {"GET", "private/published"}} {
+				w := newWorld()
+				w.config = manual
+				s, link := taken(t, w)
+				log := &storetest.ReferenceLog{}
+				link.Set(once(request.method, request.key, fault))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				err := errors.Join(s.Take(ctx), s.Extend(ctx, log.Grow(3)), s.Archive(ctx, 0, []byte("a")), s.Publish(ctx, nil, []byte("b")), s.Extend(ctx, log.Grow(3)), s.Publish(ctx, []byte("b"), []byte("c")))
+				if h, headErr := s.Head(ctx); err != nil || headErr != nil || h != log.Head(6) {
+					t.Errorf("%s of %s: %v: %v; head %v, %v", request.method, request.key, fault, err, h, headErr)
+				}
+				cancel()
+				link.Release()
+				if h, err := s.Head(t.Context()); err != nil || h != log.Head(6) {
+					t.Errorf("%s of %s: %v, and what was held: head %v, %v", request.method, request.key, fault, h, err)
+				}
+			}
+		}
+	})
+}
+
+// What no answer can be had for has an outcome that is unknown, at the end of its context; then
+// the store is where it is, and a next write from there succeeds.
+func TestOutcomeUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fault := range []objectstoretest.Fault{objectstoretest.Hang, objectstoretest.HangLater, objectstoretest.Lost, objectstoretest.Unheard, objectstoretest.Error, objectstoretest.ErrorDone, objectstoretest.SlowDown, objectstoretest.Conflict} {
+			w := newWorld()
+			w.config = manual
+			s, link := taken(t, w)
+			log := &storetest.ReferenceLog{}
+			if err := s.Extend(t.Context(), log.Grow(3)); err != nil {
+				t.Fatal(err)
+			}
+			link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
+				if strings.HasSuffix(r.Key, "private/head") {
+					return fault
+				}
+				return objectstoretest.None
+			})
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			err := s.Extend(ctx, log.Clone().Grow(5))
+			cancel()
+			if took := time.Since(begun); err == nil || errors.Is(err, ledger.ErrConflict) || !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+				t.Errorf("%v: %v after %v", fault, err, took)
+			}
+			link.Set(nil)
+			link.Release()
+			h, err := s.Head(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Size == 8 {
+				log.Grow(5)
+			}
+			if err := s.Extend(t.Context(), log.Grow(4)); err != nil {
+				t.Errorf("%v, and then from size %d: %v", fault, h.Size, err)
+			}
+		}
+	})
+}
+
+// A body that is cut off and told as whole is damage that is found, and read again.
+func TestCutBody(t *testing.T) {
+	w := newWorld()
+	w.config = manual
+	s, link := taken(t, w)
+	log := &storetest.ReferenceLog{}
+	if err := s.Extend(t.Context(), log.Grow(300)); err != nil {
+		t.Fatal(err)
+	}
+	link.Set(once("GET", "private/head", objectstoretest.Cut))
+	if h, err := s.Head(t.Context()); err != nil || h != log.Head(300) {
+		t.Errorf("a head that was cut off once: %v, %v", h, err)
+	}
+	link.Set(func(objectstoretest.Request) objectstoretest.Fault { return objectstoretest.Cut })
+	if h, err := s.Head(t.Context()); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("a head that is cut off each time: %v, %v; want ErrCorrupt", h, err)
+	}
+	link.Set(nil)
+	reader := w.Handle(t)
+	w.links[reader].Set(func(r objectstoretest.Request) objectstoretest.Fault {
+		if strings.Contains(r.Key, "stages/") {
+			return objectstoretest.Cut
+		}
+		return objectstoretest.None
+	})
+	if e, err := reader.Entries(t.Context(), 0, 300); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("a stage that is cut off: %d entries, %v; want ErrCorrupt", len(e), err)
+	}
+}
+
+// A store that takes nothing more, or forbids it, is told as what it is.
+func TestRefusals(t *testing.T) {
+	w := newWorld()
+	c := objectstoretest.Config(objectstoretest.NewLink(w.server))
+	c.Bucket = "another"
+	s, err := objectstore.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Take(t.Context()); err == nil || !strings.Contains(err.Error(), `no bucket "another"`) {
+		t.Errorf("without a bucket: %v", err)
+	}
+	if _, err := s.Head(t.Context()); err == nil || !strings.Contains(err.Error(), `no bucket "another"`) {
+		t.Errorf("without a bucket: %v", err)
+	}
+	for _, prefix := range []string{"a/../b", "a//b", ".hidden", "a b"} {
+		c.Prefix = prefix
+		if _, err := objectstore.Open(t.Context(), c); err == nil {
+			t.Errorf("the prefix %q was taken", prefix)
+		}
+	}
+}
+
+// With several endpoints, one that is dead is left for another.
+func TestEndpoints(t *testing.T) {
+	w := newWorld()
+	w.config = func(c *objectstore.Config) {
+		manual(c)
+		c.Endpoints = []string{"http://dead.example", "http://alive.example"}
+	}
+	w.faults = func(l *objectstoretest.Link) {
+		l.FaultOf = func(r objectstoretest.Request) objectstoretest.Fault {
+			if r.Host == "dead.example" {
+				return objectstoretest.Lost
+			}
+			return objectstoretest.None
+		}
+	}
+	s, _ := taken(t, w)
+	log := &storetest.ReferenceLog{}
+	if err := s.Extend(t.Context(), log.Grow(3)); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := s.Head(t.Context()); err != nil || h != log.Head(3) {
+		t.Errorf("head %v, %v", h, err)
+	}
+}
