@@ -158,7 +158,7 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 			want = http.StatusPartialContent
 		}
-		res, err := c.servers.Do(req)
+		res, err := c.servers.Stream(req)
 		if err != nil {
 			return nil, wire.CallError(err)
 		}

@@ -83,9 +83,9 @@ func (w *world) makeSnapshot(files vfs.FS, made *snapshot.Dir, alter func(*pebbl
 }
 
 // startTrust is a new directory that may begin with a snapshot.
-func (w *world) startTrust(files vfs.FS, keys SnapshotKeys) *Trust {
+func (w *world) startTrust(files vfs.FS, dir string, keys SnapshotKeys) *Trust {
 	w.t.Helper()
-	t := w.trust(files, "trust")
+	t := w.trust(files, dir)
 	t.Snapshots, t.Remote = keys, w.client()
 	return t
 }
@@ -98,7 +98,7 @@ func TestStartFromSnapshot(t *testing.T) {
 	files, made := w.handOutSnapshots(nodeSigner())
 	own := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
 	mem := vfs.NewMem()
-	trust := w.startTrust(mem, own)
+	trust := w.startTrust(mem, "trust", own)
 	if err := trust.StartFromSnapshot(t.Context(), w.client(), own, nil); !errors.Is(err, ErrNoSnapshot) {
 		t.Errorf("no snapshot: %v", err)
 	}
@@ -177,7 +177,7 @@ func TestSnapshotWithAlteredRow(t *testing.T) {
 		w.makeSnapshot(files, made, alter, nil)
 		keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
 		mem := vfs.NewMem()
-		trust := w.startTrust(mem, keys)
+		trust := w.startTrust(mem, "trust", keys)
 		must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
 		l := openLive(t, trust)
 		err := l.Replay(t.Context(), w.client(), nil)
@@ -266,7 +266,7 @@ func TestSnapshotsThatAreRefused(t *testing.T) {
 		files, made := w.handOutSnapshots(signer)
 		w.makeSnapshot(files, made, nil, c.lie)
 		mem := vfs.NewMem()
-		trust := w.startTrust(mem, mine)
+		trust := w.startTrust(mem, "trust", mine)
 		if name == "what is old" {
 			must(t, trust.Refresh(t.Context(), w.client()))
 		}
@@ -284,7 +284,7 @@ func TestSnapshotsThatAreRefused(t *testing.T) {
 	// A transfer that is cut off goes on where it was.
 	files, made := w.handOutSnapshots(nodeSigner())
 	w.makeSnapshot(files, made, nil, nil)
-	trust := w.startTrust(vfs.NewMem(), mine)
+	trust := w.startTrust(vfs.NewMem(), "trust", mine)
 	w.net.rewriteResponse = onFile(func(b []byte) []byte { return b[:(len(b)+1)/2] })
 	must(t, trust.StartFromSnapshot(t.Context(), w.client(), mine, nil))
 }

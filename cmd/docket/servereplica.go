@@ -32,7 +32,7 @@ type replicaFlags struct {
 }
 
 // writerOnly are the flags of serve that say something of a writer.
-var writerOnly = []string{"dir", "min-free", "publish-interval", "heartbeat", "witness-timeout", "witness-interval", "auditor", "new-log", "allow-rollback", "issuer-rate", "issuer-burst"}
+var writerOnly = []string{"dir", "store", "min-free", "publish-interval", "heartbeat", "witness-timeout", "witness-interval", "auditor", "new-log", "allow-rollback", "issuer-rate", "issuer-burst"}
 
 func (r *replicaFlags) flags(a *app, c *cobra.Command) {
 	r.trust = a.trustFlags(c)
@@ -252,7 +252,9 @@ func (r *replicaFlags) open(c *cobra.Command, log *slog.Logger) (*client.Trust, 
 			return nil, nil, errors.Join(usageError("--charter %s: %s pins another, %s", id, trust.Dir(), trust.Ledger()).hint("leave --charter out, or name another directory"), trust.Close())
 		}
 	}
-	r.trust.ledgers = []string{r.from}
+	if r.from != "" {
+		r.trust.ledgers = []string{r.from}
+	}
 	source, err := r.trust.connect(trust)
 	if err != nil {
 		return nil, nil, errors.Join(err, trust.Close())

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 )
@@ -19,6 +20,9 @@ import (
 // manifestName is the manifest's beside the files; no file of a snapshot can bear it, since it is
 // not in its own list.
 const manifestName = "manifest"
+
+// maxParallel is how many files are fetched at once.
+const maxParallel = 4
 
 // kept is how many snapshots stay: one that is being fetched, and the newest.
 const kept = 2
@@ -205,10 +209,24 @@ func (v *Verified) Fetch(ctx context.Context, files vfs.FS, dir string, open fun
 			}
 		}
 	}
+	var mu sync.Mutex
+	told := func(n uint64) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress(n)
+	}
+	g, fetching := errgroup.WithContext(ctx)
+	g.SetLimit(maxParallel)
 	for _, f := range v.Files {
-		if err := fetchFile(ctx, files, files.PathJoin(dir, f.Name), f, open, progress); err != nil {
-			return fmt.Errorf("fetching %s of the snapshot: %w", f.Name, err)
-		}
+		g.Go(func() error {
+			if err := fetchFile(fetching, files, files.PathJoin(dir, f.Name), f, open, told); err != nil {
+				return fmt.Errorf("fetching %s of the snapshot: %w", f.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	var paths []string
 	for _, f := range v.Files {
