@@ -45,15 +45,21 @@ type signed struct {
 }
 
 func newLaws(sim *simulation) *laws {
-	c := objectstoretest.Config(objectstoretest.NewLink(sim.bucket))
-	c.Manual = true
-	store, err := objectstore.Open(sim.ctx, c)
-	must(err)
-	l := &laws{sim: sim, store: store, grown: proof.NewAppender(), index: map[record.ID]uint64{}, acked: map[record.ID]uint64{}}
+	l := &laws{sim: sim, grown: proof.NewAppender(), index: map[record.ID]uint64{}, acked: map[record.ID]uint64{}}
 	empty, err := l.grown.Tree()
 	must(err)
 	l.roots = []proof.Hash{empty.Root}
+	l.reopen()
 	return l
+}
+
+// reopen goes on with a handle that has read nothing yet.
+func (l *laws) reopen() {
+	c := objectstoretest.Config(objectstoretest.NewLink(l.sim.bucket))
+	c.Manual = true
+	var err error
+	l.store, err = objectstore.Open(l.sim.ctx, c)
+	must(err)
 }
 
 func (l *laws) noteSigned(by string, cp proof.Checkpoint) {
@@ -164,7 +170,7 @@ func (l *laws) checkPublished(head uint64) error {
 		return err
 	}
 	for key, object := range l.sim.bucket.Objects() {
-		if key == "some/log/public/checkpoint" {
+		if key == publicCheckpoint {
 			if err := l.checkNote("public", object, &l.public); err != nil {
 				return err
 			}

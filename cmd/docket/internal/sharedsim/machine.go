@@ -35,6 +35,7 @@ type machine struct {
 	disk   *vfs.MemFS
 	cutOff bool // from the store
 	blind  bool // it does not reach the witnesses
+	held   bool // its public checkpoint gets stuck on the way
 
 	life      int // number of its process
 	ctx       context.Context
@@ -58,6 +59,8 @@ func (m *machine) faultOf(life int, dead *bool) func(objectstoretest.Request) ob
 		switch all := objectstoretest.All(); {
 		case m.cutOff || *dead:
 			return objectstoretest.Lost
+		case m.held && r.Method == http.MethodPut && r.Key == publicCheckpoint:
+			return objectstoretest.HangLater
 		case m.sim.calm || dice%100 >= storeFaultPercent:
 			return objectstoretest.None
 		default:
@@ -196,8 +199,17 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// work commits and publishes once. A ledger that stopped ends its process.
-func (m *machine) work() error {
+// append has a machine that writes take a new record into its pool.
+func (m *machine) append() error {
+	v, err := record.Open(m.sim.pickRecord(), m.register.CandidateKeys)
+	if err == nil {
+		_, err = m.ledger.Append(m.ctx, v)
+	}
+	return err
+}
+
+// work commits and publishes once, and perhaps fans out. A ledger that stopped ends its process.
+func (m *machine) work(fanOut bool) error {
 	if m.ledger == nil {
 		return nil
 	}
@@ -206,10 +218,8 @@ func (m *machine) work() error {
 	committed := m.ledger.Commit(ctx)
 	published := m.ledger.Publish(ctx)
 	m.sim.tracef("%s commits: %v; publishes: %v; size %d", m.name, committed, published, m.ledger.Head().Size)
-	if m.sim.rng.IntN(2) == 0 {
-		if err := m.store.FanOut(ctx); err != nil {
-			m.sim.tracef("%s fans out: %v", m.name, err)
-		}
+	if fanOut {
+		m.fanOut()
 	}
 	err := m.ledger.Err()
 	switch {
@@ -227,14 +237,26 @@ func (m *machine) work() error {
 	return nil
 }
 
+// fanOut writes what it knows to be published under its public paths.
+func (m *machine) fanOut() {
+	ctx, cancel := context.WithTimeout(m.ctx, time.Minute)
+	defer cancel()
+	if err := m.store.FanOut(ctx); err != nil {
+		m.sim.tracef("%s fans out: %v", m.name, err)
+	}
+}
+
 // cleanUp removes what the store needs no more, as its writer does now and then.
-func (m *machine) cleanUp() {
+func (m *machine) cleanUp(fanOut bool) {
 	if m.ledger == nil {
 		return
 	}
+	if fanOut {
+		m.fanOut()
+	}
 	ctx, cancel := context.WithTimeout(m.ctx, time.Minute)
 	defer cancel()
-	err := errors.Join(m.store.FanOut(ctx), m.store.CleanUp(ctx))
+	err := m.store.CleanUp(ctx)
 	m.sim.tracef("%s cleans up: %v", m.name, err)
 	m.sim.countEvent("cleans up")
 }

@@ -44,6 +44,8 @@ const (
 
 	storeFaultPercent = 4 // of the requests to the store
 	callFaultPercent  = 8 // of the calls to a machine
+
+	publicCheckpoint = "some/log/public/checkpoint"
 )
 
 // Report is what happened.
@@ -228,8 +230,10 @@ func (sim *simulation) step() error {
 		sim.tracef("what was held arrives")
 		err = sim.releaseStrangers()
 		sim.release()
+	case n < 88:
+		err = sim.cleanUp()
 	case n < 91:
-		m.cleanUp()
+		err = sim.overtake()
 	case n < 96:
 		err = u.sync()
 	default:
@@ -259,13 +263,74 @@ func (sim *simulation) pickRecord() record.Envelope {
 func (sim *simulation) drive() error {
 	for _, m := range sim.machines {
 		before := sim.laws.size()
-		if err := m.work(); err != nil {
+		if err := m.work(sim.rng.IntN(2) == 0); err != nil {
 			return err
 		}
 		if after := sim.laws.size(); sim.owner != nil && sim.owner != m && after != before {
 			return fmt.Errorf("%w: %s brought the log from size %d to %d, after %s had taken the store", errLaw, m.name, before, after, sim.owner.name)
 		}
 	}
+	return nil
+}
+
+// cleanUp has all who write, or think so, clean up twice, more than an hour apart: the stages that the
+// head named all that time are there for who knows none of them yet.
+func (sim *simulation) cleanUp() error {
+	fanOut := sim.rng.IntN(2) == 0
+	for range 2 {
+		for _, m := range sim.machines {
+			m.cleanUp(fanOut)
+		}
+		time.Sleep(61 * time.Minute)
+	}
+	sim.laws.reopen()
+	return sim.laws.check()
+}
+
+// overtake has who writes publish, another take the store, publish more and fan it out, and then the
+// first one fan out what it knows of; perhaps after its checkpoint has arrived that got stuck.
+func (sim *simulation) overtake() error {
+	m, other := sim.owner, sim.machines[sim.rng.IntN(machines)]
+	if m == nil || other == m {
+		return nil
+	}
+	if err := m.append(); err != nil {
+		sim.tracef("%s appends: %v", m.name, err)
+		return nil
+	}
+	if err := m.work(false); err != nil || m.ledger == nil {
+		return err
+	}
+	stuck := sim.rng.IntN(2) == 0
+	if stuck {
+		m.held = true
+		m.fanOut()
+		m.held = false
+	}
+	other.crash()
+	if err := other.take(); err != nil {
+		sim.tracef("%s takes the store: %v", other.name, err)
+		if errors.Is(err, errLaw) {
+			return err
+		}
+		return nil
+	}
+	if err := other.append(); err != nil {
+		sim.tracef("%s appends: %v", other.name, err)
+	}
+	if err := errors.Join(other.work(true), sim.laws.check()); err != nil {
+		return err
+	}
+	sim.countEvent("who was taken over fans out")
+	if stuck {
+		sim.tracef("the checkpoint of %s arrives", m.name)
+		m.link.Release()
+		if err := sim.laws.check(); err != nil {
+			return err
+		}
+	}
+	sim.tracef("%s fans out", m.name)
+	m.fanOut()
 	return nil
 }
 

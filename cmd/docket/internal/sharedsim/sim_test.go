@@ -17,7 +17,7 @@ var (
 
 // required must have happened in the simulations taken together, or they prove little.
 var required = []string{
-	"submitted", "not submitted", "synced", "takes the store", "stands by", "crashes", "a zombie ends", "a writer stops", "cleans up",
+	"submitted", "not submitted", "synced", "takes the store", "stands by", "crashes", "a zombie ends", "a writer stops", "cleans up", "who was taken over fans out",
 	"cut off from the store", "cut off from the witnesses", "a call is lost", "an answer is lost", "a client goes on with another server",
 	"store: lost", "store: unheard", "store: later", "store: hang", "store: 409", "store: 500 applied", "store: 503", "store: repeated",
 }
