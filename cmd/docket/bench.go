@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/bench"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 )
 
@@ -24,7 +25,8 @@ func (a *app) bench() *cobra.Command {
 appends with and without the register, latency under a fixed load, HTTP, proofs,
 audit, and each kind of page on the ledger that the records went into: time to the first
 byte, bytes as sent, rows read; and the core over an object store in this process, or over --store
-(a bucket's prefix, or a database, that is new: it is filled and left), beside what is aimed at and
+(a bucket's prefix, or a database, that is new: it is filled and left), and the time until a standby
+publishes when the writer dies, with each --lease, beside what is aimed at and
 what others have published. What the machine itself can do (fsync, signature verification) is measured
 in the same run and stands beside each figure; compare ratios, not figures.`,
 		Example: `  docket bench
@@ -40,7 +42,7 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 				{[]string{"records", "proofs", "audit", "pages"}, []string{"records"}},
 				{[]string{"latency", "store"}, []string{"rate"}},
 				{[]string{"latency", "http", "store"}, []string{"for"}},
-				{[]string{"store"}, []string{"store", "put-delay"}},
+				{[]string{"store"}, []string{"store", "put-delay", "lease"}},
 				{[]string{"http"}, []string{"conns"}},
 			} {
 				if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(of.runs, n) }) {
@@ -65,6 +67,11 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 			}
 			if o.Entries < 1 || o.Records < 1 || o.Rate < 1 || o.Conns < 1 || o.For < time.Second || o.Size < 64 || o.PutDelay < 0 {
 				return usageError("want at least 1 entry, record, connection and record a second, 64 bytes, 1s, and no delay below 0")
+			}
+			for _, l := range o.Leases {
+				if l < standby.MinLease || l > standby.MaxLease {
+					return usageError("--lease %s: want %s to %s", l, standby.MinLease, standby.MaxLease)
+				}
 			}
 			if !asJSON {
 				a.printf("%-46s %12s %-10s  %s\n", "what", "figure", "", "beside (this machine, this run)")
@@ -103,6 +110,7 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 	f.IntVar(&o.Conns, "conns", 256, "connections of the HTTP run")
 	f.StringVar(&store, "store", "", "s3://BUCKET/PREFIX[?endpoint=URL&region=NAME&path-style] or postgres://USER@HOST/DATABASE, where no ledger is yet")
 	f.DurationVar(&o.PutDelay, "put-delay", 50*time.Millisecond, "how long a request to the object store in this process takes")
+	f.DurationSliceVar(&o.Leases, "lease", []time.Duration{time.Second, standby.DefaultLease}, "leases of writers that die, to see how long a standby of the store takes")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object a row")
 	return c
 }

@@ -21,16 +21,17 @@ import (
 
 // Options of a run.
 type Options struct {
-	Dir      string        // where the disk to be measured is; a directory in it is made and removed
-	Entries  int           // entries of the core's run
-	Records  int           // records of the runs with the register
-	Size     int           // bytes of an entry of the core's run
-	Rate     int           // records a second of the open loop
-	For      time.Duration // how long the open loop and the HTTP load last
-	Conns    int           // connections of the HTTP load
-	Store    stores.URL    // of the store's run, which must be new and is left full; zero: one in this process
-	PutDelay time.Duration // how long each request to that one takes
-	Report   func(Row)     // told of each row as it is measured
+	Dir      string          // where the disk to be measured is; a directory in it is made and removed
+	Entries  int             // entries of the core's run
+	Records  int             // records of the runs with the register
+	Size     int             // bytes of an entry of the core's run
+	Rate     int             // records a second of the open loop
+	For      time.Duration   // how long the open loop and the HTTP load last
+	Conns    int             // connections of the HTTP load
+	Store    stores.URL      // of the store's run, which must be new and is left full; zero: one in this process
+	PutDelay time.Duration   // how long each request to that one takes
+	Leases   []time.Duration // with each a writer of the store dies once
+	Report   func(Row)       // told of each row as it is measured
 
 	Fatal func(reason string) // ends the process when the state of the disk is unknown
 }

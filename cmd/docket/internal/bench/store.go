@@ -69,6 +69,11 @@ func (r *run) store(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
+	for _, lease := range r.Leases {
+		if err := m.failOver(ctx, lease); err != nil {
+			return fmt.Errorf("a writer dies, with a lease of %s: %w", lease, err)
+		}
+	}
 	return nil
 }
 
@@ -76,9 +81,11 @@ func (r *run) store(ctx context.Context) error {
 type storeBench struct {
 	*run
 	store  stores.Shared
-	count  *putCounter // nil: its writes are no PUTs
+	open   func() (stores.Shared, error) // another handle on it
+	count  *putCounter                   // nil: its writes are no PUTs
 	signer *proof.Signer
 	index  *pebblestore.BlobFold
+	fold   func(dir string) (*pebblestore.BlobFold, error) // another index
 	close  func()
 	blob   func(i int) pebblestore.Blob
 	next   int     // number of the next entry
@@ -99,45 +106,49 @@ func (r *run) openStoreBench(ctx context.Context) (*storeBench, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.store, m.count, err = r.openStore(ctx); err != nil {
+	if err = m.openStore(ctx); err != nil {
 		return nil, err
 	}
 	health := disk.NewHealth(disk.Config{Fatal: r.Fatal})
-	m.index, err = pebblestore.OpenBlobFold(vfs.Default, filepath.Join(r.dir, "store-index"), policy, pebblestore.Options{Health: health})
-	if err != nil {
+	m.fold = func(dir string) (*pebblestore.BlobFold, error) {
+		return pebblestore.OpenBlobFold(vfs.Default, filepath.Join(r.dir, dir), policy, pebblestore.Options{Health: health})
+	}
+	if m.index, err = m.fold("store-index"); err != nil {
 		return nil, errors.Join(err, m.store.Close())
 	}
 	m.close = func() { m.index.Close(); m.store.Close() }
 	return m, nil
 }
 
-// openStore opens the store to be measured, which must be new. count counts what is sent to it.
-func (r *run) openStore(ctx context.Context) (store stores.Shared, count *putCounter, err error) {
-	if r.Store.IsZero() {
+// openStore opens the store to be measured, which must be new, and has what is sent to it counted.
+func (m *storeBench) openStore(ctx context.Context) (err error) {
+	if m.Store.IsZero() {
 		link := objectstoretest.NewLink(objectstoretest.NewServer())
-		link.Delay = r.PutDelay
-		count = &putCounter{to: link}
-		store, err = objectstore.Open(ctx, objectstoretest.Config(count))
-		return store, count, err
+		link.Delay = m.PutDelay
+		m.count = &putCounter{to: link}
+		m.open = func() (stores.Shared, error) { return objectstore.Open(ctx, objectstoretest.Config(m.count)) }
+		m.store, err = m.open()
+		return err
 	}
 	o := stores.Options{}
-	if r.Store.Bucket != "" {
+	if m.Store.Bucket != "" {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = 64
-		count = &putCounter{to: transport}
-		o.Transport = count
+		m.count = &putCounter{to: transport}
+		o.Transport = m.count
 	}
-	if store, err = stores.OpenShared(ctx, r.Store, o); err != nil {
-		return nil, nil, err
+	m.open = func() (stores.Shared, error) { return stores.OpenShared(ctx, m.Store, o) }
+	if m.store, err = m.open(); err != nil {
+		return err
 	}
-	epoch, err := store.Epoch(ctx)
+	epoch, err := m.store.Epoch(ctx)
 	if err == nil && epoch > 0 {
-		err = fmt.Errorf("%s: a ledger is there: name a prefix, or a database, of its own, which the measurement fills and leaves", r.Store)
+		err = fmt.Errorf("%s: a ledger is there: name a prefix, or a database, of its own, which the measurement fills and leaves", m.Store)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
+		return errors.Join(err, m.store.Close())
 	}
-	return store, count, nil
+	return nil
 }
 
 // putCounter counts the PUTs that go through it.
@@ -172,24 +183,33 @@ func (m *storeBench) timePuts(ctx context.Context) error {
 // runs opens the ledger with a pacing and runs it while f does something.
 func (m *storeBench) runs(ctx context.Context, p pacing, f func(l *ledger.Ledger[pebblestore.Blob]) error) (commits int64, err error) {
 	var n atomic.Int64
-	l, err := ledger.Open(ctx, m.store, m.index, ledger.Config{
-		Origin: m.signer.Key().Name(), Signers: []*proof.Signer{m.signer}, MaxBacklog: 1 << 40,
-		CommitInterval: p.commit, PublishInterval: p.publish,
-		Hooks: ledger.Hooks{Committed: func(admitted, _, _ int, _ time.Duration) {
-			if admitted > 0 {
-				n.Add(1)
-			}
-		}},
-	})
+	c := m.config()
+	c.CommitInterval, c.PublishInterval = p.commit, p.publish
+	c.Hooks.Committed = func(admitted, _, _ int, _ time.Duration) {
+		if admitted > 0 {
+			n.Add(1)
+		}
+	}
+	l, err := ledger.Open(ctx, m.store, m.index, c)
 	if err != nil {
 		return 0, err
 	}
+	err = whileRunning(ctx, l, func() error { return f(l) })
+	return n.Load(), err
+}
+
+func (m *storeBench) config() ledger.Config {
+	return ledger.Config{Origin: m.signer.Key().Name(), Signers: []*proof.Signer{m.signer}, MaxBacklog: 1 << 40}
+}
+
+// whileRunning runs a ledger while f does something.
+func whileRunning(ctx context.Context, l *ledger.Ledger[pebblestore.Blob], f func() error) error {
 	running, end := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() { ran <- l.Run(running) }()
-	err = f(l)
+	err := f()
 	end()
-	return n.Load(), errors.Join(err, <-ran)
+	return errors.Join(err, <-ran)
 }
 
 // measure measures one pacing: under a fixed load, and as many as can be.
