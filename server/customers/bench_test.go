@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	private "github.com/seed-53cf897a/docket/ledger/customers"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/server/customers"
 )
 
@@ -22,7 +23,7 @@ import (
 // connection of its own, durable on the machine's own disk. The callers' processor time counts too.
 func BenchmarkEvents(b *testing.B) {
 	const accounts, batch = 2_000, 1_000
-	w := newWorldIn(b, customers.Config{}, vfs.Default, b.TempDir())
+	w := newWorldIn(b, customers.Config{}, vfs.Default, b.TempDir(), pebblestore.Options{})
 	if err := w.Unlock(b.Context(), private.Who{By: "owner"}, w.id); err != nil {
 		b.Fatal(err)
 	}

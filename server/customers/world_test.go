@@ -38,11 +38,11 @@ type world struct {
 // newWorld makes a server whose vault is locked.
 func newWorld(t testing.TB, c customers.Config) *world {
 	t.Helper()
-	return newWorldIn(t, c, vfs.NewMem(), "")
+	return newWorldIn(t, c, vfs.NewMem(), "", pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 }
 
 // newWorldIn is newWorld in a directory of a file system.
-func newWorldIn(t testing.TB, c customers.Config, files vfs.FS, dir string) *world {
+func newWorldIn(t testing.TB, c customers.Config, files vfs.FS, dir string, options pebblestore.Options) *world {
 	t.Helper()
 	at := func(name string) string { return files.PathJoin(dir, name) }
 	id, err := age.GenerateX25519Identity()
@@ -59,12 +59,13 @@ func newWorldIn(t testing.TB, c customers.Config, files vfs.FS, dir string) *wor
 	w := &world{t: t, id: id}
 	signer, _ := storetest.NewLogKey(t, origin)
 	health := disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
+	options.Health = health
 	c.Open = func(ctx context.Context, ids ...age.Identity) (*private.Log, error) {
 		v, err := vault.Open(files, at("vault.age"), ids...)
 		if err != nil {
 			return nil, err
 		}
-		store, err := pebblestore.Open(files, at("log"), pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Health: health})
+		store, err := pebblestore.Open(files, at("log"), options)
 		if err != nil {
 			return nil, err
 		}

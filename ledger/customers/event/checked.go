@@ -23,7 +23,8 @@ func ParseChecked(raw []byte) (Checked, []schema.Fault) {
 	}
 	c := Checked{input: in, content: AppendContent(make([]byte, 0, 128), in.Content)}
 	// Most people write a content in its one way: then what was scanned is what is in it.
-	if written := schema.AppendJSON(make([]byte, 0, 128), scanned); bytes.Equal(written, c.content) {
+	var room [512]byte
+	if written := schema.AppendJSON(room[:0], scanned); bytes.Equal(written, c.content) {
 		c.values = valuesIn(scanned)
 	} else {
 		c.values = valuesOf(c.content)

@@ -110,7 +110,7 @@ func valuesOf(content []byte) []Value {
 }
 
 func valuesIn(v any) []Value {
-	values := appendValues(make([]Value, 0, 8), "", v)
+	values := appendValues(make([]Value, 0, 4), "", v)
 	slices.SortFunc(values, func(a, b Value) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return values
 }
