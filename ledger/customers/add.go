@@ -39,6 +39,25 @@ func (l *Log) Add(ctx context.Context, inputs []event.Input) ([]Result, error) {
 	if len(inputs) > MaxAdd {
 		return nil, fmt.Errorf("%w, not %d", ErrTooMany, len(inputs))
 	}
+	checked, refused := make([]event.Checked, len(inputs)), make([]error, len(inputs))
+	inParallel(len(inputs), func(i int) {
+		var faults []schema.Fault
+		checked[i], faults = inputs[i].Checked()
+		refused[i] = faultsOf(faults)
+	})
+	return l.add(ctx, checked, refused)
+}
+
+// AddChecked is [Log.Add] of events that are checked already.
+func (l *Log) AddChecked(ctx context.Context, inputs []event.Checked) ([]Result, error) {
+	if len(inputs) > MaxAdd {
+		return nil, fmt.Errorf("%w, not %d", ErrTooMany, len(inputs))
+	}
+	return l.add(ctx, inputs, make([]error, len(inputs)))
+}
+
+// add takes in those that are not refused.
+func (l *Log) add(ctx context.Context, inputs []event.Checked, refused []error) ([]Result, error) {
 	if err := l.begin(); err != nil {
 		return nil, err
 	}
@@ -52,18 +71,16 @@ func (l *Log) Add(ctx context.Context, inputs []event.Input) ([]Result, error) {
 	defer func() {
 		for i, is := range opening {
 			if is {
-				l.identities.release(inputs[i].Account)
+				l.identities.release(inputs[i].Account())
 			}
 		}
 	}()
-	check := func(i int) { results[i].Err = faultsOf(inputs[i].Check()) }
-	inParallel(len(inputs), check)
-	for i, in := range inputs {
-		if results[i].Err != nil {
+	for i := range inputs {
+		if results[i].Err = refused[i]; results[i].Err != nil {
 			continue
 		}
 		var err error
-		items[i].who, opening[i], err = l.identities.find(l.config.Keys, in.Account, in.Kind == event.KindOpened)
+		items[i].who, opening[i], err = l.identities.find(l.config.Keys, inputs[i].Account(), inputs[i].Kind() == event.KindOpened)
 		if refusal := (*record.Refusal)(nil); err != nil && !errors.As(err, &refusal) {
 			return nil, err
 		}
@@ -71,8 +88,9 @@ func (l *Log) Add(ctx context.Context, inputs []event.Input) ([]Result, error) {
 	}
 	inParallel(len(inputs), func(i int) {
 		if results[i].Err == nil {
-			results[i].Handle = items[i].who.handle
-			items[i] = l.prepare(items[i].who, inputs[i])
+			who := items[i].who
+			results[i].Handle = who.handle
+			items[i] = item{id: who.itemID(inputs[i].ID()), who: who, event: l.fold.scope.PrepareInput(who.handle, inputs[i])}
 		}
 	})
 	if err := l.append(ctx, items, results); err != nil {
@@ -99,15 +117,6 @@ func faultsOf(faults []schema.Fault) error {
 		return nil
 	}
 	return &record.Refusal{Class: record.Invalid, Detail: "the event breaks its schema", Faults: faults}
-}
-
-// prepare hashes what can be hashed before the event has its place.
-func (l *Log) prepare(who *identity, in event.Input) item {
-	e := &event.Event{
-		Header: event.Header{Handle: who.handle, Kind: in.Kind, Time: in.Time.UTC().Truncate(time.Millisecond)},
-		ID:     in.ID, Salt: event.NewSalt(), Content: in.Content,
-	}
-	return item{id: who.itemID(in.ID), who: who, event: l.fold.scope.Prepare(e)}
 }
 
 // inParallel calls f for 0 to n−1, on as many processors as there are where that is worth it.

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 )
 
 // benchLog is a log on the machine's own disk, with accounts that are open.
@@ -23,6 +24,7 @@ func benchLog(b *testing.B, accounts int) (n *node, dir string) {
 	w := newWorld(b)
 	mem := w.fs
 	w.fs, dir = vfs.Default, b.TempDir()
+	w.storeOptions = pebblestore.Options{} // as docket customers serve has it
 	raw, err := mem.Open("vault.age")
 	if err != nil {
 		b.Fatal(err)

@@ -261,7 +261,7 @@ func (d *draft) judgeEvent(it item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	row, err := d.fold.seal(d.next, it.who, e.Event)
+	row, err := d.fold.seal(d.next, it.who, e)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"hash"
 	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
@@ -21,8 +22,10 @@ type identity struct {
 	ref     vault.Ref
 	handle  event.Handle
 	key     *vault.Key
-	account string   // of one that is new, or was looked up by it
-	dedup   [32]byte // under it an event's ID is hashed
+	account string // of one that is new, or was looked up by it
+
+	hashing sync.Mutex
+	hash    hash.Hash // of an event's ID; guarded by hashing, nil of the house
 }
 
 // house is the identity of the house's own chain.
@@ -39,7 +42,7 @@ func newIdentity(c vault.Customer, account string) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &identity{c.Ref, event.Handle(c.Handle), c.Key, account, dedup}, nil
+	return &identity{ref: c.Ref, handle: event.Handle(c.Handle), key: c.Key, account: account, hash: hmac.New(sha256.New, dedup[:])}, nil
 }
 
 // idBytes is how much of an ID's hash tells it from others of the log.
@@ -48,9 +51,12 @@ const idBytes = 16
 // itemID is the ID of an event by the provider's own: of one customer, and under the key, so
 // that nobody without it can tell whether there is such an event.
 func (w *identity) itemID(id string) (out ledger.ID) {
-	mac := hmac.New(sha256.New, w.dedup[:])
-	mac.Write([]byte(id))
-	copy(out[:idBytes], mac.Sum(nil))
+	w.hashing.Lock()
+	defer w.hashing.Unlock()
+	w.hash.Reset()
+	w.hash.Write([]byte(id))
+	var sum [sha256.Size]byte
+	copy(out[:idBytes], w.hash.Sum(sum[:0]))
 	return out
 }
 

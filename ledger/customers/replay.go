@@ -127,7 +127,7 @@ func (d *draft) replayErased(index uint64, who *identity, e *event.Event) error 
 
 // itemIDOf is the ID that an event was appended under.
 func (w *identity) itemIDOf(e *event.Event) ledger.ID {
-	if e.Kind.OfHouse() || e.Kind == event.KindErased {
+	if w.hash == nil || e.Kind == event.KindErased { // the house's own
 		return ledger.ID{}
 	}
 	return w.itemID(e.ID)

@@ -161,7 +161,7 @@ func parseEventRow(value []byte) (r eventRow, err error) {
 }
 
 // seal makes the row of an event at an index.
-func (f *fold) seal(index uint64, who *identity, e *event.Event) (row []byte, err error) {
+func (f *fold) seal(index uint64, who *identity, e *event.Prepared) (row []byte, err error) {
 	key, sealer := who.key, byte(byCustomer)
 	if e.Kind == event.KindErased || who.handle == event.House {
 		sealer = byHouse

@@ -44,6 +44,8 @@ type world struct {
 	signer    *proof.Signer
 	wrapStore func(ledger.Store) ledger.Store
 
+	storeOptions pebblestore.Options // small, but in benchmarks
+
 	disclosers []*record.Key
 }
 
@@ -55,7 +57,7 @@ func newWorld(t testing.TB) *world {
 func newWorldOf(t testing.TB, origin string) *world {
 	t.Helper()
 	signer, _ := storetest.NewLogKey(t, origin)
-	w := &world{origin: origin, fs: vfs.NewCrashableMem(), id: must(age.GenerateX25519Identity()), signer: signer}
+	w := &world{origin: origin, fs: vfs.NewCrashableMem(), id: must(age.GenerateX25519Identity()), signer: signer, storeOptions: smallOptions}
 	must(vault.Create(w.fs, "vault.age", must(vault.ParseRecipients([]byte(w.id.Recipient().String()), nil))))
 	return w
 }
@@ -94,9 +96,9 @@ func (w *world) open(t testing.TB) (n *node, err error) {
 		}
 	}()
 	health := disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
-	small := smallOptions
-	small.Health = health
-	if n.store, err = pebblestore.Open(w.fs, w.path("log"), small); err != nil {
+	options := w.storeOptions
+	options.Health = health
+	if n.store, err = pebblestore.Open(w.fs, w.path("log"), options); err != nil {
 		return n, err
 	}
 	v, err := vault.Open(w.fs, w.path("vault.age"), w.id)

@@ -30,7 +30,12 @@ import (
 var ErrDamaged = errors.New("the disk holds what cannot be read")
 
 // Damaged tells whether an error, of opening or of reading, is that of damage.
-func Damaged(err error) bool { return errors.Is(err, ErrDamaged) || pebble.IsCorruptionError(err) }
+func Damaged(err error) bool {
+	if err == nil || err == pebble.ErrNotFound { // as it is of every row that is not there, and to look into it takes long
+		return false
+	}
+	return errors.Is(err, ErrDamaged) || pebble.IsCorruptionError(err)
+}
 
 // Options say which database is opened, and how. FS, Dir and Name are needed.
 type Options struct {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,6 +79,42 @@ func BenchmarkStore(b *testing.B) {
 		b.ReportMetric(float64(size)/proofs, "bytes/proof")
 		check(b, s.Close())
 	}
+}
+
+// BenchmarkUpdate is a batch of new keys on a map of -bench.keys: processor time a batch.
+func BenchmarkUpdate(b *testing.B) {
+	s, err := Open(vfs.Default, b.TempDir(), Options{})
+	check(b, err)
+	batches := uint64(0)
+	update := func(from, n int) {
+		batch := make([]Entry, n)
+		for i := range batch {
+			batch[i] = benchEntry(from + i)
+		}
+		batches++
+		_, err := s.Update(batches, batch)
+		check(b, err)
+	}
+	const atOnce = 20_000
+	at := 0
+	for ; at < *benchKeys; at += atOnce {
+		update(at, atOnce)
+	}
+	check(b, s.Prune(b.Context(), batches))
+	before := cpuTime(b)
+	for b.Loop() {
+		update(at, *benchBatch)
+		at += *benchBatch
+	}
+	b.ReportMetric((cpuTime(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/batch")
+	check(b, s.Close())
+}
+
+// cpuTime is what the process has used of all processors.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkVerify(b *testing.B) {

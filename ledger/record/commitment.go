@@ -40,13 +40,29 @@ func (s Opening) Commit(ledger ID, thread Thread) Commitment {
 
 // Sum is the commitment's 32 bytes, for who has more of them than one record holds.
 func (s Opening) Sum(ledger ID, thread Thread) [sha256.Size]byte {
-	b := make([]byte, 0, 512)
-	b = append(b, "docket-commitment/v1\n"...)
+	c := NewCommitter(make([]byte, 0, 512), ledger, thread)
+	return sha256.Sum256(append(c.Before(s.Salt, s.Pointer), s.Value...))
+}
+
+// Committer writes what commitments on one thread of a ledger hash. All of them begin alike:
+// that is written once. One goroutine at a time may use it.
+type Committer struct{ start []byte }
+
+// NewCommitter writes into buf, behind its length.
+func NewCommitter(buf []byte, ledger ID, thread Thread) Committer {
+	b := append(buf, "docket-commitment/v1\n"...)
 	b = append(hex.AppendEncode(b, ledger[:]), '\n')
-	b = append(append(b, thread...), '\n')
-	b = append(append(b, s.Pointer...), '\n')
-	b = append(b, s.Salt...)
-	return sha256.Sum256(append(b, s.Value...))
+	return Committer{append(append(b, thread...), '\n')}
+}
+
+// Before is what a commitment hashes before its value; parts are those of the pointer. It holds until
+// the next call: who appends the value and hashes by SHA-256 has the commitment.
+func (c Committer) Before(salt []byte, parts ...string) []byte {
+	b := c.start
+	for _, part := range parts {
+		b = append(b, part...)
+	}
+	return append(append(b, '\n'), salt...)
 }
 
 // errWrongOpening: the value and the salt do not hash to the commitment.

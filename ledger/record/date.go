@@ -62,8 +62,11 @@ func parseInstant(s string) (Instant, error) {
 }
 
 // String is the shortest text that [parseInstant] reads back, whole milliseconds.
-func (i Instant) String() string {
-	return i.UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.999Z")
+func (i Instant) String() string { return string(i.Append(make([]byte, 0, 24))) }
+
+// Append appends [Instant.String].
+func (i Instant) Append(b []byte) []byte {
+	return i.UTC().Truncate(time.Millisecond).AppendFormat(b, time.RFC3339Nano) // its digits are those of milliseconds
 }
 
 func (i Instant) MarshalText() ([]byte, error) { return []byte(i.String()), nil }

@@ -63,7 +63,7 @@ func (s *Server) addEvents(x *request) error {
 	}
 	outcomes := make([]Outcome, len(lines))
 	inputs, at := readEvents(x.client, lines, outcomes)
-	results, err := x.log.Add(x.req.Context(), inputs)
+	results, err := x.log.AddChecked(x.req.Context(), inputs)
 	if err != nil {
 		return err
 	}
@@ -78,18 +78,18 @@ func (s *Server) addEvents(x *request) error {
 var decided = []event.Kind{event.KindHeld, event.KindReleased, event.KindFlagged}
 
 // readEvents parses events, on all processors. Those with faults have their outcome.
-func readEvents(of Client, lines [][]byte, outcomes []Outcome) (inputs []event.Input, at []int) {
-	all, bad := make([]event.Input, len(lines)), make([]bool, len(lines))
+func readEvents(of Client, lines [][]byte, outcomes []Outcome) (inputs []event.Checked, at []int) {
+	all, bad := make([]event.Checked, len(lines)), make([]bool, len(lines))
 	read := func(i int) {
 		if len(lines[i]) > maxEvent {
 			bad[i], outcomes[i] = true, Outcome{Problem: string(problemTooLarge), Detail: fmt.Sprintf("the event is larger than %d bytes", maxEvent)}
 			return
 		}
-		in, faults := event.ParseInput(lines[i])
+		in, faults := event.ParseChecked(lines[i])
 		if all[i] = in; len(faults) > 0 {
 			bad[i], outcomes[i] = true, Outcome{Problem: string(problemInvalid), Detail: "the event breaks its schema", Faults: faults}
-		} else if slices.Contains(decided, in.Kind) && !of.may(Compliance) {
-			bad[i], outcomes[i] = true, Outcome{Problem: string(problemForbidden), Detail: fmt.Sprintf("%s has not the role for %s: it takes %s", of.Name, in.Kind, Compliance)}
+		} else if slices.Contains(decided, in.Kind()) && !of.may(Compliance) {
+			bad[i], outcomes[i] = true, Outcome{Problem: string(problemForbidden), Detail: fmt.Sprintf("%s has not the role for %s: it takes %s", of.Name, in.Kind(), Compliance)}
 		}
 	}
 	var wg sync.WaitGroup

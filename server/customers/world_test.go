@@ -38,7 +38,13 @@ type world struct {
 // newWorld makes a server whose vault is locked.
 func newWorld(t testing.TB, c customers.Config) *world {
 	t.Helper()
-	files := vfs.NewMem()
+	return newWorldIn(t, c, vfs.NewMem(), "", pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
+}
+
+// newWorldIn is newWorld in a directory of a file system.
+func newWorldIn(t testing.TB, c customers.Config, files vfs.FS, dir string, options pebblestore.Options) *world {
+	t.Helper()
+	at := func(name string) string { return files.PathJoin(dir, name) }
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -47,26 +53,27 @@ func newWorld(t testing.TB, c customers.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.Create(files, "vault.age", recipients); err != nil {
+	if _, err := vault.Create(files, at("vault.age"), recipients); err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, id: id}
 	signer, _ := storetest.NewLogKey(t, origin)
 	health := disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
+	options.Health = health
 	c.Open = func(ctx context.Context, ids ...age.Identity) (*private.Log, error) {
-		v, err := vault.Open(files, "vault.age", ids...)
+		v, err := vault.Open(files, at("vault.age"), ids...)
 		if err != nil {
 			return nil, err
 		}
-		store, err := pebblestore.Open(files, "log", pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Health: health})
+		store, err := pebblestore.Open(files, at("log"), options)
 		if err != nil {
 			return nil, err
 		}
-		keys, err := vault.OpenStore(ctx, vault.StoreOptions{FS: files, Dir: "keys", Health: health}, v)
+		keys, err := vault.OpenStore(ctx, vault.StoreOptions{FS: files, Dir: at("keys"), Health: health}, v)
 		if err != nil {
 			return nil, err
 		}
-		l, err := private.Open(ctx, private.Config{FS: files, Dir: "c", Party: "acme-cloud", Ledger: record.ID{1}, Origin: origin, Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: w.disclosers})
+		l, err := private.Open(ctx, private.Config{FS: files, Dir: at("c"), Party: "acme-cloud", Ledger: record.ID{1}, Origin: origin, Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: w.disclosers})
 		t.Cleanup(func() {
 			if err := errors.Join(l.Close(), keys.Close(), store.Close()); err != nil {
 				t.Error(err)

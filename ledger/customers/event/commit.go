@@ -67,21 +67,31 @@ var fields = [...]string{"handle", "kind", "time", "logged", "number", "before",
 
 // salter derives the salts of one event.
 type salter struct {
-	mac hash.Hash
-	sum [sha256.Size]byte
+	mac     hash.Hash
+	sum     [sha256.Size]byte
+	pointer []byte
 }
 
-func (s Salt) salter() *salter { return &salter{mac: hmac.New(sha256.New, s[:])} }
+func (s *Salt) salter() *salter {
+	return &salter{mac: hmac.New(sha256.New, s[:]), pointer: make([]byte, 0, 48)}
+}
 
-// at is the salt of a pointer, until the next one is asked for.
-func (s *salter) at(pointer string) []byte {
+// at is the salt of a pointer, of which these are the parts, until the next one is asked for.
+func (s *salter) at(parts ...string) []byte {
+	s.pointer = s.pointer[:0]
+	for _, part := range parts {
+		s.pointer = append(s.pointer, part...)
+	}
 	s.mac.Reset()
-	s.mac.Write([]byte(pointer))
+	s.mac.Write(s.pointer)
 	return s.mac.Sum(s.sum[:0])
 }
 
-func (s Scope) sum(salt []byte, pointer, value string) Commitment {
-	return record.Opening{Pointer: pointer, Value: value, Salt: salt}.Sum(s.Ledger, s.Thread)
+// committing is room for what one commitment hashes, but for long texts.
+type committing = [1024]byte
+
+func (s Scope) committer(room *committing) record.Committer {
+	return record.NewCommitter(room[:0], s.Ledger, s.Thread)
 }
 
 // Value is the text of one value of a content, under its pointer from the content's root.
@@ -90,13 +100,17 @@ type Value struct {
 	Text    string
 }
 
-// valuesOf takes a content apart, in the order of the pointers' bytes.
-func valuesOf(c Content) []Value {
-	v, err := schema.ParseJSON(AppendContent(nil, c))
+// valuesOf takes a content apart, as [AppendContent] wrote it, in the order of the pointers' bytes.
+func valuesOf(content []byte) []Value {
+	v, err := schema.ParseJSON(content)
 	if err != nil {
 		panic("event: encoding a content: " + err.Error())
 	}
-	values := appendValues(nil, "", v)
+	return valuesIn(v)
+}
+
+func valuesIn(v any) []Value {
+	values := appendValues(make([]Value, 0, 4), "", v)
 	slices.SortFunc(values, func(a, b Value) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return values
 }
@@ -122,16 +136,15 @@ func appendValues(to []Value, pointer string, v any) []Value {
 }
 
 // contentLine commits to each value of a content.
-func (s Scope) contentLine(salts *salter, values []Value) string {
+func contentLine(c record.Committer, salts *salter, values []Value) string {
 	b := append(make([]byte, 0, 96*len(values)+2), '{')
 	for i, v := range values {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(schema.AppendString(b, v.Pointer), ':', '"')
-		pointer := pointerContent + v.Pointer
-		c := s.sum(salts.at(pointer), pointer, v.Text)
-		b = append(hex.AppendEncode(b, c[:]), '"')
+		sum := sha256.Sum256(append(c.Before(salts.at(pointerContent, v.Pointer), pointerContent, v.Pointer), v.Text...))
+		b = append(hex.AppendEncode(b, sum[:]), '"')
 	}
 	return string(append(b, '}'))
 }
@@ -140,6 +153,7 @@ func (s Scope) contentLine(salts *salter, values []Value) string {
 // when it is logged, its number, and the event before it.
 type Prepared struct {
 	*Event
+	content     []byte // of the event, as it is written
 	scope       Scope
 	salts       *salter
 	contentLine string
@@ -148,58 +162,67 @@ type Prepared struct {
 
 // Prepare hashes what can be hashed before an event has its place.
 func (s Scope) Prepare(e *Event) *Prepared {
-	p := &Prepared{Event: e, scope: s, salts: e.Salt.salter()}
-	p.contentLine = s.contentLine(p.salts, valuesOf(e.Content))
+	content := AppendContent(nil, e.Content)
+	return s.prepare(e, content, valuesOf(content))
+}
+
+func (s Scope) prepare(e *Event, content []byte, values []Value) *Prepared {
+	p := &Prepared{Event: e, content: content, scope: s, salts: e.Salt.salter()}
+	var room committing
+	c := s.committer(&room)
+	p.contentLine = contentLine(c, p.salts, values)
 	for i, name := range fields {
-		switch name {
-		case "logged", "number", "before":
-		default:
-			p.sums[i] = p.field(name)
+		if !ofPlace(name) {
+			p.sums[i] = p.field(c, name)
 		}
 	}
 	return p
 }
 
-func (p *Prepared) field(name string) Commitment {
-	pointer := pointerEvent + "/" + name
-	return p.scope.sum(p.salts.at(pointer), pointer, p.text(name))
+// ofPlace tells whether a field of the header comes from the event's place in the log.
+func ofPlace(name string) bool { return name == "logged" || name == "number" || name == "before" }
+
+func (p *Prepared) field(c record.Committer, name string) Commitment {
+	return sha256.Sum256(p.appendText(c.Before(p.salts.at(pointerEvent, "/", name), pointerEvent, "/", name), name))
 }
 
-// text is the value of a field of the header.
-func (p *Prepared) text(name string) string {
+// appendText appends the value of a field of the header.
+func (p *Prepared) appendText(b []byte, name string) []byte {
 	switch name {
 	case "handle":
-		return p.Handle.String()
+		return hex.AppendEncode(b, p.Handle[:])
 	case "kind":
-		return string(p.Kind)
+		return append(b, p.Kind...)
 	case "time":
-		return timeText(p.Time)
+		return record.Instant{Time: p.Time}.Append(b)
 	case "logged":
-		return timeText(p.Logged)
+		return record.Instant{Time: p.Logged}.Append(b)
 	case "number":
-		return strconv.FormatUint(p.Number, 10)
+		return strconv.AppendUint(b, p.Number, 10)
 	case "before":
 		if p.Number == 0 {
-			return ""
+			return b
 		}
-		return strconv.FormatUint(p.Before, 10)
+		return strconv.AppendUint(b, p.Before, 10)
 	}
-	return p.contentLine
+	return append(b, p.contentLine...)
 }
 
-// canonical is the canonical event, once it has its place.
-func (p *Prepared) canonical() string {
+// setPlace commits to what the event's place in the log gives, once it has it.
+func (p *Prepared) setPlace(c record.Committer) {
 	for i, name := range fields {
-		switch name {
-		case "logged", "number", "before":
-			p.sums[i] = p.field(name)
+		if ofPlace(name) {
+			p.sums[i] = p.field(c, name)
 		}
 	}
-	return canonicalEvent(p.sums)
 }
 
-func canonicalEvent(sums [len(fields)]Commitment) string {
-	b := append(make([]byte, 0, 600), '{')
+// Append is [Event.Append] with the content that is written already.
+func (p *Prepared) Append(b []byte) []byte { return append(p.Event.appendHead(b), p.content...) }
+
+// appendCanonical appends the canonical event.
+func appendCanonical(b []byte, sums [len(fields)]Commitment) []byte {
+	b = append(b, '{')
 	for i, name := range fields {
 		if i > 0 {
 			b = append(b, ',')
@@ -207,13 +230,15 @@ func canonicalEvent(sums [len(fields)]Commitment) string {
 		b = append(schema.AppendString(b, name), ':', '"')
 		b = append(hex.AppendEncode(b, sums[i][:]), '"')
 	}
-	return string(append(b, '}'))
+	return append(b, '}')
 }
 
 // Leaf is the leaf of the event, once it has its place.
 func (p *Prepared) Leaf() []byte {
-	line := p.canonical()
-	return leafOf(p.scope.sum(p.salts.at(pointerEvent), pointerEvent, line))
+	var room committing
+	c := p.scope.committer(&room)
+	p.setPlace(c)
+	return leafOf(sha256.Sum256(appendCanonical(c.Before(p.salts.at(pointerEvent), pointerEvent), p.sums)))
 }
 
 // Leaf is the leaf of an event.

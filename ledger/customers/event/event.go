@@ -113,7 +113,10 @@ type Event struct {
 const plaintextVersion = 1
 
 // Append appends the event as it is kept under an AEAD.
-func (e *Event) Append(b []byte) []byte {
+func (e *Event) Append(b []byte) []byte { return AppendContent(e.appendHead(b), e.Content) }
+
+// appendHead appends what stands before the content.
+func (e *Event) appendHead(b []byte) []byte {
 	b = append(b, plaintextVersion)
 	b = append(b, e.Salt[:]...)
 	b = append(b, e.Kind.code())
@@ -127,8 +130,7 @@ func (e *Event) Append(b []byte) []byte {
 		b = binary.AppendUvarint(b, e.Before)
 	}
 	b = binary.AppendUvarint(b, uint64(len(e.ID)))
-	b = append(b, e.ID...)
-	return AppendContent(b, e.Content)
+	return append(b, e.ID...)
 }
 
 var errPlaintext = errors.New("not the plaintext of an event")

@@ -37,23 +37,34 @@ var inputShape = shapeTypes.Shape(reflect.TypeFor[written]())
 
 // ParseInput reads one Input, strictly; the faults' pointers lead from its root.
 func ParseInput(raw []byte) (Input, []schema.Fault) {
+	in, _, faults := parseInput(raw)
+	return in, faults
+}
+
+func parseInput(raw []byte) (Input, schema.Object, []schema.Fault) {
 	v, err := schema.ParseJSON(raw)
 	if err != nil {
 		fault := schema.Fault{Detail: err.Error()}
 		if syntax := (*schema.SyntaxError)(nil); errors.As(err, &syntax) {
 			fault.Pointer = syntax.Pointer
 		}
-		return Input{}, []schema.Fault{fault}
+		return Input{}, nil, []schema.Fault{fault}
 	}
 	o, ok := v.(schema.Object)
 	if !ok {
-		return Input{}, []schema.Fault{{Detail: "is no object; want an event: account, id, kind, time, content"}}
+		return Input{}, nil, []schema.Fault{{Detail: "is no object; want an event: account, id, kind, time, content"}}
 	}
-	return InputOf(o)
+	return inputOf(o)
 }
 
 // InputOf is [ParseInput] of an object that is scanned already.
 func InputOf(o schema.Object) (Input, []schema.Fault) {
+	in, _, faults := inputOf(o)
+	return in, faults
+}
+
+// inputOf also returns the content as it was scanned, with the account of an opened event.
+func inputOf(o schema.Object) (Input, schema.Object, []schema.Fault) {
 	var d schema.Decoder
 	var w written
 	content, isObject := o.Lookup("content").(schema.Object)
@@ -65,7 +76,7 @@ func InputOf(o schema.Object) (Input, []schema.Fault) {
 	d.Missing(o, "content")
 	in := Input{Account: w.Account, ID: w.ID, Kind: Kind(w.Kind), Time: w.Time}
 	if in.Kind.spec() == nil || !isObject {
-		return in, d.Faults
+		return in, nil, d.Faults
 	}
 	d.Enter("content")
 	if in.Kind == KindOpened {
@@ -74,13 +85,13 @@ func InputOf(o schema.Object) (Input, []schema.Fault) {
 		}
 		content = append(schema.Object{{Name: "account", Value: any(in.Account)}}, content...)
 		if in.Account == "" || content[1:].Lookup("account") != nil { // told already
-			return in, d.Faults
+			return in, nil, d.Faults
 		}
 	}
 	in.Content = decode(&d, in.Kind, content)
 	checkInput(&d, in, content)
 	d.Leave()
-	return in, d.Faults
+	return in, content, d.Faults
 }
 
 // headShape is an input whose content stands elsewhere.
@@ -90,17 +101,21 @@ var headShape = func() *schema.Shape {
 	return sh
 }()
 
-// Check reads an input that was not parsed as if it had been, and puts its content in its
-// one way.
+// Check reads an input that was not parsed as if it had been.
 func (in Input) Check() []schema.Fault {
+	_, faults := in.Checked()
+	return faults
+}
+
+// Checked is [ParseChecked] of an input that was not parsed. It holds nothing of the input's.
+func (in Input) Checked() (Checked, []schema.Fault) {
 	if in.Content == nil {
-		return []schema.Fault{{Pointer: "/content", Detail: "is missing"}}
+		return Checked{}, []schema.Fault{{Pointer: "/content", Detail: "is missing"}}
 	}
 	if in.Content.Kind() != in.Kind {
-		return []schema.Fault{{Pointer: "/kind", Detail: "is " + schema.Quote(string(in.Kind)) + ", and the content is one of the kind " + string(in.Content.Kind())}}
+		return Checked{}, []schema.Fault{{Pointer: "/kind", Detail: "is " + schema.Quote(string(in.Kind)) + ", and the content is one of the kind " + string(in.Content.Kind())}}
 	}
-	_, faults := ParseInput(in.Append(nil))
-	return faults
+	return ParseChecked(in.Append(make([]byte, 0, 256)))
 }
 
 // Append appends the input as one line of JSON, in its one way.

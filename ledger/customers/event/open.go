@@ -19,8 +19,11 @@ import (
 // content line with it, and "content/" every value. Without a name all is opened. A name
 // that the event does not have is an error.
 func (s Scope) Openings(e *Event, names ...string) ([]record.Opening, error) {
-	p := s.Prepare(e)
-	out := []record.Opening{p.opening(pointerEvent, p.canonical())}
+	written := AppendContent(nil, e.Content)
+	values := valuesOf(written)
+	p := s.prepare(e, written, values)
+	p.setPlace(s.committer(new(committing)))
+	out := []record.Opening{p.opening(pointerEvent, string(appendCanonical(nil, p.sums)))}
 	wants := func(name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	used := 0
 	content := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "content/") })
@@ -30,9 +33,9 @@ func (s Scope) Openings(e *Event, names ...string) ([]record.Opening, error) {
 		} else if name != "content" || !content {
 			continue
 		}
-		out = append(out, p.opening(pointerEvent+"/"+name, p.text(name)))
+		out = append(out, p.opening(pointerEvent+"/"+name, string(p.appendText(nil, name))))
 	}
-	for _, v := range valuesOf(e.Content) {
+	for _, v := range values {
 		named := wants("content" + v.Pointer)
 		if named {
 			used++
@@ -197,7 +200,7 @@ func parseCanonical(line string) (sums [len(fields)]Commitment, err error) {
 		text, _ := o.Lookup(name).(string)
 		hex.Decode(sums[i][:], []byte(text[:min(len(text), 2*len(sums[i]))])) // what is none is seen below
 	}
-	if canonicalEvent(sums) != line {
+	if string(appendCanonical(nil, sums)) != line {
 		return sums, errors.New("the canonical event is not one line of seven commitments, in their order")
 	}
 	return sums, nil

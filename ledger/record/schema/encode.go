@@ -49,7 +49,7 @@ func AppendValue(b []byte, v reflect.Value, sh *Shape) []byte {
 		}
 		return AppendString(b, v.Field(0).String())
 	case TypeFragment:
-		return appendJSON(b, v.Interface())
+		return AppendJSON(b, v.Interface())
 	}
 	return AppendString(b, sh.Text(v))
 }

@@ -62,7 +62,7 @@ func (o Object) Lookup(name string) any {
 // encoding/json reads as the same value. Every error is a *[SyntaxError].
 func ParseJSON(raw []byte) (any, error) {
 	// One copy, of which every plain string is a slice.
-	s := scanner{text: string(raw), members: make([]Member, 0, 32), items: make([]any, 0, 8)}
+	s := scanner{text: string(raw), members: make([]Member, 0, min(32, len(raw)/16)), items: make([]any, 0, min(8, len(raw)/64))}
 	s.space()
 	v, err := s.value()
 	if err != nil {
@@ -435,8 +435,8 @@ func (s *scanner) hex4() (rune, bool) {
 	return r, true
 }
 
-// appendJSON writes what [ParseJSON] made, compact.
-func appendJSON(b []byte, v any) []byte {
+// AppendJSON writes what [ParseJSON] made, compact.
+func AppendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
 		return AppendString(b, v)
@@ -450,7 +450,7 @@ func appendJSON(b []byte, v any) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendJSON(b, item)
+			b = AppendJSON(b, item)
 		}
 		return append(b, ']')
 	case Object:
@@ -460,7 +460,7 @@ func appendJSON(b []byte, v any) []byte {
 				b = append(b, ',')
 			}
 			b = append(AppendString(b, m.Name), ':')
-			b = appendJSON(b, m.Value)
+			b = AppendJSON(b, m.Value)
 		}
 		return append(b, '}')
 	}
@@ -468,7 +468,7 @@ func appendJSON(b []byte, v any) []byte {
 }
 
 // MarshalJSON writes the object's members in their order.
-func (o Object) MarshalJSON() ([]byte, error) { return appendJSON(nil, o), nil }
+func (o Object) MarshalJSON() ([]byte, error) { return AppendJSON(nil, o), nil }
 
 // UnmarshalJSON is [ParseJSON] of an object.
 func (o *Object) UnmarshalJSON(raw []byte) error {

@@ -122,7 +122,7 @@ func FuzzParseJSON(f *testing.F) {
 		if !reflect.DeepEqual(asEncodingJSON(got), want) {
 			t.Fatalf("got %#v, want %#v", got, want)
 		}
-		again, err := ParseJSON(appendJSON(nil, got))
+		again, err := ParseJSON(AppendJSON(nil, got))
 		if err != nil || !reflect.DeepEqual(again, got) {
 			t.Fatalf("written and read: %#v, %v, want %#v", again, err, got)
 		}

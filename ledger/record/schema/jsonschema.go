@@ -107,7 +107,7 @@ func List(words []string) []any {
 // Indent writes an object over several lines, in ASCII where that is shorter to read.
 func Indent(o Object) []byte {
 	var out bytes.Buffer
-	if err := json.Indent(&out, asciiJSON(appendJSON(nil, o)), "", "  "); err != nil {
+	if err := json.Indent(&out, asciiJSON(AppendJSON(nil, o)), "", "  "); err != nil {
 		panic("schema: indenting: " + err.Error())
 	}
 	out.WriteByte('\n')
