@@ -97,6 +97,8 @@ func settings(ctx context.Context, c Config) (config aws.Config, err error) {
 	}
 	if c.Credentials != nil {
 		config.Credentials = aws.NewCredentialsCache(c.Credentials)
+	} else if _, err := config.Credentials.Retrieve(ctx); err != nil { // later it would be as if the store did not answer
+		return config, fmt.Errorf("no credentials are found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role: %w", err)
 	}
 	if c.Region != "" {
 		config.Region = c.Region
