@@ -298,8 +298,8 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 		return err
 	}
 	if wrong > 0 {
-		l.wrong = true
-		return errors.Join(&SnapshotError{v.By, v.Tree.Size, rows, wrong}, t.files.Remove(t.path(snapshotFile)))
+		l.wrong = true // Close discards it; killed before, the note says still that nothing was replayed
+		return &SnapshotError{v.By, v.Tree.Size, rows, wrong}
 	}
 	err = own.Close()
 	own = nil
@@ -312,7 +312,16 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 	return nil
 }
 
-// discardStarted removes a register that began with a snapshot which was wrong.
+// discardStarted removes a register that began with a snapshot which was wrong. The note goes last: a
+// register without it counts as replayed.
 func (t *Trust) discardStarted() error {
-	return errors.Join(t.files.RemoveAll(t.path(startedDir)), t.files.RemoveAll(t.path(snapshotDir)))
+	gone := t.path(startedDir + ".making")
+	err := t.files.RemoveAll(gone)
+	if err == nil {
+		err = disk.Rename(t.files, t.path(startedDir), gone)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(disk.Remove(t.files, t.path(snapshotFile)), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
 }

@@ -185,11 +185,14 @@ func TestSnapshotWithAlteredRow(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Wrong != 1 || wrong.Size != 300 || wrong.By.Name() != "n1.example" {
 			t.Errorf("%s: %v", name, err)
 		}
+		if v, err := trust.startedFrom(); v == nil {
+			t.Errorf("%s: killed here, it would count as replayed: %v", name, err)
+		}
 		must(t, l.Close())
 		again, err := OpenTrust(mem, "trust")
 		must(t, err)
-		if again.hasStarted() {
-			t.Errorf("%s: it is there still", name)
+		if v, err := again.startedFrom(); v != nil || err != nil || again.hasStarted() {
+			t.Errorf("%s: it is there still: %v", name, err)
 		}
 		must(t, again.Sync(t.Context(), w.client(), nil)) // with what the replay has come to
 		w.wantSameRegister(again)
