@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
@@ -146,9 +147,39 @@ func (t *Trust) checkSnapshotRegister(v *snapshot.Verified) error {
 	return nil
 }
 
+// snapshotSilence is how long a source may send nothing of a snapshot's file.
+const snapshotSilence = time.Minute
+
+// heardBody is an answer that ends when its source falls silent.
+type heardBody struct {
+	io.ReadCloser
+	silent *time.Timer
+	cancel context.CancelFunc
+}
+
+func (b heardBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.silent.Reset(snapshotSilence)
+	return n, err
+}
+
+func (b heardBody) Close() error {
+	b.silent.Stop()
+	b.cancel()
+	return b.ReadCloser.Close()
+}
+
 // openSnapshot reads a file of the source's snapshot of a size.
 func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.File, offset uint64) (io.ReadCloser, error) {
-	return func(ctx context.Context, f snapshot.File, offset uint64) (io.ReadCloser, error) {
+	return func(ctx context.Context, f snapshot.File, offset uint64) (_ io.ReadCloser, err error) {
+		ctx, cancel := context.WithCancel(ctx)
+		silent := time.AfterFunc(snapshotSilence, cancel)
+		defer func() {
+			if err != nil {
+				silent.Stop()
+				cancel()
+			}
+		}()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/v1/snapshot/%d/%s", c.URL(), size, f.Name), nil)
 		if err != nil {
 			return nil, err
@@ -166,7 +197,7 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 			defer res.Body.Close()
 			return nil, readProblem(res)
 		}
-		return res.Body, nil
+		return heardBody{res.Body, silent, cancel}, nil
 	}
 }
 
@@ -298,8 +329,8 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 		return err
 	}
 	if wrong > 0 {
-		l.wrong = true
-		return errors.Join(&SnapshotError{v.By, v.Tree.Size, rows, wrong}, t.files.Remove(t.path(snapshotFile)))
+		l.wrong = true // Close discards it; killed before, the note says still that nothing was replayed
+		return &SnapshotError{v.By, v.Tree.Size, rows, wrong}
 	}
 	err = own.Close()
 	own = nil
@@ -312,7 +343,16 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 	return nil
 }
 
-// discardStarted removes a register that began with a snapshot which was wrong.
+// discardStarted removes a register that began with a snapshot which was wrong. The note goes last: a
+// register without it counts as replayed.
 func (t *Trust) discardStarted() error {
-	return errors.Join(t.files.RemoveAll(t.path(startedDir)), t.files.RemoveAll(t.path(snapshotDir)))
+	gone := t.path(startedDir + ".making")
+	err := t.files.RemoveAll(gone)
+	if err == nil {
+		err = disk.Rename(t.files, t.path(startedDir), gone)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(disk.Remove(t.files, t.path(snapshotFile)), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
 }

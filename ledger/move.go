@@ -36,6 +36,9 @@ var (
 	// ErrMoved: the move had come to its end, and To may have gone on.
 	ErrMoved = errors.New("it has moved, and cannot be undone")
 
+	// ErrNotMoving: no move to To is under way, nor was given up.
+	ErrNotMoving = errors.New("no move there is under way")
+
 	// ErrNothingToMove: the log has no entries.
 	ErrNothingToMove = errors.New("there are no entries to move")
 )
@@ -87,23 +90,28 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 func (m Move) givenUp() string { return "given up: the log goes on in " + m.FromName }
 
 // Undo gives up a move that is not at its end: To is sealed for good, so that nothing that is
-// on its way there makes it whole; then From may be taken again. [ErrMoved] if it is at its end.
+// on its way there makes it whole; then From may be taken again. [ErrMoved] if it is at its end;
+// [ErrNotMoving] if From is not sealed, and To not given up.
 func (m Move) Undo(ctx context.Context) error {
 	m.From, m.To = boundedSealer{boundedStore{m.From, time.Minute}, m.From}, boundedSealer{boundedStore{m.To, time.Minute}, m.To}
 	why, err := m.From.Sealed(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.FromName, err)
 	}
-	if why == "" {
-		return nil
-	}
-	if why != movedTo+m.ToName {
+	if why != "" && why != movedTo+m.ToName {
 		return fmt.Errorf("%s: %w", m.FromName, &SealedError{why})
 	}
-	if why, err = m.To.Sealed(ctx); err != nil {
+	filled, err := m.To.Sealed(ctx)
+	if err != nil {
 		return fmt.Errorf("%s: %w", m.ToName, err)
 	}
-	if why != m.givenUp() {
+	if why == "" {
+		if filled == m.givenUp() {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", m.ToName, ErrNotMoving)
+	}
+	if filled != m.givenUp() {
 		if err := m.To.TakeSealed(ctx, m.filledFrom()); errors.Is(err, ErrConflict) && !errors.Is(err, ErrTakenOver) {
 			return fmt.Errorf("%s: %w: %w", m.ToName, ErrMoved, err)
 		} else if err != nil {

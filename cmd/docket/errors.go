@@ -190,7 +190,7 @@ func pinAgain(e *client.PinError) string {
 func retryHint(code int, problem string) string {
 	switch strings.TrimPrefix(problem, record.ProblemURN) {
 	case "stopped":
-		return "the ledger takes no records until it is started again, or its operator has acted; run the same command again after that"
+		return "that server takes no records until it is started again, or its operator has acted; run the same command again after that, or name the one that writes with --ledger too"
 	case "damaged":
 		return "the server's disk is damaged there; it may be had from " + anotherSource
 	case "rebuilding", "disk-low", "clock", "no-quorum", "outcome-unknown":
@@ -221,7 +221,7 @@ func faultsOf(err error) []record.Fault {
 func printableError(err error) string {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
-		lines[i] = printable(line)
+		lines[i] = printable(strings.TrimLeft(line, "\t"))
 	}
 	return strings.Join(lines, "\n  ")
 }

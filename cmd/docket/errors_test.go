@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 	}{
 		{"done", nil, exitDone, ""},
 		{"an only fault of a server", refusal("refused: %w", only), exitRefused, "docket: refused: not admissible\n  /predicate/lei: check digits\n"},
-		{"several lines", refusal("a\nb"), exitRefused, "docket: a\n  b\n"},
+		{"several lines", refusal("a\n\tb"), exitRefused, "docket: a\n  b\n"},
 		{"escapes", refusal("\x1b[2Jall is well").hint("\x1b[1mtrust me"), exitRefused, "docket: \\u001b[2Jall is well\nhint: \\u001b[1mtrust me\n"},
 		{"busy", &client.Problem{Status: 503, Detail: "full"}, exitNotYet, ""},
 		{"dated ahead", &client.Problem{Status: 503, Detail: "too early", RetryAt: "2027-01-08T05:00:00.000Z"}, exitNotYet, ""},

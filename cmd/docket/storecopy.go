@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/schollz/progressbar/v3"
@@ -140,6 +142,8 @@ func (m *storeCopyCmd) parse(from, to string) (err error) {
 		// After a move's last step but the note, or where it is run once more, the directory's own store is meant.
 		if noted.IsShared() && !noted.IsSame(m.to) {
 			m.from = noted
+		} else if _, err := os.Stat(filepath.Join(m.fromDir, "store")); noted.IsShared() && errors.Is(err, fs.ErrNotExist) {
+			return usageError("the ledger is in %s already", noted)
 		}
 	}
 	if m.from.IsSame(m.to) {
@@ -288,6 +292,8 @@ func (m *storeCopyCmd) explain(err error) error {
 		return explainOpenError(err, m.fromDir)
 	case errors.Is(err, ledger.ErrNothingToMove):
 		return usageError("%w", err).hint("docket init --dir D --charter ENVELOPE --store URL begins a ledger there")
+	case errors.Is(err, ledger.ErrNotMoving):
+		return usageError("%w, and nothing was changed", err).hint("the ledger is in %s, and nothing keeps docket serve from it", m.from)
 	case errors.Is(err, ledger.ErrMoved):
 		return refusal("%w", err).hint("the ledger goes on in %s; docket store copy moves it from there to a place where no log is", m.to)
 	case errors.Is(err, ledger.ErrOccupied):

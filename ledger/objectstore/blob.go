@@ -26,7 +26,7 @@ func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	o, err := s.bucket.read(ctx, s.blobKey(name))
+	o, err := s.bucket.read(ctx, s.blobKey(name), ledger.MaxBlobBytes)
 	if errors.Is(err, errNoObject) {
 		return nil, fmt.Errorf("%w: the blob %s", ledger.ErrMissing, name)
 	}

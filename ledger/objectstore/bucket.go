@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/seed-53cf897a/docket/ledger"
 )
 
 // bucket is one bucket behind one or more endpoints. Each call is one request, without any
@@ -56,12 +58,30 @@ func openBucket(ctx context.Context, c Config) (*bucket, error) {
 			if c.Transport != nil {
 				o.HTTPClient = &http.Client{Transport: c.Transport}
 			}
+			o.HTTPClient = boundedClient{o.HTTPClient}
 			if endpoint != "" {
 				o.BaseEndpoint = aws.String(endpoint)
 			}
 		}))
 	}
 	return b, nil
+}
+
+// maxWordsBytes bounds a listing, and what an error says: the SDK reads all of it into memory.
+const maxWordsBytes = 4 << 20
+
+// boundedClient bounds every answer but an object, which get bounds.
+type boundedClient struct{ s3.HTTPClient }
+
+func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
+	res, err := c.HTTPClient.Do(r)
+	if err == nil && (r.Method != http.MethodGet || res.StatusCode != http.StatusOK || r.URL.Query().Has("list-type")) {
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(res.Body, maxWordsBytes), res.Body}
+	}
+	return res, err
 }
 
 // settings are the usual ones of the environment, the shared files and the machine, but for
@@ -77,6 +97,8 @@ func settings(ctx context.Context, c Config) (config aws.Config, err error) {
 	}
 	if c.Credentials != nil {
 		config.Credentials = aws.NewCredentialsCache(c.Credentials)
+	} else if _, err := config.Credentials.Retrieve(ctx); err != nil { // later it would be as if the store did not answer
+		return config, fmt.Errorf("no credentials are found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role: %w", err)
 	}
 	if c.Region != "" {
 		config.Region = c.Region
@@ -102,8 +124,8 @@ type condition struct {
 // headers under which a static server hands out what is public.
 type headers struct{ contentType, cacheControl string }
 
-// get reads an object once. [errNoObject], [errPassing].
-func (b *bucket) get(ctx context.Context, key string) (object, error) {
+// get reads an object of at most that many bytes once. [errNoObject], [errPassing].
+func (b *bucket) get(ctx context.Context, key string, most int64) (object, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patient)
 	defer cancel()
 	client, of := b.client()
@@ -112,13 +134,13 @@ func (b *bucket) get(ctx context.Context, key string) (object, error) {
 		return object{}, b.judged(of, "GET", key, err, false)
 	}
 	defer out.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(out.Body, maxObjectBytes+1))
+	data, err := io.ReadAll(io.LimitReader(out.Body, most+1))
 	switch {
 	case err != nil:
 		b.leave(of)
 		return object{}, fmt.Errorf("%w: GET %s: %w", errPassing, key, err)
-	case len(data) > maxObjectBytes:
-		return object{}, fmt.Errorf("GET %s: more than %d bytes", key, maxObjectBytes)
+	case int64(len(data)) > most:
+		return object{}, fmt.Errorf("%w: GET %s: more than %d bytes", ledger.ErrCorrupt, key, most)
 	case out.ContentLength != nil && *out.ContentLength != int64(len(data)):
 		return object{}, fmt.Errorf("%w: GET %s: %d of %d bytes", errPassing, key, len(data), *out.ContentLength)
 	}
@@ -146,8 +168,9 @@ func (b *bucket) put(ctx context.Context, key string, data []byte, when conditio
 	return aws.ToString(out.ETag), nil
 }
 
-// list calls back for each key with that prefix that comes after another one, in their order.
-func (b *bucket) list(ctx context.Context, prefix, after string, most int32, found func(key string, modified time.Time)) error {
+// list calls back for each key with that prefix that comes after another one, in their order, and
+// says whether there are more: a store may list fewer than it was asked for.
+func (b *bucket) list(ctx context.Context, prefix, after string, most int32, found func(key string, modified time.Time)) (more bool, err error) {
 	in := &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &prefix, MaxKeys: &most}
 	if after != "" {
 		in.StartAfter = &after
@@ -157,12 +180,12 @@ func (b *bucket) list(ctx context.Context, prefix, after string, most int32, fou
 	client, of := b.client()
 	out, err := client.ListObjectsV2(attempt, in)
 	if err != nil {
-		return b.judged(of, "LIST", prefix, err, false)
+		return false, b.judged(of, "LIST", prefix, err, false)
 	}
 	for _, o := range out.Contents {
 		found(aws.ToString(o.Key), aws.ToTime(o.LastModified))
 	}
-	return nil
+	return aws.ToBool(out.IsTruncated), nil
 }
 
 // remove deletes an object; one that is not there is none the less.
@@ -254,8 +277,8 @@ func again(ctx context.Context, do func() error) error {
 }
 
 // read is get until the store answers.
-func (b *bucket) read(ctx context.Context, key string) (o object, err error) {
-	err = again(ctx, func() error { o, err = b.get(ctx, key); return err })
+func (b *bucket) read(ctx context.Context, key string, most int64) (o object, err error) {
+	err = again(ctx, func() error { o, err = b.get(ctx, key, most); return err })
 	return o, err
 }
 
@@ -268,26 +291,30 @@ func (b *bucket) write(ctx context.Context, key string, data []byte, h headers) 
 // exists says whether any key has that prefix.
 func (b *bucket) exists(ctx context.Context, prefix string) (found bool, err error) {
 	err = again(ctx, func() error {
-		return b.list(ctx, prefix, "", 1, func(string, time.Time) { found = true })
+		_, err := b.list(ctx, prefix, "", 1, func(string, time.Time) { found = true })
+		return err
 	})
 	return found, err
 }
 
 // all lists every key with that prefix, page by page.
 func (b *bucket) all(ctx context.Context, prefix string) (keys []string, err error) {
-	const page = 1000
-	for after := ""; ; {
+	const page, most = 1000, 1 << 20
+	for after, more := "", true; more; {
 		var got []string
-		if err := again(ctx, func() error {
+		if err := again(ctx, func() (err error) {
 			got = nil
-			return b.list(ctx, prefix, after, page, func(key string, _ time.Time) { got = append(got, key) })
+			more, err = b.list(ctx, prefix, after, page, func(key string, _ time.Time) { got = append(got, key) })
+			return err
 		}); err != nil {
 			return nil, err
 		}
-		keys = append(keys, got...)
-		if len(got) < page {
-			return keys, nil
+		if more && (len(got) == 0 || got[0] <= after || len(keys)+len(got) > most) {
+			return nil, fmt.Errorf("%w: the store lists no end of keys under %s, or the same again", ledger.ErrCorrupt, prefix)
 		}
-		after = got[len(got)-1]
+		if keys = append(keys, got...); more {
+			after = got[len(got)-1]
+		}
 	}
+	return keys, nil
 }

@@ -81,7 +81,7 @@ func (h held[T]) unchanged() condition {
 func readCell[T cell](ctx context.Context, b *bucket, key string) (h held[T], err error) {
 	const damaged = 3 // a body that is cut off is perhaps whole the next time
 	for try := 1; ; try++ {
-		o, err := b.read(ctx, key)
+		o, err := b.read(ctx, key, maxCellBytes)
 		if errors.Is(err, errNoObject) {
 			return held[T]{}, nil
 		}

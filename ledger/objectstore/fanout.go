@@ -386,7 +386,7 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 		return nil // it is of a commit to come, or an older one than was fanned out
 	}
 	if e.shown == nil { // the first time: another writer may have come that far
-		switch now, err := f.s.bucket.read(ctx, f.s.public("checkpoint")); {
+		switch now, err := f.s.bucket.read(ctx, f.s.public("checkpoint"), maxCellBytes); {
 		case err != nil && !errors.Is(err, errNoObject):
 			return fmt.Errorf("reading the public checkpoint: %w", err)
 		case bytes.Equal(now.data, note):
@@ -504,7 +504,7 @@ func (f *fanOut) writeArchived(ctx context.Context, p published) error {
 func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) error {
 	key := s.public("checkpoint")
 	for p := (pause{}); ; {
-		now, err := s.bucket.read(ctx, key)
+		now, err := s.bucket.read(ctx, key, maxCellBytes)
 		when := condition{etag: now.etag}
 		switch {
 		case errors.Is(err, errNoObject):

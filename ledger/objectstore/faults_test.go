@@ -218,6 +218,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Without credentials that is what is said, and at once: not that the store does not answer.
+func TestNoCredentials(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "",
+	} {
+		t.Setenv(name, value)
+	}
+	c := objectstoretest.Config(nil)
+	c.Credentials, c.Transport = nil, nil
+	if _, err := objectstore.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "no credentials are found: set AWS_ACCESS_KEY_ID") {
+		t.Errorf("without credentials: %v", err)
+	}
+}
+
 // With several endpoints, one that is dead is left for another.
 func TestEndpoints(t *testing.T) {
 	w := newWorld()

@@ -67,11 +67,13 @@ type Config struct {
 }
 
 const (
-	maxConcurrent  = 16      // requests of one call at a time
-	maxObjectBytes = 1 << 30 // of what is read into memory at once
-	maxLag         = 32      // stages that are not fanned out, before Extend waits
-	maxStages      = 64      // that a head names, before one stands in for them all
-	cachedBundles  = 32      // full bundles kept in memory for reads, of cachedBundleBytes at most each
+	maxConcurrent  = 16                                // requests of one call at a time
+	maxStageBytes  = 1 << 30                           // of a stage that is read
+	maxCellBytes   = 64 << 20                          // of a cell, a checkpoint, an archived blob
+	maxBundleBytes = proof.TileWidth * (2 + 1<<16 - 1) // of a bundle, and more than a tile has
+	maxLag         = 32                                // stages that are not fanned out, before Extend waits
+	maxStages      = 64                                // that a head names, before one stands in for them all
+	cachedBundles  = 32                                // full bundles kept in memory for reads, of cachedBundleBytes at most each
 
 	cachedBundleBytes = 1 << 20
 )

@@ -166,7 +166,7 @@ func (p *probe) race(ctx context.Context, key string, when condition) (etag stri
 		if len(told) > 1 {
 			return "", unfit("%d of %d writers at once were told that they wrote an object, under a condition that holds for one", len(told), probeWriters)
 		}
-		there, err := p.of(0).read(ctx, key)
+		there, err := p.of(0).read(ctx, key, maxCellBytes)
 		switch {
 		case errors.Is(err, errNoObject) && len(told) == 1:
 			return "", unfit("what was written is not there")
@@ -201,7 +201,7 @@ func (p *probe) stale(ctx context.Context) error {
 		if err := p.of(i).write(ctx, key, []byte(body), headers{}); err != nil {
 			return err
 		}
-		o, err := p.of(i).read(ctx, key)
+		o, err := p.of(i).read(ctx, key, maxCellBytes)
 		if err != nil {
 			return err
 		}
@@ -243,7 +243,7 @@ func (p *probe) read(ctx context.Context) error {
 			return err
 		}
 		for j := range p.buckets {
-			o, err := p.of(i+j).read(ctx, key)
+			o, err := p.of(i+j).read(ctx, key, maxCellBytes)
 			if errors.Is(err, errNoObject) || err == nil && !bytes.Equal(o.data, body) {
 				return unfit("what was written was not what was read right after it")
 			}

@@ -163,7 +163,7 @@ func (s *Store) Archived(ctx context.Context, number uint64) ([]byte, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		o, err := s.bucket.read(ctx, s.archiveKey(number))
+		o, err := s.bucket.read(ctx, s.archiveKey(number), maxCellBytes)
 		if !errors.Is(err, errNoObject) {
 			return o.data, err
 		}

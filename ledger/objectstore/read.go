@@ -131,9 +131,9 @@ func (s *Store) findTile(ctx context.Context, h head, id proof.TileID) ([]byte, 
 // readPublic reads what lies under a public path, or what grew of it: partial tiles may be deleted
 // once the full one is there.
 func (s *Store) readPublic(ctx context.Context, path, full string) ([]byte, error) {
-	o, err := s.bucket.read(ctx, s.public(path))
+	o, err := s.bucket.read(ctx, s.public(path), maxBundleBytes)
 	if errors.Is(err, errNoObject) && path != full {
-		o, err = s.bucket.read(ctx, s.public(full))
+		o, err = s.bucket.read(ctx, s.public(full), maxBundleBytes)
 	}
 	if errors.Is(err, errNoObject) {
 		err = fmt.Errorf("%w: %w", ledger.ErrMissing, err)
@@ -175,7 +175,7 @@ func (s *Store) loadStage(ctx context.Context, n stageName) (st *stage, err erro
 			s.stages[n.key()] = st
 		}
 	}()
-	o, err := s.bucket.read(ctx, s.stageKey(n))
+	o, err := s.bucket.read(ctx, s.stageKey(n), maxStageBytes)
 	if errors.Is(err, errNoObject) {
 		return nil, fmt.Errorf("%w: %w", ledger.ErrMissing, err)
 	}

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -116,7 +117,7 @@ func (r *Replica) replay(ctx context.Context) error {
 				r.config.Log.Info("replaying behind the snapshot", "reached", reached, "size", size)
 			}
 		})
-		if _, wrong := err.(*client.SnapshotError); err == nil || wrong || ctx.Err() != nil {
+		if err == nil || isWrong(err) || ctx.Err() != nil {
 			if err == nil {
 				r.config.Log.Info("the log was replayed: every row is as the snapshot has it", "size", v.Tree.Size, "took", time.Since(begun).Round(time.Second).String())
 			}
@@ -131,3 +132,6 @@ func (r *Replica) replay(ctx context.Context) error {
 		pause = min(2*pause, time.Minute)
 	}
 }
+
+// isWrong says of an error that the snapshot is not what the log says: no other try changes that.
+func isWrong(err error) bool { return errors.As(err, new(*client.SnapshotError)) }

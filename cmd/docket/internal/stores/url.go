@@ -64,7 +64,7 @@ func parseDirectory(path string) (URL, error) {
 
 var (
 	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	prefixPattern = regexp.MustCompile(`^[A-Za-z0-9!_.*'()-]+$`) // of a part; characters that need no care in S3's guide
+	prefixPattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`) // of a part, as package objectstore has it
 )
 
 func parseBucket(text string) (URL, error) {
@@ -81,8 +81,8 @@ func parseBucket(text string) (URL, error) {
 	}
 	if u.Prefix != "" {
 		for part := range strings.SplitSeq(u.Prefix, "/") {
-			if !prefixPattern.MatchString(part) || part == "." || part == ".." {
-				return URL{}, fmt.Errorf("s3://%s/%s: a prefix has letters, digits and !_.*'()- between its slashes", u.Bucket, u.Prefix)
+			if !prefixPattern.MatchString(part) {
+				return URL{}, fmt.Errorf("s3://%s/%s: a prefix has letters, digits, dots, hyphens and underscores between its slashes, and no part begins with a dot", u.Bucket, u.Prefix)
 			}
 		}
 	}
@@ -145,6 +145,8 @@ func parseDatabase(rest string) (URL, error) {
 		return URL{}, fmt.Errorf("the address of the database cannot be read: %s", want)
 	case hosts == "" && query.Get("host") == "":
 		return URL{}, fmt.Errorf("the address of the database names no host: %s", want)
+	case strings.Contains(database, "@"): // what seems to be a port is of the password
+		return URL{}, fmt.Errorf("the address of the database cannot be read: write / and @ in a password as %%2F and %%40; %s", want)
 	case database == "" || strings.ContainsAny(database, "/#"):
 		return URL{}, fmt.Errorf("the address of the database names no database: %s", want)
 	}

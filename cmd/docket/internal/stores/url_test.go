@@ -51,6 +51,9 @@ func TestParse(t *testing.T) {
 		{"postgres://u:secret@h/a/b", "names no database"},
 		{"postgres://u:secret@h/a?%zz", "cannot be read"},
 		{"postgres://u:sec#secret@h/a b", ""},
+		{"postgres://u:a/secret@h", "write / and @ in a password as %2F and %40"},
+		{"s3://bucket/a!b", "a prefix has letters"},
+		{"s3://bucket/.a", "a prefix has letters"},
 	} {
 		u, err := Parse(c.text)
 		if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
