@@ -47,7 +47,7 @@ func example() Manifest {
 	return m
 }
 
-// The vector of DESIGN.md: what a node signs, byte for byte.
+// The vector of DESIGN.md section 6, "Replicas": what a node signs, byte for byte.
 func TestVector(t *testing.T) {
 	s, err := ParseSigner(vectorKey)
 	must(t, err)
