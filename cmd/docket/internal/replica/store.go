@@ -145,10 +145,11 @@ func (s *Store) writer(ctx context.Context) (*url.URL, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.looked) > lookEvery {
-		if err := s.watcher.Look(ctx); err != nil {
-			return nil, fmt.Errorf("reading who writes to %s: %w", s.base, err)
-		}
+		s.watcher.Look(context.WithoutCancel(ctx)) // for all who ask within a second, not for this one alone
 		s.looked = time.Now()
+	}
+	if err := s.watcher.Err(); err != nil {
+		return nil, fmt.Errorf("reading who writes to %s: %w", s.base, err)
 	}
 	_, lease := s.watcher.Writer()
 	if lapsed, _ := s.watcher.Lapsed(); lapsed || lease.URL == "" {
