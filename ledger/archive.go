@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -306,4 +307,48 @@ func parseArchiveBlob(blob []byte) (k archivedCheckpoint, err error) {
 	cp, _, err := proof.ParseCheckpoint(note)
 	k.size, k.note = cp.Size, note
 	return k, err
+}
+
+// KeptCheckpoints reads the checkpoints that a store keeps, whoever writes there. It verifies nothing:
+// what it finds is what the store says.
+type KeptCheckpoints struct{ kept *archive }
+
+// ReadKept makes one. It reads nothing yet.
+func ReadKept(store Store) *KeptCheckpoints {
+	a := &archive{store: store}
+	a.keys, _ = lru.New[uint64, archiveKey](archiveKeys) // an error only of a size below 1
+	return &KeptCheckpoints{a}
+}
+
+// CheckpointAt is the note of the newest kept checkpoint that is filed under t or earlier, of
+// those that somebody beside the log has signed: the others prove no time. [ErrNotArchived] if
+// there is none.
+func (a *KeptCheckpoints) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
+	count, err := a.kept.store.ArchivedCount(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("counting the kept checkpoints: %w", err)
+	}
+	a.kept.mu.Lock()
+	a.kept.count = max(a.kept.count, count)
+	a.kept.mu.Unlock()
+	for size := uint64(math.MaxUint64); ; {
+		k, err := a.kept.upTo(ctx, unixSeconds(t), size)
+		if err != nil {
+			return nil, err
+		}
+		if k == nil {
+			return nil, fmt.Errorf("%w: none is filed under %s or earlier", ErrNotArchived, t.UTC().Format(time.RFC3339))
+		}
+		cp, signatures, err := proof.ParseCheckpoint(k.note)
+		if err != nil {
+			return nil, fmt.Errorf("%w: a kept checkpoint: %w", ErrCorrupt, err)
+		}
+		if slices.ContainsFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin }) {
+			return k.note, nil
+		}
+		if k.size == 0 {
+			return nil, fmt.Errorf("%w: none has a cosignature that is filed under %s or earlier", ErrNotArchived, t.UTC().Format(time.RFC3339))
+		}
+		size = k.size - 1
+	}
 }

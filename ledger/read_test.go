@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -196,8 +197,13 @@ func TestCheckpointAt(t *testing.T) {
 			t.Errorf("%d kept in writes of their own, of a store that can do with one", store.archived)
 		}
 		n = w.reopen(t, n)
+		kept := ledger.ReadKept(store)
 		for i, m := range past {
 			got, err := n.CheckpointAt(t.Context(), m.at)
+			note, keptErr := kept.CheckpointAt(t.Context(), m.at)
+			if newest := err == nil && got.Checkpoint().Size == 121; !newest && (errors.Is(keptErr, ledger.ErrNotArchived) != (err != nil) || err == nil && !bytes.Equal(note, got.Note())) {
+				t.Errorf("moment %d: who reads the store finds %q, %v", i, note, keptErr)
+			}
 			size := uint64(0)
 			switch {
 			case err == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,7 @@ import (
 // Replica is a copy that others read, beside the ledger's writer or another replica, which it
 // follows. What only the writer answers is asked there ([Server.forward]).
 type Replica struct {
-	URL       string            // of the source that it follows
+	URL       string            // of the source that it follows; s3:// or postgres:// with a Transport that answers for it
 	Transport http.RoundTripper // to there; nil: http.DefaultTransport
 
 	// State is how the copy stands. It is asked with each request.
@@ -112,6 +113,7 @@ func (s *Server) setReplicaHeader(h http.Header) {
 // replicaWords is what a page says of the replica that it is of.
 type replicaWords struct {
 	URL      string
+	Linked   bool // a browser can follow it
 	Verified bool
 	Lag      uint64
 	Away     string
@@ -126,7 +128,7 @@ func (s *Server) replicaWords() *replicaWords {
 		return nil
 	}
 	state := r.State()
-	w := &replicaWords{URL: r.URL, Verified: state.Verified, Lag: state.Lag}
+	w := &replicaWords{URL: r.URL, Linked: strings.HasPrefix(r.URL, "http"), Verified: state.Verified, Lag: state.Lag}
 	switch {
 	case state.Reached.IsZero():
 		w.Away = "It has not reached the ledger since it was started, and shows what it has."

@@ -68,6 +68,12 @@ func NewServers(transport http.RoundTripper, bases ...string) (*Servers, error) 
 	return s, nil
 }
 
+// ServerOver is one server that transport alone reaches, whatever kind of URL it has: what
+// speaks no HTTP can be read through a transport that answers in its place.
+func ServerOver(transport http.RoundTripper, at *url.URL) *Servers {
+	return &Servers{http: NewHTTP(transport), bases: []*url.URL{at}, away: make([]absence, 1)}
+}
+
 // URL is the prefix of every call to the server that is asked first now.
 func (s *Servers) URL() string { return s.first().String() }
 

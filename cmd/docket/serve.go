@@ -181,7 +181,9 @@ on without what it held; readers who have seen that will call it a second histor
 which --charter makes: any number of them run beside one writer, and anybody may run one.
 It follows what is published at --from, verifies and replays all of it as docket sync
 does, and answers all that can be read; records that are sent to it, and the little that
-only the writer knows, are sent on. It has no keys of the log. How far behind it may be
+only the writer knows, are sent on. --store in place of --from follows the bucket or
+the database that the writer shares, for which reading it is enough, and sends on to whoever
+renews the lease there. It has no keys of the log. How far behind it may be
 each answer says (Docket-Replica), and its pages, /readyz and metrics. Where the writer is
 away it serves what it has, and says as of when. If the log shows two histories it serves
 nothing more, keeps what shows it in the trust directory, and ends with status 1. While it
@@ -189,7 +191,8 @@ runs, the directory is its own.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem
   docket serve --dir ledger --store 's3://records/cip?region=eu-central-1'
-  docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example`,
+  docket serve --replica --trust replica --charter 6f1c…9e --from https://docket.ocr.example
+  docket serve --replica --trust replica --charter 6f1c…9e --store 's3://records/cip?region=eu-central-1'`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			if err := errors.Join(r.check(c), snapshots.check(c)); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/replica"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
@@ -32,7 +35,7 @@ type replicaFlags struct {
 }
 
 // writerOnly are the flags of serve that say something of a writer.
-var writerOnly = []string{"dir", "store", "min-free", "publish-interval", "heartbeat", "witness-timeout", "witness-interval", "auditor", "new-log", "allow-rollback", "issuer-rate", "issuer-burst"}
+var writerOnly = []string{"dir", "standby", "lease", "url", "min-free", "publish-interval", "commit-interval", "heartbeat", "witness-timeout", "witness-interval", "auditor", "new-log", "allow-rollback", "issuer-rate", "issuer-burst"}
 
 func (r *replicaFlags) flags(a *app, c *cobra.Command) {
 	r.trust = a.trustFlags(c)
@@ -162,11 +165,20 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 	if err != nil {
 		return err
 	}
-	trust, source, err := r.open(c, log)
+	over, closeStore, err := r.openStore(c, s.store, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	trust, source, err := r.open(c, over)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, trust.Close()) }()
+	config := replica.Config{Trust: trust, Source: source, Log: log, SnapshotEvery: snapshots.every}
+	if over != nil {
+		config.Over = over
+	}
 	stopped := filepath.Join(trust.Dir(), stoppedFile)
 	if words, err := os.ReadFile(stopped); err == nil {
 		return refusal("this replica has ended for good: %s", strings.TrimSpace(string(words))).
@@ -180,13 +192,14 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 		return err
 	}
 	trust.Health = disk.NewHealth(disk.Config{Log: log, WaitForSpace: true, Fatal: endFailed})
-	forked := func(err error) {
+	config.Health = trust.Health
+	config.Forked = func(err error) {
 		text := err.Error() + "\n"
 		if err := errors.Join(a.saveEvidence(trust, err), replaceFile(stopped, []byte(text), 0o644)); err != nil {
 			log.Error("what shows it", "dir", filepath.Join(trust.Dir(), evidenceDir), "err", err)
 		}
 	}
-	copied, err := replica.Open(c.Context(), replica.Config{Trust: trust, Source: source, Health: trust.Health, Log: log, Forked: forked, SnapshotEvery: snapshots.every})
+	copied, err := replica.Open(c.Context(), config)
 	if c.Context().Err() != nil {
 		return nil // it was told to end while it made its first copy
 	} else if err != nil {
@@ -217,23 +230,46 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 	return nil
 }
 
-// open opens the trust directory, or makes it, and says whom it follows.
-func (r *replicaFlags) open(c *cobra.Command, log *slog.Logger) (*client.Trust, *client.Client, error) {
+// openStore opens the store that is followed in place of a server; nil where none is.
+func (r *replicaFlags) openStore(c *cobra.Command, name string, log *slog.Logger) (*replica.Store, func() error, error) {
+	if name == "" {
+		return nil, func() error { return nil }, nil
+	}
+	if r.from != "" {
+		return nil, nil, usageErrorOf(c, "--from and --store both say what the replica follows: want one of them")
+	}
+	at, err := parseStore(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--store: %w", err)
+	}
+	if !at.IsShared() {
+		return nil, nil, usageError("--store %s is a directory, which its writer alone reads; want a bucket or a database", name).hint("--from URL follows the writer of a ledger that is kept in a directory")
+	}
+	store, err := stores.OpenShared(c.Context(), at, stores.Options{Log: log})
+	if err != nil {
+		return nil, nil, refusal("opening %s: %w", at, err).hint("see that it is reached from here, with credentials in the environment that may read")
+	}
+	return replica.NewStore(store, at.Name(), standby.Config{Log: log}), store.Close, nil
+}
+
+// open opens the trust directory, or makes it, and says whom it follows: the store, where there is
+// one.
+func (r *replicaFlags) open(c *cobra.Command, over *replica.Store) (*client.Trust, *client.Client, error) {
 	a := r.trust.app
 	if r.trust.dir == "" {
 		return nil, nil, usageError("no trust directory for the replica").hint("name one with --trust DIR or $%s; with --charter ID and --from URL it is made", trustEnv)
 	}
 	if _, err := os.Stat(filepath.Join(r.trust.dir, "trust.json")); errors.Is(err, os.ErrNotExist) && r.charter != "" {
-		if r.from == "" {
-			return nil, nil, usageError("a replica whose trust directory is new follows whom?").hint("name the writer with --from URL")
+		if r.from == "" && over == nil {
+			return nil, nil, usageError("a replica whose trust directory is new follows whom?").hint("name the writer with --from URL, or the bucket or database that it writes to with --store URL")
 		}
 		id, err := a.charterID(r.charter)
 		if err != nil {
 			return nil, nil, err
 		}
-		source, err := client.New(r.from, nil)
+		source, err := r.follow(over)
 		if err != nil {
-			return nil, nil, usageError("--from: %w", err)
+			return nil, nil, err
 		}
 		trust, err := client.CreateTrust(c.Context(), vfs.Default, r.trust.dir, source, id)
 		if err != nil {
@@ -252,6 +288,9 @@ func (r *replicaFlags) open(c *cobra.Command, log *slog.Logger) (*client.Trust, 
 			return nil, nil, errors.Join(usageError("--charter %s: %s pins another, %s", id, trust.Dir(), trust.Ledger()).hint("leave --charter out, or name another directory"), trust.Close())
 		}
 	}
+	if over != nil {
+		return trust, over.Client(), nil
+	}
 	if r.from != "" {
 		r.trust.ledgers = []string{r.from}
 	}
@@ -260,4 +299,16 @@ func (r *replicaFlags) open(c *cobra.Command, log *slog.Logger) (*client.Trust, 
 		return nil, nil, errors.Join(err, trust.Close())
 	}
 	return trust, source, nil
+}
+
+// follow is the client of a source that the flags name.
+func (r *replicaFlags) follow(over *replica.Store) (*client.Client, error) {
+	if over != nil {
+		return over.Client(), nil
+	}
+	source, err := client.New(r.from, nil)
+	if err != nil {
+		return nil, usageError("--from: %w", err)
+	}
+	return source, nil
 }

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -19,13 +20,16 @@ func (r *Register) Checkpoint(dir string) error {
 	return nil
 }
 
-// CursorOf is how far a [Register.Checkpoint] in a directory has come.
+// CursorOf is how far a [Register.Checkpoint] in a directory has come. Afterwards all of that
+// lies in its tables: a log of Pebble's is a file that was used before, and carries what it held then,
+// up to a memtable of bytes that are nobody's.
 func (r *Register) CursorOf(dir string) (Cursor, error) {
 	o := r.o
-	o.ReadOnly, o.CacheBytes, o.Health = true, 1<<20, nil
+	o.CacheBytes, o.Health = 1<<20, nil
 	copied, err := Open(r.fs, dir, o)
 	if err != nil {
 		return Cursor{}, err
 	}
-	return copied.Cursor(), copied.Close()
+	cursor := copied.Cursor()
+	return cursor, errors.Join(copied.Flush(), copied.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -25,11 +26,12 @@ import (
 // before it ends.
 const ForkGrace = 3 * time.Second
 
-// Config is what a replica stands on. All but Health is needed.
+// Config is what a replica stands on. All but Over and Health is needed.
 type Config struct {
 	Trust  *client.Trust // with whatever copy it has
 	Source *client.Client
-	Health *disk.Health // of the copy's databases
+	Over   http.RoundTripper // to the source; nil: http.DefaultTransport
+	Health *disk.Health      // of the copy's databases
 	Log    *slog.Logger
 
 	// SnapshotEvery is how often a snapshot is made, where the server hands them out.
@@ -96,7 +98,7 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 	c.Register, c.Log, c.Damage = r.live.Register(), r.config.Log, r.damage
 	c.Copy = &server.Copy{
 		Reader: r.live.Reader(), Times: r.live.CosignedBy,
-		Replica: &server.Replica{URL: r.config.Source.URL(), State: r.state, CharterReceipt: r.live.CharterReceipt, Verify: r.live.Verify},
+		Replica: &server.Replica{URL: r.config.Source.URL(), Transport: r.config.Over, State: r.state, CharterReceipt: r.live.CharterReceipt, Verify: r.live.Verify},
 	}
 	s, err := server.New(c)
 	if err != nil {

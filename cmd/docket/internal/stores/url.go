@@ -202,6 +202,20 @@ func (u URL) String() string {
 	return s
 }
 
+// Name is the address without what stands behind ?, as a URL that any library reads: of a
+// database the first of its hosts.
+func (u URL) Name() *url.URL {
+	if u.Bucket != "" {
+		return &url.URL{Scheme: "s3", Host: u.Bucket, Path: "/" + u.Prefix}
+	}
+	hosts, database, _ := databaseOf(u.Database)
+	named := &url.URL{Scheme: "postgres", Host: hosts[0], Path: "/" + database}
+	if again, err := url.Parse(named.String()); err != nil || again.String() != named.String() || strings.HasPrefix(hosts[0], "/") {
+		named.Host = "localhost" // a socket of this machine
+	}
+	return named
+}
+
 // IsSame says whether two addresses are of one store, whatever else they say of the way there:
 // the same bucket and prefix at an endpoint that both name, or the same database at such a host.
 func (u URL) IsSame(v URL) bool {
