@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,13 +25,29 @@ import (
 // closes real periods over the server's own paths.
 type publicLedger struct {
 	w         *world
+	mu        sync.Mutex // guards what follows
 	every     int
 	published []record.Date
 	fails     error
 	tried     int
 }
 
+// is is what the ledger was told so far.
+func (p *publicLedger) is() (published []record.Date, tried int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.published), p.tried
+}
+
+func (p *publicLedger) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
+
 func (p *publicLedger) Owed(context.Context) (o customers.Owed, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if n := len(p.published); n > 0 {
 		o.Newest = p.published[n-1]
 		o.By = o.Newest.AddDays(p.every)
@@ -53,9 +70,10 @@ func (p *publicLedger) ask(method, path, body string) error {
 }
 
 func (p *publicLedger) Publish(_ context.Context, until record.Date) error {
-	p.tried++
-	if err := p.ask("GET", "periods", ""); err != nil || p.fails != nil {
-		return errors.Join(err, p.fails)
+	var fails error
+	p.set(func() { p.tried, fails = p.tried+1, p.fails })
+	if err := p.ask("GET", "periods", ""); err != nil || fails != nil {
+		return errors.Join(err, fails)
 	}
 	if until.IsZero() {
 		return nil
@@ -63,7 +81,7 @@ func (p *publicLedger) Publish(_ context.Context, until record.Date) error {
 	if err := p.ask("POST", "periods", fmt.Sprintf(`{"until":%q}`, until)); err != nil {
 		return err
 	}
-	p.published = append(p.published, until)
+	p.set(func() { p.published = append(p.published, until) })
 	return nil
 }
 
@@ -89,8 +107,8 @@ func TestPublishesWhenDue(t *testing.T) {
 		look := func(when string, records int, words ...string) {
 			t.Helper()
 			synctest.Wait()
-			if len(p.published) != records {
-				t.Errorf("%s: %d records are published, want %d", when, len(p.published), records)
+			if published, _ := p.is(); len(published) != records {
+				t.Errorf("%s: %d records are published, want %d", when, len(published), records)
 			}
 			for _, w := range words {
 				if got := p.publishing(t); !strings.Contains(got, w) {
@@ -108,15 +126,15 @@ func TestPublishesWhenDue(t *testing.T) {
 		unlock()
 		look("unlocked", 1, "due by")
 		yesterday := record.DateOf(time.Now(), west).AddDays(-1)
-		if p.published[0] != yesterday {
-			t.Errorf("it covers the days until %s, want %s", p.published[0], yesterday)
+		if published, _ := p.is(); published[0] != yesterday {
+			t.Errorf("it covers the days until %s, want %s", published[0], yesterday)
 		}
 		time.Sleep(59 * time.Minute)
 		look("the day before", 1)
 		time.Sleep(2 * time.Minute)
 		look("on the day", 2)
 		want[struct{}](t, p.w.post("lock", ""), http.StatusOK)
-		p.every = 0 // sooner than this can have been kept
+		p.set(func() { p.every = 0 }) // sooner than this can have been kept
 		time.Sleep(time.Hour)
 		look("locked when it is due", 2, "alarm: late", "waits for the vault")
 		if got := said.String(); strings.Count(got, "is published once the vault is unlocked") != 1 || !strings.Contains(got, "level=ERROR msg=\"the newest public record is late\"") {
@@ -169,8 +187,9 @@ func TestScheduleIsNoCall(t *testing.T) {
 		running.Go(func() { p.w.LockWhenIdle(ctx) })
 		running.Go(func() { p.w.PublishOnSchedule(ctx, p) })
 		time.Sleep(11 * time.Minute)
-		if synctest.Wait(); p.tried < 3 || !p.w.Locked() {
-			t.Errorf("after 11 minutes and %d tries locked: %v", p.tried, p.w.Locked())
+		synctest.Wait()
+		if _, tried := p.is(); tried < 3 || !p.w.Locked() {
+			t.Errorf("after 11 minutes and %d tries locked: %v", tried, p.w.Locked())
 		}
 		cancel()
 		running.Wait()
