@@ -51,6 +51,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
 		":index", "0",
+		":size", "7", ":file", "MANIFEST-000001",
 	)
 	paths := []string{"/tile/entries/000.p/1", "/v1/records?unknown=1", "/v1/records/xyz", "/nothing", "/v1/nothing"}
 	for _, r := range w.server.routes() {
@@ -67,7 +68,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 			if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%s %s: a page of another origin is kept out: %v", method, path, h)
 			}
-			if exposed := h.Get("Access-Control-Expose-Headers"); exposed != "Docket-Index, Docket-Record, ETag, Location, Retry-After" {
+			if exposed := h.Get("Access-Control-Expose-Headers"); exposed != "Docket-Index, Docket-Record, Docket-Replica, ETag, Location, Retry-After" {
 				t.Errorf("%s %s exposes %q", method, path, exposed)
 			}
 		}
