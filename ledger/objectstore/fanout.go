@@ -499,8 +499,8 @@ func (f *fanOut) writeArchived(ctx context.Context, p published) error {
 	return nil
 }
 
-// showCheckpoint makes the public checkpoint that note, unless it is of a larger size. All
-// below it is public.
+// showCheckpoint makes the public checkpoint that note, unless it is of a larger size, or of the
+// same one and published later: a zombie's note has older cosignatures. All below it is public.
 func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) error {
 	key := s.public("checkpoint")
 	for p := (pause{}); ; {
@@ -514,8 +514,18 @@ func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) er
 		case bytes.Equal(now.data, note):
 			return nil
 		default:
-			if cp, _, err := proof.ParseCheckpoint(now.data); err == nil && cp.Size > size {
+			cp, _, err := proof.ParseCheckpoint(now.data)
+			if err == nil && cp.Size > size {
 				return nil // another writer came further
+			}
+			if err == nil && cp.Size == size {
+				p, err := s.readPublished(ctx) // after the checkpoint, on whose swap it rests
+				if err != nil {
+					return err
+				}
+				if !bytes.Equal(p.Note, note) {
+					return nil // whoever published that shows it
+				}
 			}
 		}
 		_, err = s.bucket.put(ctx, key, note, when, checkpointHeaders)

@@ -306,6 +306,39 @@ func TestCheckpointNeverGoesBack(t *testing.T) {
 	log.check(w.Handle(t))
 }
 
+// A checkpoint that was cosigned again is of the same size: the one that was published last stays.
+func TestCheckpointOfTheSameSize(t *testing.T) {
+	w := newWorld()
+	w.config = manual
+	zombie, _ := taken(t, w)
+	log := newSignedLog(t)
+	log.commit(zombie, 10)
+	log.publish(zombie, 10)
+	after, _ := taken(t, w)
+	key, _, err := proof.GenerateKey(proof.Ed25519, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := proof.ParseSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := log.Head(10)
+	again, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: tree.Size, Root: tree.Root}, log.signer, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := after.Publish(t.Context(), log.note, again.Note()); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*objectstore.Store{after, zombie, after} {
+		fanOut(t, s)
+		if got := w.server.Objects()[publicPrefix+"checkpoint"]; !bytes.Equal(got, again.Note()) {
+			t.Errorf("what is public is\n%s\nand the newest is\n%s", got, again.Note())
+		}
+	}
+}
+
 // A checkpoint is public only after all below it is: what cannot be written holds it back, and
 // nothing else.
 func TestCheckpointComesLast(t *testing.T) {
