@@ -11,17 +11,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Bounds of what a replica asks of the writer.
 const (
-	maxForwarded        = 64                  // requests at once
-	maxForwardHops      = 4                   // replicas behind one another
-	maxForwardedAnswer  = proof.MaxChainBytes // bytes
-	forwardGrace        = 10 * time.Second    // that the writer's answer may take beyond the quorum's time
-	forwardedName       = "docket-"           // pseudonyms of replicas in Via begin with it
+	maxForwarded        = 64               // requests at once
+	maxForwardHops      = 4                // replicas behind one another
+	maxForwardedAnswer  = 1 << 20          // bytes: a receipt holds one entry, of 64 KiB at most
+	forwardGrace        = 10 * time.Second // that the writer's answer may take beyond the quorum's time
+	forwardedName       = "docket-"        // pseudonyms of replicas in Via begin with it
 	writerAwayRetryTime = 10 * time.Second
 )
 
