@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -43,11 +44,14 @@ import (
 type series map[string]map[string]bool
 
 // exported are the metrics of a ledger with witnesses, whose log keys rotate and which has
-// answered something, and of a witness that has cosigned: all that the two can export.
+// answered something, of a replica that has sent something on, and of a witness that has
+// cosigned: all that the three can export.
 func exported(t *testing.T) series {
 	t.Helper()
 	all := series{"up": {"instance": true, "job": true}} // Prometheus's own
-	all.add(t, ledgerMetrics(t))
+	ofLedger, ofReplica := ledgerMetrics(t)
+	all.add(t, ofLedger)
+	all.add(t, ofReplica)
 	all.add(t, witnessMetrics(t))
 	return all
 }
@@ -80,7 +84,7 @@ func (s series) add(t *testing.T, text []byte) {
 	}
 }
 
-func ledgerMetrics(t *testing.T) []byte {
+func ledgerMetrics(t *testing.T) (ofLedger, ofReplica []byte) {
 	t.Helper()
 	const origin = "docket.example/test"
 	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
@@ -132,11 +136,24 @@ func ledgerMetrics(t *testing.T) []byte {
 	must(t, err)
 	_, _, err = words.Take(t.Context(), note)
 	must(t, err)
-	text := scrape(t, metrics, func(ctx context.Context, main net.Listener) error { return s.Serve(ctx, main) })
+	ofLedger = scrape(t, metrics, s.Serve)
+	metrics, err = net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	s, err = server.New(server.Config{Register: reg, MetricsListener: metrics, Copy: &server.Copy{Reader: l.Reader, Replica: &server.Replica{
+		URL: "http://writer.example", Transport: away{}, State: func() server.ReplicaState { return server.ReplicaState{} },
+	}}})
+	must(t, err)
+	s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/witnesses", nil))
+	ofReplica = scrape(t, metrics, s.Serve)
 	stop()
 	must(t, <-ran)
-	return text
+	return ofLedger, ofReplica
 }
+
+// away is the way to a writer that is out of reach.
+type away struct{}
+
+func (away) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("out of reach") }
 
 func witnessMetrics(t *testing.T) []byte {
 	t.Helper()
