@@ -255,7 +255,8 @@ func fetchFile(ctx context.Context, files vfs.FS, name string, want File, open f
 		if err != nil {
 			return fail(err)
 		}
-		n, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(contextReader{ctx, in}, int64(want.Bytes-written)))
+		// Hashed first: a file of a vfs may change the bytes that it is given.
+		n, err := io.Copy(io.MultiWriter(h, out), io.LimitReader(contextReader{ctx, in}, int64(want.Bytes-written)))
 		written += uint64(n)
 		in.Close()
 		progress(uint64(n))
