@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -92,18 +91,10 @@ func (f *fsckCmd) run(c *cobra.Command, dir string) error {
 		}
 		check.Scratch = filepath.Join(scratch, "register")
 	}
-	var bar *progressbar.ProgressBar
-	var drawn string
-	check.OnProgress = func(doing string, reached, size uint64) {
-		if doing != drawn {
-			bar, drawn = f.app.progress(doing, int64(size)), doing
-		}
-		bar.Set64(int64(reached))
-	}
+	var finish func()
+	check.OnProgress, finish = f.app.progressOfSteps()
 	report, err := check.Run(c.Context())
-	if bar != nil {
-		bar.Finish()
-	}
+	finish()
 	switch {
 	case errors.Is(err, node.ErrInUse):
 		return notYet("%w", err).hint("end the docket serve that has it open, and run the same command again; docket doctor looks at one that runs")

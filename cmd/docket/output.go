@@ -198,6 +198,23 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 	)
 }
 
+// progressOfSteps draws one bar after another, each of what is being done, until finish is called.
+func (a *app) progressOfSteps() (reach func(doing string, reached, size uint64), finish func()) {
+	var bar *progressbar.ProgressBar
+	var drawn string
+	reach = func(doing string, reached, size uint64) {
+		if doing != drawn {
+			bar, drawn = a.progress(doing, int64(size)), doing
+		}
+		bar.Set64(int64(reached))
+	}
+	return reach, func() {
+		if bar != nil {
+			bar.Finish()
+		}
+	}
+}
+
 // printable makes untrusted text fit for a terminal ([plain.Text]).
 func printable(s string) string { return plain.Text(s) }
 

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -88,18 +87,10 @@ func (m *storeCopyCmd) run(ctx context.Context, from, to string) error {
 	if err := m.checkRoom(ctx, source); err != nil {
 		return err
 	}
-	var bar *progressbar.ProgressBar
-	var drawn string
-	move.OnProgress = func(doing string, reached, size uint64) {
-		if doing != drawn {
-			bar, drawn = m.app.progress(doing, int64(size)), doing
-		}
-		bar.Set64(int64(reached))
-	}
+	var finish func()
+	move.OnProgress, finish = m.app.progressOfSteps()
 	moved, err := move.Run(ctx)
-	if bar != nil {
-		bar.Finish()
-	}
+	finish()
 	if err != nil {
 		return m.explain(err)
 	}

@@ -45,19 +45,31 @@ func (l *Log) remake(ctx context.Context, d *Disclosure) ([]byte, error) {
 	return raw, err
 }
 
+// holdDisclosure is a disclosure that nobody else changes before done is called.
+func (l *Log) holdDisclosure(number uint64) (d *Disclosure, done func(), err error) {
+	if err := l.begin(); err != nil {
+		return nil, nil, err
+	}
+	l.disclosing.Lock()
+	done = func() {
+		l.disclosing.Unlock()
+		l.end()
+	}
+	if d, err = l.disclosure(number); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return d, done, nil
+}
+
 // Approve takes in a holder's signature over [Log.Message]. It refuses a key that holds no
 // role discloser, a signature that is not of this disclosure, and one key's second approval.
 func (l *Log) Approve(ctx context.Context, who Who, number uint64, keyID string, signature []byte) (*Disclosure, error) {
-	if err := l.begin(); err != nil {
-		return nil, err
-	}
-	defer l.end()
-	l.disclosing.Lock()
-	defer l.disclosing.Unlock()
-	d, err := l.disclosure(number)
+	d, done, err := l.holdDisclosure(number)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	if d.Withdrawn != nil || len(d.Disclosed) > 0 {
 		return nil, record.Refuse(record.Conflict, "disclosure %d is %s already", number, d.State())
 	}
@@ -93,16 +105,11 @@ func (l *Log) checkApproval(d *Disclosure, a Approval) error {
 // SHA-256, which the public disclosure-receipt names. It logs that it left the house before it
 // returns it. Handed out again it is another file with the same content.
 func (l *Log) HandOut(ctx context.Context, who Who, number uint64) (file []byte, digest string, err error) {
-	if err := l.begin(); err != nil {
-		return nil, "", err
-	}
-	defer l.end()
-	l.disclosing.Lock()
-	defer l.disclosing.Unlock()
-	d, err := l.disclosure(number)
+	d, done, err := l.holdDisclosure(number)
 	if err != nil {
 		return nil, "", err
 	}
+	defer done()
 	if err := l.mayLeave(d); err != nil {
 		return nil, "", err
 	}
@@ -161,16 +168,11 @@ func encrypt(raw []byte, recipient string) ([]byte, error) {
 
 // Withdraw says that a disclosure is not to leave the house. What left it already does not come back.
 func (l *Log) Withdraw(ctx context.Context, who Who, number uint64) (*Disclosure, error) {
-	if err := l.begin(); err != nil {
-		return nil, err
-	}
-	defer l.end()
-	l.disclosing.Lock()
-	defer l.disclosing.Unlock()
-	d, err := l.disclosure(number)
+	d, done, err := l.holdDisclosure(number)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	if state := d.State(); state == "withdrawn" || state == "disclosed" {
 		return nil, record.Refuse(record.Conflict, "disclosure %d is %s already", number, state)
 	}

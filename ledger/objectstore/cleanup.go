@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/seed-53cf897a/docket/ledger"
 )
 
 // cleanUp is when stages were seen first that no head names any more.
@@ -25,11 +23,9 @@ type cleanUp struct {
 // handle that has taken the store cleans up; one that was taken over may, and deletes nothing
 // that a newer head names.
 func (s *Store) CleanUp(ctx context.Context) error {
-	s.mu.Lock()
-	w := s.writing
-	s.mu.Unlock()
-	if w == nil {
-		return ledger.ErrNotTaken
+	w, err := s.everWriter()
+	if err != nil {
+		return err
 	}
 	prefix := s.private("stages/")
 	keys, err := s.bucket.all(ctx, prefix) // first: what it lists is older than the head

@@ -197,11 +197,9 @@ func (f *fanOut) run(ctx context.Context) {
 // FanOut writes what is committed and published by now under its public paths. Where Config is not Manual,
 // it happens by itself.
 func (s *Store) FanOut(ctx context.Context) error {
-	s.mu.Lock()
-	w := s.writing
-	s.mu.Unlock()
-	if w == nil {
-		return ledger.ErrNotTaken
+	w, err := s.everWriter()
+	if err != nil {
+		return err
 	}
 	return w.fan.round(ctx)
 }

@@ -43,15 +43,23 @@ func (w *writer) ended() error {
 	return nil
 }
 
-// writer is the writer that a taking made.
+// writer is the writer that a taking made, and that nobody has taken over from.
 func (s *Store) writer() (*writer, error) {
-	s.mu.Lock()
-	w := s.writing
-	s.mu.Unlock()
-	if w == nil {
-		return nil, ledger.ErrNotTaken
+	w, err := s.everWriter()
+	if err != nil {
+		return nil, err
 	}
 	return w, w.ended()
+}
+
+// everWriter is the writer that a taking made, also if it was taken over since.
+func (s *Store) everWriter() (*writer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing == nil {
+		return nil, ledger.ErrNotTaken
+	}
+	return s.writing, nil
 }
 
 // setWriter replaces the writer. What runs behind the one before has ended then.

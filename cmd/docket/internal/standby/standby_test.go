@@ -167,11 +167,7 @@ func TestStandbyWithoutWitnesses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				a := w.start("a")
-				w.wantWriter(a, promise)
-				w.submitAll(0, 5)
-				b := w.start("b")
-				time.Sleep(lease)
+				a, b := w.pair()
 				if st := b.by.Status(); st.Cannot != nil || st.Lapsed || st.Writer != "http://a.example" || st.Epoch != 1 || st.Age > lease/2 {
 					t.Errorf("it stands by: %+v", st)
 				}
@@ -195,11 +191,7 @@ func TestStandbyWithoutWitnesses(t *testing.T) {
 func TestWriterEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		a := w.start("a")
-		w.wantWriter(a, promise)
-		w.submitAll(0, 5)
-		b := w.start("b")
-		time.Sleep(lease)
+		a, b := w.pair()
 		a.stop()
 		<-a.ended
 		check(t, a.err)
@@ -213,11 +205,7 @@ func TestWriterEnds(t *testing.T) {
 func TestSealedStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		a := w.start("a")
-		w.wantWriter(a, promise)
-		w.submitAll(0, 5)
-		b := w.start("b")
-		time.Sleep(lease)
+		a, b := w.pair()
 		a.stop()
 		<-a.ended
 		mover := w.handle(&link{})

@@ -215,6 +215,17 @@ func (w *world) start(name string) *machine {
 	return m
 }
 
+// pair is a writer with some records, and who has come to stand by for it.
+func (w *world) pair() (a, b *machine) {
+	w.T.Helper()
+	a = w.start("a")
+	w.wantWriter(a, promise)
+	w.submitAll(0, 5)
+	b = w.start("b")
+	time.Sleep(lease)
+	return a, b
+}
+
 func (m *machine) run(ctx context.Context, shared ledger.Shared) error {
 	fold, err := pebblestore.OpenBlobFold(vfs.NewMem(), "fold", m.w.policy, pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 	if err != nil {
