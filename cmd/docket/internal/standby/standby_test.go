@@ -123,11 +123,11 @@ func TestSeveralStandbys(t *testing.T) {
 		time.Sleep(lease)
 		var takings atomic.Int32
 		for _, m := range others {
-			m.onPut = func(object string) {
+			m.onEachPut(func(object string) {
 				if object == "head" && takings.Add(1) == 2 {
 					m.kill() // it has taken the store, and nobody hears of it
 				}
-			}
+			})
 		}
 		for _, epoch := range []uint64{2, 4} {
 			for _, m := range w.machines {

@@ -99,6 +99,13 @@ type link struct {
 	onPut            func(object string)
 }
 
+// onEachPut has f called with the name of each object of this machine's that arrives from now on.
+func (l *link) onEachPut(f func(object string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onPut = f
+}
+
 // hasPut says that an object of this machine's has arrived.
 func (l *link) hasPut(object string) {
 	l.mu.Lock()
