@@ -37,13 +37,12 @@ type fanOut struct {
 	mu       sync.Mutex // guards what follows
 	changed  chan struct{}
 	through  chan struct{} // closed at the end of each round
-	loaded   bool
-	load     head      // what is read before the first step: a head as it was taken
-	waiting  []*stage  // committed since the taking, not looked at yet
-	lag      int       // stages committed and not wholly fanned out, as far as they are full
-	latest   published // the newest that is published
-	archived uint64    // blobs that have objects of their own
-	size     uint64    // published size of which all is public
+	load     *head         // behind which the edge is read before the next step: as it was taken, or recalled; nil: it was read
+	waiting  []*stage      // committed since, not looked at yet
+	lag      int           // stages committed and not wholly fanned out, as far as they are full
+	latest   published     // the newest that is published
+	archived uint64        // blobs that have objects of their own
+	size     uint64        // published size of which all is public
 
 	edge edge // held with step
 }
@@ -72,7 +71,8 @@ func (e *edge) size() uint64 { return e.first + uint64(len(e.entries)) }
 
 // newFanOut begins behind a taking.
 func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
-	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, last: func() {}, step: newLock()}
+	taken := w.head.body
+	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: &taken, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, last: func() {}, step: newLock()}
 	if w.head.body.Partials {
 		f.size = w.head.body.Public
 	}
@@ -113,6 +113,15 @@ func (f *fanOut) committed(st *stage) {
 	defer f.mu.Unlock()
 	f.waiting = append(f.waiting, st)
 	f.lag++
+	f.wake()
+}
+
+// recalled takes over a head that was read after a commit of unknown outcome: its stages are read
+// where they lie.
+func (f *fanOut) recalled(h head) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.load, f.waiting, f.lag = &h, nil, len(h.Stages)
 	f.wake()
 }
 
@@ -234,11 +243,21 @@ func (f *fanOut) round(ctx context.Context) error {
 
 // lookAtWaiting brings the edge to what is committed, and returns what is published.
 func (f *fanOut) lookAtWaiting(ctx context.Context) (published, error) {
-	if !f.loaded {
-		if err := f.loadEdge(ctx); err != nil {
+	for {
+		f.mu.Lock()
+		load := f.load
+		f.mu.Unlock()
+		if load == nil {
+			break
+		}
+		if err := f.loadEdge(ctx, *load); err != nil {
 			return published{}, fmt.Errorf("reading what is not public yet: %w", err)
 		}
-		f.loaded = true
+		f.mu.Lock()
+		if f.load == load {
+			f.load = nil
+		}
+		f.mu.Unlock()
 	}
 	f.mu.Lock()
 	waiting, latest := f.waiting, f.latest
@@ -278,9 +297,8 @@ func (f *fanOut) standIn(ctx context.Context, x ledger.Extension) (*stage, error
 	return st, nil
 }
 
-// loadEdge reads what lies between what is public and the head as it was taken.
-func (f *fanOut) loadEdge(ctx context.Context) error {
-	h := f.load
+// loadEdge reads what lies between what is public and a head.
+func (f *fanOut) loadEdge(ctx context.Context, h head) error {
 	e := edge{first: h.Public / proof.TileWidth * proof.TileWidth, full: h.Public, public: h.Public, tiles: map[tilePlace]*edgeTile{}}
 	if h.Partials && h.Public > 0 {
 		entries, err := f.s.readEntries(ctx, h, e.first, h.Public)

@@ -324,6 +324,9 @@ func (s *Store) recallHead(ctx context.Context, w *writer) error {
 		w.end(ledger.ErrTakenOver)
 		return ledger.ErrTakenOver
 	}
+	if h.body.tree() != w.head.body.tree() { // the extension was made
+		w.fan.recalled(h.body)
+	}
 	w.head, w.accepted, w.before, w.lost = h, h.body.tree(), nil, false
 	return nil
 }
@@ -346,5 +349,6 @@ func (s *Store) recallPublished(ctx context.Context, w *writer) error {
 		}
 	}
 	w.published, w.forgotten = p, false
+	w.fan.publishedNow(p.body)
 	return nil
 }
