@@ -45,7 +45,7 @@ command.`,
   docket browse --trust trust --listen 127.0.0.1:8480 --no-open`,
 		Args: cobra.NoArgs,
 	}
-	b := &browser{app: a, flags: a.trustFlags(c).addLedgerFlag(c), token: rand.Text()}
+	b := &browser{app: a, flags: a.trustFlags(c).addLedgerFlag(c).withDefaultMaxAge(), token: rand.Text()}
 	var listen string
 	var noOpen bool
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "loopback address for the pages")
