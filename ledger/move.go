@@ -59,17 +59,14 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 		m.OnProgress = func(string, uint64, uint64) {}
 	}
 	m.From, m.To = boundedSealer{boundedStore{m.From, time.Minute}, m.From}, boundedSealer{boundedStore{m.To, time.Minute}, m.To}
-	why, err := m.From.Sealed(ctx)
+	from, sealed, err := m.lookAtFrom(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.FromName, err)
+		return nil, err
 	}
-	if why != "" && why != movedTo+m.ToName {
-		return nil, fmt.Errorf("%s: %w", m.FromName, &SealedError{why})
-	}
-	if done, err := m.look(ctx, why != ""); err != nil || done != nil {
+	if done, err := m.lookAtTo(ctx, from, sealed); err != nil || done != nil {
 		return done, err
 	}
-	if why == "" {
+	if !sealed {
 		if err := m.seal(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.FromName, err)
 		}
@@ -127,15 +124,32 @@ func (m Move) Undo(ctx context.Context) error {
 	return m.From.Unseal(ctx)
 }
 
-// look says whether To may be filled, before anything is written; not nil if it is whole already.
-func (m Move) look(ctx context.Context, sealed bool) (*Moved, error) {
-	from, err := m.From.Head(ctx)
+// CheckFrom is what Run looks at of From first, and writes nothing. To need not be there yet.
+func (m Move) CheckFrom(ctx context.Context) error {
+	_, _, err := m.lookAtFrom(ctx)
+	return err
+}
+
+// lookAtFrom says what there is to move, and whether it is sealed for this move already.
+func (m Move) lookAtFrom(ctx context.Context) (from Head, sealed bool, err error) {
+	why, err := m.From.Sealed(ctx)
+	if err == nil && why != "" && why != movedTo+m.ToName {
+		err = &SealedError{why}
+	}
+	if err == nil {
+		from, err = m.From.Head(ctx)
+	}
+	if err == nil && from.Size == 0 {
+		err = ErrNothingToMove
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.FromName, err)
+		return from, false, fmt.Errorf("%s: %w", m.FromName, err)
 	}
-	if from.Size == 0 {
-		return nil, fmt.Errorf("%s: %w", m.FromName, ErrNothingToMove)
-	}
+	return from, why != "", nil
+}
+
+// lookAtTo says whether To may be filled, before anything is written; not nil if it is whole already.
+func (m Move) lookAtTo(ctx context.Context, from Head, sealed bool) (*Moved, error) {
 	why, err := m.To.Sealed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.ToName, err)
