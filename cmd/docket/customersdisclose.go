@@ -288,12 +288,7 @@ func (a *app) customersDisclosures() *cobra.Command {
 			return err
 		}
 		if f.asJSON {
-			for _, d := range all.Disclosures {
-				if err := a.printJSON(d); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printJSONLines(a, all.Disclosures)
 		}
 		if len(all.Disclosures) == 0 {
 			a.logf("nothing was prepared yet: docket customers disclose prepares an answer to a request")

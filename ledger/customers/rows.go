@@ -96,7 +96,7 @@ func openData(c Config) (*disk.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	format, err := get(db, metaFormat)
+	format, err := db.Row(metaFormat)
 	switch {
 	case err != nil:
 	case format == nil:
@@ -108,18 +108,6 @@ func openData(c Config) (*disk.DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
-}
-
-// get copies a row; nil if there is none.
-func get(db *disk.DB, key []byte) ([]byte, error) {
-	value, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	return append(make([]byte, 0, len(value)), value...), nil
 }
 
 func numberKey(table byte, n uint64) []byte {
