@@ -66,17 +66,24 @@ func (s *Server) Objects() map[string][]byte {
 		panic(err)
 	}
 	for _, o := range list.Contents {
-		object, err := s.backend.GetObject(Bucket, o.Key, nil)
-		if err != nil {
-			continue // deleted meanwhile
+		if data := s.Object(o.Key); data != nil { // it may be deleted meanwhile
+			all[o.Key] = data
 		}
-		data, err := io.ReadAll(object.Contents)
-		if err != nil {
-			panic(err)
-		}
-		all[o.Key] = data
 	}
 	return all
+}
+
+// Object is one of them; nil if there is none.
+func (s *Server) Object(key string) []byte {
+	object, err := s.backend.GetObject(Bucket, key, nil)
+	if err != nil {
+		return nil
+	}
+	data, err := io.ReadAll(object.Contents)
+	if err != nil {
+		panic(err)
+	}
+	return data
 }
 
 // Put writes an object past all links.

@@ -19,6 +19,8 @@ var (
 var required = []string{
 	"submitted", "not submitted", "synced", "takes the store", "stands by", "crashes", "a zombie ends", "a writer stops", "cleans up", "who was taken over fans out",
 	"cut off from the store", "cut off from the witnesses", "a call is lost", "an answer is lost", "a client goes on with another server",
+	"frozen", "a standby takes over", "a place is taken in time", "who wakes up ends", "who is cut off from the witnesses goes on", "nobody takes over without witnesses",
+	"a replica starts", "a replica crashes", "a fork ends a replica", "lie: what no quorum cosigned", "lie: a note of another tree", "lie: half a tile", "lie: a spoilt tile",
 	"store: lost", "store: unheard", "store: later", "store: hang", "store: 409", "store: 500 applied", "store: 503", "store: repeated",
 }
 
