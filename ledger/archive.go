@@ -230,6 +230,18 @@ func openArchive(ctx context.Context, store Store) (*archive, error) {
 	return a, err
 }
 
+// recount takes notice of those that another writer has added.
+func (a *archive) recount(ctx context.Context) error {
+	count, err := a.store.ArchivedCount(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the kept checkpoints: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.count = max(a.count, count)
+	return nil
+}
+
 func (a *archive) newest() archivedCheckpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -324,13 +336,9 @@ func ReadKept(store Store) *KeptCheckpoints {
 // those that somebody beside the log has signed: the others prove no time. [ErrNotArchived] if
 // there is none.
 func (a *KeptCheckpoints) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
-	count, err := a.kept.store.ArchivedCount(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("counting the kept checkpoints: %w", err)
+	if err := a.kept.recount(ctx); err != nil {
+		return nil, err
 	}
-	a.kept.mu.Lock()
-	a.kept.count = max(a.kept.count, count)
-	a.kept.mu.Unlock()
 	for size := uint64(math.MaxUint64); ; {
 		k, err := a.kept.upTo(ctx, unixSeconds(t), size)
 		if err != nil {

@@ -284,7 +284,7 @@ func (s *Store) retry(ctx context.Context, patience time.Duration, f func(c *ses
 	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		last = s.on(ctx, f)
-		if last != nil && (ctx.Err() != nil || s.closed.Load() || !passes(last)) {
+		if last != nil && (ctx.Err() != nil || s.closed.Load() || !Passes(last)) {
 			return struct{}{}, backoff.Permanent(last)
 		}
 		return struct{}{}, last
@@ -297,8 +297,8 @@ func (s *Store) retry(ctx context.Context, patience time.Duration, f func(c *ses
 	return err
 }
 
-// passes tells whether an error may be gone on the next connection.
-func passes(err error) bool {
+// Passes tells whether an error of a Store may be gone on the next connection.
+func Passes(err error) bool {
 	for _, lasting := range []error{ledger.ErrConflict, ledger.ErrNotTaken, reader.ErrMissing, reader.ErrCorrupt, ErrUnsafe, ErrNoStandby, ErrLaterVersion, errUnknown} {
 		if errors.Is(err, lasting) {
 			return false

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
@@ -36,6 +40,16 @@ func (e *BrokenError) Error() string {
 }
 
 func (e *BrokenError) Unwrap() error { return e.Err }
+
+// Passes says of an error of a store that the same may succeed without anything being changed: it did not
+// answer, or said to ask again. Of a credential, a permission, a region or an object that is wrong it is
+// false.
+func Passes(err error) bool {
+	if errors.As(err, new(*pgconn.PgError)) {
+		return pgstore.Passes(err)
+	}
+	return errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ledger.ErrConflict)
+}
 
 // reachTimeout is how long a store is waited for that does not answer at all. Once it did, each
 // call has its own deadline.
