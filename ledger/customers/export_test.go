@@ -47,7 +47,7 @@ func (l *Log) SpoilChain(h event.Handle) error {
 	if err != nil {
 		return err
 	}
-	row, err := get(l.fold.db, refKey(tableChain, who.ref))
+	row, err := l.fold.db.Row(refKey(tableChain, who.ref))
 	if err != nil {
 		return err
 	}
@@ -63,11 +63,11 @@ func (l *Log) DropRow(index uint64) error {
 
 // SwapRows puts the events beside two leaves in each other's place.
 func (l *Log) SwapRows(i, j uint64) error {
-	one, err := get(l.fold.db, numberKey(tableEvent, i))
+	one, err := l.fold.db.Row(numberKey(tableEvent, i))
 	if err != nil {
 		return err
 	}
-	other, err := get(l.fold.db, numberKey(tableEvent, j))
+	other, err := l.fold.db.Row(numberKey(tableEvent, j))
 	if err != nil {
 		return err
 	}

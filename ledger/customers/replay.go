@@ -28,7 +28,7 @@ func (f *fold) Replay(ctx context.Context, entries [][]byte, head ledger.Head) e
 
 func (d *draft) replay(index uint64, leaf []byte) error {
 	f := d.fold
-	value, err := get(f.db, numberKey(tableEvent, index))
+	value, err := f.db.Row(numberKey(tableEvent, index))
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (d *draft) replayPeriod(index uint64, leaf []byte, r eventRow) error {
 func (f *fold) checkKeys() error {
 	for ref, index := range f.keyless {
 		_, _, err := f.readChain(ref, nil)
-		if value, getErr := get(f.db, refKey(tableChain, ref)); err != nil || getErr != nil || value == nil {
+		if value, getErr := f.db.Row(refKey(tableChain, ref)); err != nil || getErr != nil || value == nil {
 			return fmt.Errorf("%w: the event at leaf %d is sealed by the key of customer %s, which is gone, and no event says that it was erased: move keys/ away, then docket customers restore-keys makes it of the newest backup of the keys", ErrLost, index, ref)
 		}
 	}

@@ -184,7 +184,7 @@ func (f *fold) open(index uint64, r eventRow, who *identity) (*event.Event, erro
 
 // readEvent reads and opens one event.
 func (f *fold) readEvent(index uint64) (*event.Event, *identity, error) {
-	value, err := get(f.db, numberKey(tableEvent, index))
+	value, err := f.db.Row(numberKey(tableEvent, index))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -238,7 +238,7 @@ func (a *addresses) add(ip netip.Addr) bool {
 // readChain reads a customer's chain; of one that is not there it is the empty one. The
 // handle is that of the row, where the customer is erased.
 func (f *fold) readChain(ref vault.Ref, who *identity) (c event.Chain, h event.Handle, err error) {
-	value, err := get(f.db, refKey(tableChain, ref))
+	value, err := f.db.Row(refKey(tableChain, ref))
 	if err != nil || value == nil {
 		return c, h, err
 	}
@@ -286,7 +286,7 @@ func (f *fold) sealChain(who *identity, c event.Chain) (row []byte, err error) {
 // readLife reads what is known of a customer.
 func (f *fold) readLife(who *identity) (*event.Life, error) {
 	life := new(event.Life)
-	value, err := get(f.db, refKey(tableLife, who.ref))
+	value, err := f.db.Row(refKey(tableLife, who.ref))
 	if err != nil || value == nil {
 		return life, err
 	}
