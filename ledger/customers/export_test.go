@@ -41,6 +41,24 @@ func (l *Log) ForgetEvents(ctx context.Context, h event.Handle, n uint64) error 
 	return l.fold.db.Set(refKey(tableChain, who.ref), row, pebble.Sync)
 }
 
+// ClaimEvents makes a customer's chain say that it has so many events.
+func (l *Log) ClaimEvents(h event.Handle, n uint64) error {
+	who, err := l.byHandle(h)
+	if err != nil {
+		return err
+	}
+	c, _, err := l.fold.readChain(who.ref, who)
+	if err != nil {
+		return err
+	}
+	c.Leaves = n
+	row, err := l.fold.sealChain(who, c)
+	if err != nil {
+		return err
+	}
+	return l.fold.db.Set(refKey(tableChain, who.ref), row, pebble.Sync)
+}
+
 // SpoilChain flips a bit of a customer's chain on the disk.
 func (l *Log) SpoilChain(h event.Handle) error {
 	who, err := l.byHandle(h)

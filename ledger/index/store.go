@@ -54,7 +54,7 @@ var ErrNotKept = errors.New("no map of that size is kept")
 
 // Options are those of a store. The zero value is good.
 type Options struct {
-	// CacheBytes is the size of the block cache: 32 MiB if zero.
+	// CacheBytes is the size of the block cache: 64 MiB if zero.
 	CacheBytes int64
 
 	// MemTableBytes is how much is collected in memory before it becomes a file; 16 MiB if
@@ -70,7 +70,7 @@ type Options struct {
 // size 0.
 func Open(fs vfs.FS, dir string, o Options) (s *Store, err error) {
 	if o.CacheBytes <= 0 {
-		o.CacheBytes = 32 << 20
+		o.CacheBytes = 64 << 20
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = 16 << 20
@@ -84,9 +84,18 @@ func Open(fs vfs.FS, dir string, o Options) (s *Store, err error) {
 		Tune: func(p *pebble.Options) {
 			p.CacheSize, p.MemTableSize, p.MemTableStopWritesThreshold = o.CacheBytes, o.MemTableBytes, 4
 			p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
-			for i := range p.Levels { // rows are found one by one, and hashes do not compress
-				p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+			p.LBaseMaxBytes = 256 << 20 // one level less is rewritten
+			for i := range p.TargetFileSizes {
+				p.TargetFileSizes[i] = 8 << 20
+			}
+			for i := range p.Levels { // hashes do not compress
+				p.Levels[i].IndexBlockSize = 128 << 10 // of a table one, which stays in the cache
 				p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+				// Rows are found one by one, and each is there: the last level needs no filter, which
+				// would push out of the cache what is.
+				if i < len(p.Levels)-1 {
+					p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+				}
 			}
 		},
 	})

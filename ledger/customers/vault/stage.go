@@ -156,7 +156,11 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 			}
 			for _, term := range rows.Terms {
 				one := borneBy(rows.Ref, term)
-				if _, lately := s.lately.Get(one); lately || term.Check() != nil {
+				if _, lately := s.lately.Get(one); lately {
+					continue
+				}
+				tokens := term.tokens()
+				if len(tokens) == 0 {
 					continue
 				}
 				if term.Kind == Account && rows.Account == term.Text {
@@ -164,7 +168,7 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 						return err
 					}
 				}
-				if err := s.putTerm(b, rows.Ref, term, fresh); err != nil {
+				if err := s.putTerm(b, rows.Ref, term, tokens, fresh); err != nil {
 					return err
 				}
 				written = append(written, one)
@@ -204,9 +208,9 @@ func (s *Store) settle(b *pebble.Batch, size uint64) error {
 	})
 }
 
-// putTerm writes the search rows of a term, with the one that lets them go, unless they are
-// there, which nobody looks for where the customer is fresh.
-func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, fresh bool) error {
+// putTerm writes the search rows of a term's tokens, with the one that lets them go, unless they
+// are there, which nobody looks for where the customer is fresh.
+func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, tokens []token, fresh bool) error {
 	var rows error
 	locked := s.vault.hashes(func(hash func(byte, string) [32]byte) {
 		id := hash(hashTerm, t.Kind.String()+"\x00"+t.Text)
@@ -219,7 +223,7 @@ func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, fresh bool) error {
 			}
 		}
 		var hashes []byte
-		for _, part := range t.tokens() {
+		for _, part := range tokens {
 			sum := hash(part.domain, part.text)
 			hashes = append(hashes, sum[:shortHash]...)
 			if err := b.Set(searchRow(sum[:shortHash], ref), nil, nil); err != nil {

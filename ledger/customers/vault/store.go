@@ -191,18 +191,30 @@ func (s *Store) openDB() (*disk.DB, error) {
 			p.MemTableStopWritesThreshold = 4
 			p.L0CompactionThreshold = 8
 			p.L0StopWritesThreshold = 64
-			// What is erased must not lie compressed, where a look for it does not find it; and
-			// the smaller a table is, the less is rewritten for one row that is to go.
+			p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+			// What is erased must not lie compressed, where a look for it does not find it. The last
+			// level has no filters: what is looked for there is there, and they are large.
 			for i := range p.Levels {
-				p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 				p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+				if i < len(p.Levels)-1 {
+					p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+				}
 			}
 			for i := range p.TargetFileSizes {
-				p.TargetFileSizes[i] = 4 << 20
+				p.TargetFileSizes[i] = tableBytes
 			}
+			p.MaxOpenFiles = maxOpenTables
 		},
 	})
 }
+
+// The smaller a table is, the less is rewritten for one row that is to go: of each level the table
+// in which it lies, and those of the next one that overlap it, some ten. A million customers
+// are some gigabytes.
+const (
+	tableBytes    = 512 << 10
+	maxOpenTables = 4_000
+)
 
 // begin checks that the store is of this vault and format, and finishes what was cut off.
 func (s *Store) begin(ctx context.Context) error {
