@@ -28,7 +28,8 @@ type Sealer interface {
 
 // Shared is a store that several machines reach. Any number of handles read it; one of them
 // at a time has taken it ([Store.Take]) and writes. Each taking has an epoch, larger by one
-// than the one before; a handle of an earlier epoch gets [ErrTakenOver] for each write.
+// than the one before; a handle of an earlier epoch gets [ErrTakenOver] for each write, and
+// [SealedError] if what it finds is sealed.
 type Shared interface {
 	Sealer
 
@@ -36,7 +37,8 @@ type Shared interface {
 	Epoch(ctx context.Context) (uint64, error)
 
 	// TakeAfter is Take if the newest taking is still that of this epoch, and otherwise
-	// [ErrTakenOver], and changes nothing: of those who see a writer die one takes its place.
+	// [ErrTakenOver], and changes nothing: of those who see a writer die one takes its place. Of a
+	// sealed store it is [SealedError], whatever the epoch.
 	TakeAfter(ctx context.Context, epoch uint64) error
 
 	// Blobs beside the log, for what no promise rests on: the newest write wins, and any of

@@ -485,6 +485,21 @@ func lawContextEndsCalls(t *testing.T, w Medium) {
 		log = grown
 	}
 	checkStore(t, s, log)
+	if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, note) && string(p) != "another" {
+		t.Errorf("published %q, %v; want that of before, or that of after", p, err)
+	}
+	n, err := s.ArchivedCount(t.Context())
+	if err != nil || n != 1 && n != 2 {
+		t.Fatalf("%d are archived, %v; want 1 or 2", n, err)
+	}
+	for i, want := range []string{"blob", "another"}[:n] {
+		if b, err := s.Archived(t.Context(), uint64(i)); err != nil || string(b) != want {
+			t.Errorf("archived %d is %q, %v; want %q", i, b, err, want)
+		}
+	}
+	if b, err := s.Archived(t.Context(), n); !errors.Is(err, ledger.ErrMissing) {
+		t.Errorf("archived %d of %d is %q, %v; want ErrMissing", n, n, b, err)
+	}
 }
 
 // NewLogKey makes a log key and the policy that wants it and no witness.
