@@ -62,15 +62,15 @@ func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
 // ListBlobs implements [ledger.Shared].
 func (s *Store) ListBlobs(ctx context.Context, prefix string) ([]string, error) {
 	return read(ctx, s, func(c *session) ([]string, error) {
-		rows, err := c.conn.Query(ctx, `SELECT name FROM blobs WHERE starts_with(name, $1) ORDER BY name`, prefix)
-		if err != nil {
+		rows, _ := c.conn.Query(ctx, `SELECT name FROM blobs WHERE starts_with(name, $1) ORDER BY name`, prefix) // rows have its error
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		switch {
+		case isNew(err):
+			return nil, nil
+		case err != nil:
 			return nil, fmt.Errorf("listing blobs: %w", err)
 		}
-		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if isNew(err) {
-			return nil, nil
-		}
-		return names, err
+		return names, nil
 	})
 }
 

@@ -118,7 +118,8 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if err != nil {
 		return err
 	}
-	s.seenHead.value.Store(&x.New)
+	h := x.New // alone: the entries are not kept
+	s.seenHead.value.Store(&h)
 	return nil
 }
 
