@@ -11,8 +11,11 @@ import (
 
 // Extend implements [ledger.Store]: one at a time, in two PUTs.
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
-	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) || x.New.Size <= x.Old.Size {
-		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	if err := x.Check(); err != nil {
+		return err
+	}
+	if len(x.Entries) == 0 {
+		return errors.New("an extension without entries, which no stage has")
 	}
 	w, err := s.writer()
 	if err != nil {

@@ -87,7 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("an object store needs the name of its bucket")
 	}
 	if p := strings.Trim(c.Prefix, "/"); p != "" {
-		if err := checkName(p); err != nil {
+		if err := ledger.CheckBlobName(p); err != nil {
 			return c, fmt.Errorf("the prefix in the bucket: %w", err)
 		}
 		c.Prefix = p + "/"

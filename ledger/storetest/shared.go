@@ -453,7 +453,7 @@ func lawBlobs(t *testing.T, w SharedMedium) {
 	if err := writer.PutBlob(ctx, "large", make([]byte, ledger.MaxBlobBytes+1)); err == nil {
 		t.Error("a blob that is too large was put")
 	}
-	for _, name := range []string{"", "/", "/lease", "lease/", "a//b", ".", "..", "../head", "a/../b", "a b", "a\nb", "ä", `a\b`, strings.Repeat("a", 300)} {
+	for _, name := range []string{"", "/", "/lease", "lease/", "a//b", ".", "..", "../head", "a/../b", ".hidden", "a/.b", "a b", "a\nb", "ä", `a\b`, strings.Repeat("a", 300)} {
 		if err := writer.PutBlob(ctx, name, []byte("x")); err == nil {
 			t.Errorf("a blob was put under the name %q", name)
 		}

@@ -172,6 +172,18 @@ func lawConflictChangesNothing(t *testing.T, w Medium) {
 		}
 		checkStore(t, s, log)
 	}
+	at := log.Head(len(log.entries))
+	elsewhere := at
+	elsewhere.Root[0] ^= 1
+	for name, x := range map[string]ledger.Extension{
+		"to another root of the same size": {Old: at, New: elsewhere},
+		"to a larger size without entries": {Old: at, New: ledger.Head{Size: at.Size + 1, Root: elsewhere.Root}},
+	} {
+		if err := s.Extend(t.Context(), x); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+		checkStore(t, s, log)
+	}
 	s = reopenStore(t, w, s)
 	checkStore(t, s, log)
 	extend(t, s, log.Grow(1))
