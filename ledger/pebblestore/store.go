@@ -147,8 +147,8 @@ func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 
 // Extend implements [ledger.Store].
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
-	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) {
-		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	if err := x.Check(); err != nil {
+		return err
 	}
 	s.sealing.RLock()
 	defer s.sealing.RUnlock()

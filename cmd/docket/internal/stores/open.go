@@ -51,8 +51,8 @@ func Passes(err error) bool {
 	return errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ledger.ErrConflict)
 }
 
-// reachTimeout is how long a store is waited for that does not answer at all. Once it did, each
-// call has its own deadline.
+// reachTimeout is how long a store is waited for that does not answer at all, if not longer so that each of
+// its endpoints is asked. Once it did, each call has its own deadline.
 const reachTimeout = 10 * time.Second
 
 // probeTimeout is how long a probe may take.
@@ -60,7 +60,7 @@ const probeTimeout = 2 * time.Minute
 
 // OpenShared opens a bucket or a database that answers, and takes and writes nothing.
 func OpenShared(ctx context.Context, at URL, o Options) (Shared, error) {
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(reachTimeout, time.Duration(len(at.Endpoints)+1)*objectstore.DefaultRequestTimeout))
 	defer cancel()
 	s, err := open(ctx, at, o)
 	if err != nil {
