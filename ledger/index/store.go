@@ -112,7 +112,7 @@ func Open(fs vfs.FS, dir string, o Options) (s *Store, err error) {
 // begin reads where the store stands, and writes the first rows of a new one.
 func (s *Store) begin() (err error) {
 	defer s.db.Rescue(&err)
-	format, err := s.row([]byte{rowFormat})
+	format, err := s.db.Row([]byte{rowFormat})
 	switch {
 	case err != nil:
 		return err
@@ -121,7 +121,7 @@ func (s *Store) begin() (err error) {
 	case len(format) != 1 || format[0] != storeFormat:
 		return fmt.Errorf("it has format %d, and this binary knows %d: move it away, and it is made again from the log's entries", format, storeFormat)
 	}
-	oldest, err := s.row([]byte{rowOldest})
+	oldest, err := s.db.Row([]byte{rowOldest})
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (v *View) load(n *node) (loaded *node, err error) {
 		return n, nil
 	}
 	defer v.store.db.Rescue(&err)
-	row, err := v.store.row(nodeRow(n))
+	row, err := v.store.db.Row(nodeRow(n))
 	switch {
 	case err != nil:
 		return nil, err
@@ -273,17 +273,6 @@ func (v *View) load(n *node) (loaded *node, err error) {
 		return nil, fmt.Errorf("%w: the row of an inner node has hash %s, and its parent says %s", disk.ErrDamaged, loaded.hash, n.hash)
 	}
 	return loaded, nil
-}
-
-// row reads a row; nil if it is not there.
-func (s *Store) row(key []byte) ([]byte, error) {
-	value, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	return append(make([]byte, 0, len(value)), value...), closer.Close()
 }
 
 // roots goes over the roots from that size on.

@@ -118,7 +118,7 @@ func (s *Store) dropRows(b *pebble.Batch, ref Ref) (gone dropped, err error) {
 		gone.rows = append(gone.rows, key)
 		err = errors.Join(err, b.Delete(key, nil))
 	}
-	key, err := get(s.db, keyRow(ref))
+	key, err := s.db.Row(keyRow(ref))
 	if err != nil {
 		return gone, err
 	}
@@ -145,7 +145,7 @@ func (s *Store) dropRows(b *pebble.Batch, ref Ref) (gone dropped, err error) {
 			table = tableAccount
 		}
 		row := append([]byte{table}, key[1+16+1:]...)
-		if whose, err := get(s.db, row); err != nil {
+		if whose, err := s.db.Row(row); err != nil {
 			return false, err
 		} else if bytes.Equal(whose, ref[:]) { // and not somebody who has the account now
 			put(row)

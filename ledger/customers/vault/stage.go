@@ -28,7 +28,7 @@ func (s *Store) Stage(at uint64, all []New) error {
 	err = s.apply(pebble.Sync, func(b *pebble.Batch) error {
 		added := uint64(0)
 		for _, c := range all {
-			there, err := get(s.db, keyRow(c.Ref))
+			there, err := s.db.Row(keyRow(c.Ref))
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func (s *Store) putNames(b *pebble.Batch, ref Ref, handle *Handle, account strin
 }
 
 func (s *Store) addCount(b *pebble.Batch, n uint64) error {
-	row, err := get(s.db, metaCount)
+	row, err := s.db.Row(metaCount)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 			fresh := s.fresh[rows.Ref]
 			there, asked := known[rows.Ref]
 			if there = there || fresh; !there && !asked {
-				key, err := get(s.db, keyRow(rows.Ref))
+				key, err := s.db.Row(keyRow(rows.Ref))
 				if err != nil {
 					return err
 				}
@@ -216,7 +216,7 @@ func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, tokens []token, fresh 
 		id := hash(hashTerm, t.Kind.String()+"\x00"+t.Text)
 		term := append(termRows(ref), id[:shortHash]...)
 		if !fresh {
-			there, err := get(s.db, term)
+			there, err := s.db.Row(term)
 			if err != nil || there != nil {
 				rows = err
 				return

@@ -305,19 +305,8 @@ func (s *Store) apply(o *pebble.WriteOptions, f func(b *pebble.Batch) error) err
 
 // get copies a row; nil if there is none.
 func (s *Store) get(key []byte) (value []byte, err error) {
-	err = s.read(func(db *disk.DB) (err error) { value, err = get(db, key); return err })
+	err = s.read(func(db *disk.DB) (err error) { value, err = db.Row(key); return err })
 	return value, err
-}
-
-func get(db *disk.DB, key []byte) ([]byte, error) {
-	value, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	return append([]byte{}, value...), nil
 }
 
 // scan calls f for the rows whose keys begin so, in order, until it has no more.
@@ -460,7 +449,7 @@ func (s *Store) Refs(after Ref, limit int) (refs []Ref, err error) {
 // Stats are the store's size.
 func (s *Store) Stats() (stats Stats, err error) {
 	err = s.read(func(db *disk.DB) error {
-		row, err := get(db, metaCount)
+		row, err := db.Row(metaCount)
 		if len(row) == 8 {
 			stats.Customers = binary.BigEndian.Uint64(row)
 		}
