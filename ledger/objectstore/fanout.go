@@ -236,7 +236,7 @@ func (f *fanOut) round(ctx context.Context) (err error) {
 	f.mu.Lock()
 	f.lag = len(f.waiting)
 	f.mu.Unlock()
-	return f.writePublished(ctx, latest.Note)
+	return f.writePublished(ctx, latest)
 }
 
 // lookAtWaiting brings the edge to what is committed, and returns what is published.
@@ -383,7 +383,8 @@ func (f *fanOut) writeFull(ctx context.Context) error {
 }
 
 // writePublished writes the partial tiles of the published size, and then the checkpoint.
-func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
+func (f *fanOut) writePublished(ctx context.Context, p published) error {
+	note := p.Note
 	cp, _, err := proof.ParseCheckpoint(note)
 	if err != nil || bytes.Equal(note, f.edge.shown) {
 		return nil // nothing is published, or what is no checkpoint
@@ -428,7 +429,7 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := f.s.showCheckpoint(ctx, note, cp.Size); err != nil {
+	if err := f.s.showCheckpoint(ctx, p, cp.Size); err != nil {
 		return fmt.Errorf("copying the checkpoint: %w", err)
 	}
 	f.shown(note, cp.Size)
@@ -507,11 +508,12 @@ func (f *fanOut) writeArchived(ctx context.Context, p published) error {
 	return nil
 }
 
-// showCheckpoint makes the public checkpoint that note, unless it is of a larger size, or of the
-// same one and published later: a zombie's note has older cosignatures. All below it is public.
-func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) error {
-	key := s.public("checkpoint")
-	for p := (pause{}); ; {
+// showCheckpoint makes the public checkpoint that of what is published, all of which is public,
+// unless a larger one is there; and where its size is the same, or what is there cannot be read,
+// unless another writer has published since: a zombie's note is older.
+func (s *Store) showCheckpoint(ctx context.Context, p published, size uint64) error {
+	key, note := s.public("checkpoint"), p.Note
+	for again := (pause{}); ; {
 		now, err := s.bucket.readTagged(ctx, key, maxCellBytes)
 		when := condition{etag: now.etag}
 		switch {
@@ -526,13 +528,13 @@ func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) er
 			if err == nil && cp.Size > size {
 				return nil // another writer came further
 			}
-			if err == nil && cp.Size == size {
-				p, err := s.readPublished(ctx) // after the checkpoint, on whose swap it rests
+			if err != nil || cp.Size == size { // spoilt, or cut off on the way
+				newest, err := s.readPublished(ctx) // after the checkpoint, on whose swap it rests
 				if err != nil {
 					return err
 				}
-				if !bytes.Equal(p.Note, note) {
-					return nil // whoever published that shows it
+				if newest.Epoch > p.Epoch {
+					return nil // whoever publishes now shows it
 				}
 			}
 		}
@@ -540,7 +542,7 @@ func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) er
 		if err == nil || !errors.Is(err, errUnmet) && !errors.Is(err, errPassing) {
 			return err
 		}
-		if !p.wait(ctx) {
+		if !again.wait(ctx) {
 			return errors.Join(ctx.Err(), err)
 		}
 	}

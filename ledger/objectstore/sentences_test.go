@@ -311,6 +311,38 @@ func TestCheckpointNeverGoesBack(t *testing.T) {
 	log.check(w.Handle(t))
 }
 
+// A zombie that cannot read the public checkpoint does not take its place; who publishes does,
+// where it was spoilt.
+func TestCheckpointThatCannotBeRead(t *testing.T) {
+	w := newWorld()
+	w.config = manual
+	zombie, link := taken(t, w)
+	log := newSignedLog(t)
+	log.commit(zombie, 10)
+	log.publish(zombie, 10)
+	after, _ := taken(t, w)
+	log.commit(after, 10)
+	log.publish(after, 20)
+	fanOut(t, after)
+	link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
+		if r.Method == "GET" && strings.HasSuffix(r.Key, "public/checkpoint") {
+			return objectstoretest.Cut
+		}
+		return objectstoretest.None
+	})
+	fanOut(t, zombie)
+	if size := publicCheckpoint(t, w); size != 20 {
+		t.Errorf("a zombie's fan-out: size %d is public, 20 was", size)
+	}
+	w.server.Put(publicPrefix+"checkpoint", []byte("spoilt"))
+	log.commit(after, 5)
+	log.publish(after, 25)
+	fanOut(t, after)
+	if size := publicCheckpoint(t, w); size != 25 {
+		t.Errorf("size %d is public, 25 is published", size)
+	}
+}
+
 // A checkpoint that was cosigned again is of the same size: the one that was published last stays.
 func TestCheckpointOfTheSameSize(t *testing.T) {
 	w := newWorld()
