@@ -71,7 +71,7 @@ func (m *machine) start() error {
 	m.link = m.storeLink(m.life, m.dead, time.Duration(1+m.sim.rng.IntN(100))*time.Millisecond)
 	m.sim.links = append(m.sim.links, m.link)
 	c := objectstoretest.Config(throughGates{&m.route, m.link})
-	c.Manual = true
+	c.Manual, c.KeepStages = true, keepStages
 	var err error
 	if m.store, err = objectstore.Open(m.ctx, c); err != nil {
 		return err

@@ -126,7 +126,7 @@ type throughGates struct {
 func (t throughGates) RoundTrip(r *http.Request) (*http.Response, error) {
 	caller := r.Context()
 	if t.waitForGates() {
-		late, cancel := context.WithTimeout(context.WithoutCancel(caller), time.Minute)
+		late, cancel := context.WithTimeout(context.WithoutCancel(caller), 5*time.Second)
 		defer cancel()
 		r = r.WithContext(late)
 	}

@@ -282,8 +282,8 @@ func (sim *simulation) step() error {
 	case n < 96:
 		err = u.sync()
 	default:
-		switch d := []time.Duration{time.Second, time.Minute, 2 * time.Hour}[sim.rng.IntN(3)]; d {
-		case 2 * time.Hour:
+		switch d := []time.Duration{time.Second, 20 * time.Second, 5 * time.Minute}[sim.rng.IntN(3)]; d {
+		case 5 * time.Minute:
 			sim.tracef("%s go by, and everything stands still", d)
 			sim.sleepLong(d)
 		default:

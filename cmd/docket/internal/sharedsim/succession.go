@@ -16,14 +16,14 @@ func (sim *simulation) settle() error {
 	for _, m := range sim.machines {
 		m.heal()
 	}
-	for range 2 {
+	for _, pause := range []time.Duration{lease, 2 * time.Second} { // what hangs comes to its end; and who begins sees the lease
 		if err := sim.drive(); err != nil { // a ledger that has stopped ends its process
 			return err
 		}
 		for _, m := range sim.machines {
 			m.standBy()
 		}
-		time.Sleep(lease) // what hangs comes to its end, and who was taken over learns of it
+		time.Sleep(pause)
 		if sim.newest() == nil {
 			time.Sleep(lease + promise) // of a writer that has not lived to see this
 		}
