@@ -340,3 +340,6 @@ func Passes(err error) bool {
 	}
 	return refused.Code == "25006" // read_only_sql_transaction: it is a standby now
 }
+
+// Answered tells whether an error is what a PostgreSQL server answered.
+func Answered(err error) bool { return errors.As(err, new(*pgconn.PgError)) }

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
 	"github.com/seed-53cf897a/docket/ledger/pgstore"
@@ -45,7 +43,7 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 // answer, or said to ask again. Of a credential, a permission, a region or an object that is wrong it is
 // false.
 func Passes(err error) bool {
-	if errors.As(err, new(*pgconn.PgError)) {
+	if pgstore.Answered(err) {
 		return pgstore.Passes(err)
 	}
 	return errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ledger.ErrConflict)
