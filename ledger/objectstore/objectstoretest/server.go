@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/johannesboyne/gofakes3"
@@ -157,7 +158,7 @@ func (s *Server) do(r *http.Request, body []byte) *answer {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	if r.Method == http.MethodPut {
-		r.Header.Set("Content-Length", itoa(len(body)))
+		r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	a := &answer{header: http.Header{}}
 	s.handler.ServeHTTP(a, r)
