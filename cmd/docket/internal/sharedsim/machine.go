@@ -306,7 +306,7 @@ func (m *machine) work(fanOut bool) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ledger.ErrRollback):
+	case errors.Is(err, ledger.ErrRollback) && m.epoch() == m.sim.laws.epoch(): // a zombie that reads an old head may say so, and ends
 		return fmt.Errorf("%w: %s stops: %w", errLaw, m.name, err)
 	case errors.Is(err, ledger.ErrTakenOver):
 		m.sim.countEvent("a zombie ends")
