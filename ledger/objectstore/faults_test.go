@@ -41,8 +41,11 @@ func faulty(seed uint64) func(*objectstoretest.Link) {
 				return objectstoretest.None
 			}
 			f := keptBy[rng.IntN(len(keptBy))]
-			if f == objectstoretest.OldList && strings.Contains(r.Key, "/blobs/") {
-				return objectstoretest.None // the law lists what was just put
+			if strings.Contains(r.Key, "/blobs/") {
+				switch f {
+				case objectstoretest.OldList, objectstoretest.Later, objectstoretest.HangLater:
+					return objectstoretest.None // the law lists and reads what was just put
+				}
 			}
 			return f
 		}
