@@ -120,6 +120,13 @@ type answer struct {
 
 func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) Write(b []byte) (int, error) { a.WriteHeader(http.StatusOK); return a.body.Write(b) }
+
+// ReadFrom has io.Copy make no buffer for each answer.
+func (a *answer) ReadFrom(r io.Reader) (int64, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.ReadFrom(r)
+}
+
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 {
 		a.status = status

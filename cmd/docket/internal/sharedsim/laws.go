@@ -200,6 +200,24 @@ func (l *laws) checkReplicas() error {
 	return nil
 }
 
+// logState is what nobody changes who was taken over.
+type logState struct{ committed, published uint64 }
+
+func (s logState) String() string {
+	return fmt.Sprintf("size %d with %d published", s.committed, s.published)
+}
+
+// state is how far the log is now.
+func (l *laws) state() logState {
+	s := logState{committed: l.size()}
+	note, err := l.store.Published(l.sim.ctx)
+	must(err)
+	if cp, _, err := proof.ParseCheckpoint(note); err == nil {
+		s.published = cp.Size
+	}
+	return s
+}
+
 // epoch is how often the store was taken.
 func (l *laws) epoch() uint64 {
 	epoch, err := l.store.Epoch(l.sim.ctx)

@@ -86,6 +86,7 @@ func (r *route) storeLink(life int, dead *atomic.Bool, delay time.Duration) *obj
 	link.Set(func(q objectstoretest.Request) objectstoretest.Fault {
 		dice := r.sim.dice(fmt.Sprintf("%s %d %s %s", r.name, life, q.Method, q.Key))
 		own := q.Method == http.MethodPut && q.Key == publicCheckpoint
+		swap := q.Method == http.MethodPut && (q.Key == privatePublished || q.Key == privateHead)
 		switch all := objectstoretest.All(); {
 		case dead.Load() || cut(r.toStore.Load()) == apart:
 			return objectstoretest.Lost
@@ -95,7 +96,7 @@ func (r *route) storeLink(life int, dead *atomic.Bool, delay time.Duration) *obj
 			return objectstoretest.HangLater
 		case r.sim.calm.Load():
 			return objectstoretest.None
-		case own && dice/10_000%100 < lateCheckpointPercent:
+		case own && dice/10_000%100 < lateCheckpointPercent, swap && dice/10_000%100 < lateSwapPercent:
 			return objectstoretest.Later
 		case dice%100 >= storeFaultPercent:
 			return objectstoretest.None

@@ -55,8 +55,11 @@ const (
 	liePercent        = 4 // of what a replica is answered
 
 	lateCheckpointPercent = 25 // of the public checkpoints come later
+	lateSwapPercent       = 4  // likewise of the swaps of the head and of what is published
 
 	publicCheckpoint = "some/log/public/checkpoint"
+	privatePublished = "some/log/private/published"
+	privateHead      = "some/log/private/head"
 )
 
 // Report is what happened.

@@ -29,12 +29,12 @@ func (sim *simulation) drive() error {
 			m.reap()
 			continue
 		}
-		before, epoch := sim.laws.size(), sim.laws.epoch()
+		before, epoch := sim.laws.state(), sim.laws.epoch()
 		if err := m.work(sim.rng.IntN(2) == 0); err != nil {
 			return err
 		}
-		if after := sim.laws.size(); own < epoch && after != before {
-			return fmt.Errorf("%w: %s, which took the store as epoch %d, brought the log from size %d to %d in epoch %d", errLaw, m.name, own, before, after, epoch)
+		if after := sim.laws.state(); own < epoch && after != before {
+			return fmt.Errorf("%w: %s, which took the store as epoch %d, brought the log from %v to %v in epoch %d", errLaw, m.name, own, before, after, epoch)
 		}
 	}
 	return nil
@@ -181,14 +181,14 @@ func (sim *simulation) releaseStrangers() error {
 	if m == nil {
 		return nil
 	}
-	before := sim.laws.size()
+	before := sim.laws.state()
 	for _, l := range sim.links {
 		if l != m.link {
 			l.Release()
 		}
 	}
-	if after := sim.laws.size(); after != before {
-		return fmt.Errorf("%w: what came late brought the log from size %d to %d, after %s had taken the store", errLaw, before, after, m.name)
+	if after := sim.laws.state(); after != before {
+		return fmt.Errorf("%w: what came late brought the log from %v to %v, after %s had taken the store", errLaw, before, after, m.name)
 	}
 	return nil
 }
