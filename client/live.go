@@ -309,7 +309,7 @@ func (l *Live) Follow(ctx context.Context, c *Client, notify func(err error, nex
 			return l.show()
 		})
 		var fork *InconsistencyError
-		if ctx.Err() != nil || errors.As(err, &fork) {
+		if ctx.Err() != nil || errors.As(err, &fork) && fork.uncompared == nil {
 			return err
 		}
 		next := pauses.NextBackOff()

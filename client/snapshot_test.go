@@ -348,3 +348,58 @@ func onManifest(f func([]byte) []byte) func(*http.Request, []byte) []byte {
 func treeAt(w *world, size uint64) (proof.Tree, error) {
 	return w.ledger.TreeAt(w.t.Context(), size)
 }
+
+// A source that is behind says nothing about the log, though a copy that began with a snapshot has no tile of
+// its own by which to see it: it is asked again.
+func TestSnapshotAndSourceBehind(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(700)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	w.growTo(750)
+	older := string(w.ledger.Published().Note())
+	w.growTo(800)
+	behind := func(r *http.Request) *http.Response {
+		switch {
+		case r.URL.Path == "/checkpoint":
+			return answerOf(200, older)
+		case strings.HasPrefix(r.URL.Path, "/tile/0/003"): // as wide as is trusted: it is not there yet
+			return answerOf(404, "")
+		}
+		return nil
+	}
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	trust := w.startTrust(vfs.NewMem(), "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	w.net.respond = behind
+	if told, err := untilPause(t, func(ctx context.Context, notify func(error, time.Duration)) error {
+		return trust.Follow(ctx, w.client(), notify, nil)
+	}); !errors.Is(err, context.Canceled) {
+		t.Errorf("without a copy: told %v, ended with %v", told, err)
+	}
+	w.net.respond = nil
+	l := openLive(t, trust)
+	defer l.Close()
+	w.net.respond = behind
+	if told, err := untilPause(t, func(ctx context.Context, notify func(error, time.Duration)) error {
+		return l.Follow(ctx, w.client(), notify)
+	}); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a snapshot: told %v, ended with %v", told, err)
+	}
+	w.net.respond = nil
+	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Replay(t.Context(), w.client(), nil))
+	w.net.respond = behind
+	var b *BehindError
+	if err := l.step(t.Context(), w.client()); !errors.As(err, &b) {
+		t.Errorf("with a copy: %v", err)
+	}
+}
+
+// untilPause follows until something is to be tried again, and returns why.
+func untilPause(t *testing.T, follow func(ctx context.Context, notify func(error, time.Duration)) error) (told, err error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = follow(ctx, func(err error, _ time.Duration) { told = err; cancel() })
+	return told, err
+}
