@@ -22,11 +22,13 @@ import (
 // began as, and register/next the replay from the first entry on; entries and tiles that the
 // copy does not have yet are read from the source, and held against the trusted root.
 // snapshot.note is there until the replay has come to the same rows: until then the directory
-// has no copy for any other command, and it never becomes a generation.
+// has no copy for any other command, and it never becomes a generation. Where the replay shows
+// it wrong, it is kept as snapshot-wrong.note, and no other snapshot is begun with.
 const (
-	startedDir   = registerDir + "/started"
-	snapshotDir  = registerDir + "/snapshot"
-	snapshotFile = "snapshot.note"
+	startedDir        = registerDir + "/started"
+	snapshotDir       = registerDir + "/snapshot"
+	snapshotFile      = "snapshot.note"
+	wrongSnapshotFile = "snapshot-wrong.note"
 )
 
 // SnapshotKeys say by whose node keys a live copy may begin with a snapshot: of nodes of the same
@@ -35,16 +37,24 @@ type SnapshotKeys struct{ Own, Others []proof.Key }
 
 func (k SnapshotKeys) all() []proof.Key { return slices.Concat(k.Own, k.Others) }
 
-// SnapshotError is a snapshot whose rows are not those that the replay of the log makes: whoever signed it
-// lied, or its disk did. Nothing of it is left.
+// SnapshotError is a snapshot whose rows are not those that the replay of the log makes, or that is of
+// an entry which the rules refuse: whoever signed it lied, or its disk or its binary did. Nothing of it is
+// left but what was signed, in snapshot-wrong.note.
 type SnapshotError struct {
 	By          proof.Key
 	Size        uint64
 	Rows, Wrong uint64
+	Err         error // a *[register.EntryError] where the replay ends at an entry
 }
 
+func (e *SnapshotError) Unwrap() error { return e.Err }
+
 func (e *SnapshotError) Error() string {
-	return fmt.Sprintf("the snapshot of size %d that %s signed is not what the log says: of %d rows of the register %d are others, missing or too many", e.Size, e.By.Label(), e.Rows, e.Wrong)
+	why := fmt.Sprintf("of %d rows of the register %d are others, missing or too many", e.Rows, e.Wrong)
+	if e.Err != nil {
+		why = e.Err.Error()
+	}
+	return fmt.Sprintf("the snapshot of size %d that %s signed is not what the log says: %s", e.Size, e.By.Label(), why)
 }
 
 // ErrNoSnapshot: the source hands out none.
@@ -60,6 +70,9 @@ func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotK
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if _, err := t.files.Stat(t.path(wrongSnapshotFile)); err == nil {
+		return fmt.Errorf("a snapshot that this directory began with was wrong: %s says which; no other is begun with while that is there", t.path(wrongSnapshotFile))
+	}
 	last := t.size()
 	if err := t.Refresh(ctx, c); err != nil {
 		return err
@@ -287,7 +300,8 @@ func (l *Live) Unreplayed() (v *snapshot.Verified, own bool) {
 }
 
 // Replay replays the log from its first entry up to the snapshot that the copy began with, and compares
-// every row: a *[SnapshotError] where one is another. It fetches all entries below, so that the copy is
+// every row: a *[SnapshotError] where one is another, or where the log has an entry that the rules refuse,
+// of which no honest replay makes rows. It fetches all entries below, so that the copy is
 // whole then. It goes on from where it was cut off, beside [Live.Follow], in another goroutine.
 func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
 	v, _ := l.Unreplayed()
@@ -313,7 +327,11 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 		if bad := (*SourceError)(nil); errors.As(err, &bad) && ctx.Err() == nil && source.mayRetry(bad) {
 			continue
 		}
-		if err := errors.Join(err, files.Sync()); err != nil {
+		err = errors.Join(err, files.Sync())
+		if refused := (*register.EntryError)(nil); errors.As(err, &refused) && !errors.As(err, new(*register.UpgradeError)) {
+			l.wrong = true
+			return &SnapshotError{By: v.By, Size: v.Tree.Size, Err: refused}
+		} else if err != nil {
 			return err
 		}
 		break
@@ -330,7 +348,7 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 	}
 	if wrong > 0 {
 		l.wrong = true // Close discards it; killed before, the note says still that nothing was replayed
-		return &SnapshotError{v.By, v.Tree.Size, rows, wrong}
+		return &SnapshotError{By: v.By, Size: v.Tree.Size, Rows: rows, Wrong: wrong}
 	}
 	err = own.Close()
 	own = nil
@@ -354,5 +372,5 @@ func (t *Trust) discardStarted() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(disk.Remove(t.files, t.path(snapshotFile)), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
+	return errors.Join(disk.Rename(t.files, t.path(snapshotFile), t.path(wrongSnapshotFile)), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
 	"github.com/seed-53cf897a/docket/server"
@@ -51,6 +53,12 @@ func (w *world) handOutSnapshots(signer *snapshot.Signer) (files vfs.FS, made *s
 // makeSnapshot makes one of the register as it is, whose rows and manifest another may change.
 func (w *world) makeSnapshot(files vfs.FS, made *snapshot.Dir, alter func(*pebble.DB), lie func(*snapshot.Manifest)) {
 	w.t.Helper()
+	w.makeSnapshotOf(w.ledger.Published().Checkpoint().Tree(), files, made, alter, lie)
+}
+
+// makeSnapshotOf says that the rows are of a tree.
+func (w *world) makeSnapshotOf(tree proof.Tree, files vfs.FS, made *snapshot.Dir, alter func(*pebble.DB), lie func(*snapshot.Manifest)) {
+	w.t.Helper()
 	must(w.t, made.Make(w.t.Context(), func(dir string) (m snapshot.Manifest, err error) {
 		copied, err := register.Open(files, dir, smallOptions())
 		if err != nil {
@@ -65,7 +73,6 @@ func (w *world) makeSnapshot(files vfs.FS, made *snapshot.Dir, alter func(*pebbl
 		if err != nil {
 			return m, err
 		}
-		tree := w.ledger.Published().Checkpoint().Tree()
 		if err := errors.Join(p.Fold(b, tree.Root), copied.Flush()); err != nil {
 			return m, err
 		}
@@ -205,6 +212,67 @@ func TestSnapshotWithAlteredRow(t *testing.T) {
 		must(t, again.Sync(t.Context(), w.client(), nil)) // with what the replay has come to
 		w.wantSameRegister(again)
 		must(t, again.Close())
+	}
+}
+
+// A node that takes in what the rules refuse signs a snapshot of it: the replay ends at the entry, and the
+// snapshot with it. No other is begun with there.
+func TestSnapshotOfForbiddenEntry(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(300)
+	entries := w.entries()
+	entries[20] = entries[19]
+	forbidding := sourceOf(t, entries)
+	note, err := forbidding.Checkpoint(t.Context())
+	must(t, err)
+	p, err := w.policy.Verify(note, time.Now())
+	must(t, err)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshotOf(p.Checkpoint().Tree(), files, made, nil, nil)
+	w.net.respond = mirrored(forbidding)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	trust := w.startTrust(vfs.NewMem(), "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	l := openLive(t, trust)
+	var wrong *SnapshotError
+	var refused *register.EntryError
+	if err := l.Replay(t.Context(), w.client(), nil); !errors.As(err, &wrong) || !errors.As(err, &refused) || refused.Index != 20 {
+		t.Errorf("%v", err)
+	}
+	must(t, l.Close())
+	if v, err := trust.startedFrom(); v != nil || err != nil || trust.hasStarted() {
+		t.Errorf("it is there still: %v", err)
+	}
+	if err := trust.StartFromSnapshot(t.Context(), w.client(), keys, nil); err == nil || !strings.Contains(err.Error(), "snapshot-wrong.note") {
+		t.Errorf("begun with again: %v", err)
+	}
+}
+
+// entries are all of the ledger's.
+func (w *world) entries() (all []record.Entry) {
+	w.t.Helper()
+	raw, err := w.ledger.Entries(w.t.Context(), 0, w.ledger.PublishedSize())
+	must(w.t, err)
+	for _, r := range raw {
+		e, err := record.ParseEntry(r)
+		must(w.t, err)
+		all = append(all, e)
+	}
+	return all
+}
+
+// mirrored answers for the checkpoint, tiles and entries of a log in a directory.
+func mirrored(log Source) func(*http.Request) *http.Response {
+	d := log.(directory)
+	return func(r *http.Request) *http.Response {
+		if r.URL.Path != "/checkpoint" && !strings.HasPrefix(r.URL.Path, "/tile/") {
+			return nil
+		}
+		data, err := disk.ReadFile(d.files, d.path(r.URL.Path))
+		if err != nil {
+			return answerOf(404, "")
+		}
+		return answerOf(200, string(data))
 	}
 }
 

@@ -222,7 +222,7 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 	if errors.As(err, &fork) {
 		return refusal("%w", err).hint("what the log signed is in %s: hand it to the witnesses, and trust neither history until it is explained", filepath.Join(trust.Dir(), evidenceDir))
 	} else if wrong := (*client.SnapshotError)(nil); errors.As(err, &wrong) {
-		return refusal("%w", err).hint("nothing of it is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
+		return refusal("%w", err).hint("what was signed is kept in %s, and nothing else of it: the same command replays the log; ask whoever runs %s what is wrong with that machine", filepath.Join(trust.Dir(), "snapshot-wrong.note"), wrong.By.Name())
 	} else if err != nil {
 		return err
 	}
