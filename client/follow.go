@@ -31,6 +31,10 @@ const (
 	liveInterval     = 10 * time.Second
 	liveMaxPause     = 20 * time.Second
 	liveCosignatures = time.Minute
+	// What was knowable when holds up the next checkpoint while it is learnt: for so long at most, and
+	// not again for a while where that was not enough.
+	liveTimesTimeout = time.Minute
+	liveTimesPause   = 15 * time.Minute
 )
 
 // pace is how often a follower asks.

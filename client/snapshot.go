@@ -63,14 +63,15 @@ var ErrNoSnapshot = errors.New("no snapshot of the register is handed out")
 // StartFromSnapshot fetches the newest snapshot of the source's register, for a directory that has no copy:
 // then [Trust.OpenLive] begins with it. It is believed if one of the keys has signed it, and it is of
 // this ledger, by the rules and in the form of this binary, up to a tree that the newest checkpoint
-// continues, and that is no older than what was trusted before. What is cut off goes on.
+// continues, and that is no older than what was trusted before. Files that were fetched before it was cut off
+// are not fetched again.
 func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotKeys, progress func(done, all uint64)) (err error) {
 	release, err := t.lockForSync(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if _, err := t.files.Stat(t.path(wrongSnapshotFile)); err == nil {
+	if t.has(wrongSnapshotFile) {
 		return fmt.Errorf("a snapshot that this directory began with was wrong: %s says which; no other is begun with while that is there", t.path(wrongSnapshotFile))
 	}
 	last := t.size()
@@ -224,6 +225,9 @@ func (t *Trust) startedFrom() (*snapshot.Verified, error) {
 		return nil, err
 	}
 	v, err := snapshot.Verify(note, t.Snapshots.all()...)
+	if errors.Is(err, snapshot.ErrNotSigned) {
+		err = fmt.Errorf("%w: give that key again, or remove %s and %s, and the copy begins anew", err, t.path(startedDir), t.path(snapshotFile))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: the copy began with a snapshot: %w", t.dir, err)
 	}
@@ -231,15 +235,29 @@ func (t *Trust) startedFrom() (*snapshot.Verified, error) {
 }
 
 // hasStarted says that the live register is one that began with a snapshot.
-func (t *Trust) hasStarted() bool {
-	_, err := t.files.Stat(t.path(startedDir))
-	return err == nil
+func (t *Trust) hasStarted() bool { return t.has(startedDir) }
+
+// has says that one of these is in the directory.
+func (t *Trust) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, err := t.files.Stat(t.path(name))
+		return err == nil
+	})
 }
+
+// maxRemoteReads is how many bundles are fetched at once for those who read a copy that is not whole:
+// their reads are the source's, whole bundles for single entries, up to 16 MiB each.
+const maxRemoteReads = 4
 
 // partialCopy reads what the copy has from its files, and the rest from the source.
 type partialCopy struct {
 	*TileDir
-	remote *Client
+	remote  *Client
+	reading chan struct{} // of maxRemoteReads
+}
+
+func newPartialCopy(own *TileDir, remote *Client) *partialCopy {
+	return &partialCopy{own, remote, make(chan struct{}, maxRemoteReads)}
 }
 
 func (p partialCopy) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
@@ -276,10 +294,16 @@ func (p partialCopy) Entries(ctx context.Context, start, end uint64) ([][]byte, 
 
 func (p partialCopy) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	entries, err := p.TileDir.Bundle(ctx, id)
-	if errors.Is(err, reader.ErrMissing) {
-		return p.remote.log.Bundle(ctx, id)
+	if !errors.Is(err, reader.ErrMissing) {
+		return entries, err
 	}
-	return entries, err
+	select {
+	case p.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-p.reading }()
+	return p.remote.log.Bundle(ctx, id)
 }
 
 // tiles reads tiles of the copy; of one that is not whole yet, of the source too.
@@ -352,7 +376,10 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 	}
 	err = own.Close()
 	own = nil
-	if err := errors.Join(err, t.files.Remove(t.path(snapshotFile)), t.files.RemoveAll(t.path(snapshotDir)), t.files.RemoveAll(t.path(nextGenerationDir))); err != nil {
+	if err := errors.Join(err, disk.Remove(t.files, t.path(snapshotFile))); err != nil {
+		return err // while the note is there, so is what it is compared with
+	}
+	if err := errors.Join(t.files.RemoveAll(t.path(snapshotDir)), t.files.RemoveAll(t.path(nextGenerationDir))); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -361,16 +388,21 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 	return nil
 }
 
-// discardStarted removes a register that began with a snapshot which was wrong. The note goes last: a
-// register without it counts as replayed.
-func (t *Trust) discardStarted() error {
+// discardStarted removes a register that began with a snapshot, and what was fetched of one. The note goes
+// last, by forget: a register without it counts as replayed.
+func (t *Trust) discardStarted(forget func() error) error {
 	gone := t.path(startedDir + ".making")
 	err := t.files.RemoveAll(gone)
-	if err == nil {
+	if err == nil && t.hasStarted() {
 		err = disk.Rename(t.files, t.path(startedDir), gone)
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(disk.Rename(t.files, t.path(snapshotFile), t.path(wrongSnapshotFile)), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
+	return errors.Join(forget(), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
+}
+
+// keepWrongNote keeps what was signed of a snapshot that was wrong.
+func (t *Trust) keepWrongNote() error {
+	return disk.Rename(t.files, t.path(snapshotFile), t.path(wrongSnapshotFile))
 }

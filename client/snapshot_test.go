@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,7 +129,10 @@ func TestStartFromSnapshot(t *testing.T) {
 		t.Errorf("whoever judges is given a snapshot: %v", err)
 	}
 	l := openLive(t, trust)
-	must(t, l.step(t.Context(), w.client()))
+	if s := l.State(); s.Size != 700 || s.Lag() != 100 {
+		t.Errorf("before it has gone on: %+v", s)
+	}
+	must(t, l.Sync(t.Context(), w.client()))
 	if v, same := l.Unreplayed(); v == nil || !same || v.Tree.Size != 700 {
 		t.Errorf("unreplayed: %v, by the same operator: %v", v, same)
 	}
@@ -148,7 +152,7 @@ func TestStartFromSnapshot(t *testing.T) {
 		t.Errorf("whoever judges is given a snapshot: %v", err)
 	}
 	again.Remote = w.client()
-	if _, err := again.OpenLive(t.Context()); !errors.Is(err, snapshot.ErrNotSigned) {
+	if _, err := again.OpenLive(t.Context()); !errors.Is(err, snapshot.ErrNotSigned) || !strings.Contains(err.Error(), "remove trust/register/started and trust/snapshot.note") {
 		t.Errorf("without the key: %v", err)
 	}
 	again.Snapshots = SnapshotKeys{Others: []proof.Key{nodeSigner().Key()}}
@@ -161,7 +165,7 @@ func TestStartFromSnapshot(t *testing.T) {
 		t.Error("it is not replayed")
 	}
 	w.growTo(801)
-	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Sync(t.Context(), w.client()))
 	must(t, l.Close())
 	reader, err := OpenTrust(mem, "trust")
 	must(t, err)
@@ -338,7 +342,7 @@ func changeRow(t *testing.T, db *pebble.DB, change func(key, value []byte) error
 }
 
 // Whatever is handed out that is not the snapshot of this ledger, by a node whose key was given, is refused
-// before a row of it is used, and leaves the directory as it was.
+// before a row of it is used, and nothing is begun with.
 func TestSnapshotsThatAreRefused(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
 	w.growTo(300)
@@ -455,13 +459,165 @@ func TestSnapshotAndSourceBehind(t *testing.T) {
 		t.Errorf("with a snapshot: told %v, ended with %v", told, err)
 	}
 	w.net.respond = nil
-	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Sync(t.Context(), w.client()))
 	must(t, l.Replay(t.Context(), w.client(), nil))
 	w.net.respond = behind
 	var b *BehindError
-	if err := l.step(t.Context(), w.client()); !errors.As(err, &b) {
+	if err := l.Sync(t.Context(), w.client()); !errors.As(err, &b) {
 		t.Errorf("with a copy: %v", err)
 	}
+}
+
+// A source that does not answer for the tiles that a copy has not got yet is no damage of the copy's: whoever
+// mended that would lose the snapshot. Tiles of its own that are spoilt are.
+func TestSnapshotAndAbsentTiles(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(700)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	w.growTo(800)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	mem := vfs.NewMem()
+	trust := w.startTrust(mem, "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	l := openLive(t, trust)
+	defer l.Close()
+	onTiles := func(answer func() *http.Response) func(*http.Request) *http.Response {
+		return func(r *http.Request) *http.Response {
+			if strings.HasPrefix(r.URL.Path, "/tile/1/") {
+				return answer()
+			}
+			return nil
+		}
+	}
+	for name, answer := range map[string]func() *http.Response{
+		"busy":    func() *http.Response { return answerOf(503, "busy") },
+		"not had": func() *http.Response { return answerOf(404, "") },
+		"others":  func() *http.Response { return answerOf(200, strings.Repeat("x", 3*32)) },
+	} {
+		w.net.respond = onTiles(answer)
+		if err := l.Sync(t.Context(), w.client()); err == nil || errors.As(err, new(*DamageError)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.net.respond = nil
+	must(t, l.Sync(t.Context(), w.client()))
+	w.growTo(801)
+	must(t, disk.WriteFile(mem, "trust/tile/0/003.p/32", make([]byte, 32*32), 0o644, disk.SyncNow))
+	if err := l.Sync(t.Context(), w.client()); !errors.As(err, new(*DamageError)) {
+		t.Errorf("a spoilt tile: %v", err)
+	}
+}
+
+// Files that were fetched before a start was cut off are not fetched again, though the copy was asked for in
+// between. A sync leaves them, and a register that began with them, until it is through.
+func TestSnapshotStartGoesOn(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(300)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	mem := vfs.NewMem()
+	trust := w.startTrust(mem, "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	all, err := mem.List("trust/register/snapshot")
+	must(t, err)
+	must(t, errors.Join(mem.RemoveAll("trust/register/started"), mem.Remove("trust/snapshot.note"), mem.Remove("trust/register/snapshot/"+all[0]))) // as if it was killed before
+	if _, err := trust.OpenLive(t.Context()); !errors.Is(err, ErrNoCopy) {
+		t.Errorf("without a copy: %v", err)
+	}
+	w.net.bundles()
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	fetched := 0
+	for _, p := range w.net.paths {
+		if strings.HasPrefix(p, "/v1/snapshot/") {
+			fetched++
+		}
+	}
+	if len(all) < 2 || fetched != 1 {
+		t.Errorf("%d files of %d were fetched, one was missing", fetched, len(all))
+	}
+
+	w.net.fail = func(r *http.Request) error {
+		if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
+			return errLost
+		}
+		return nil
+	}
+	if err := trust.Sync(t.Context(), w.client(), nil); !mayPass(err) {
+		t.Errorf("a sync that is cut off: %v", err)
+	}
+	w.net.fail = nil
+	l := openLive(t, trust)
+	if v, _ := l.Unreplayed(); v == nil {
+		t.Error("a sync that is cut off takes the snapshot away")
+	}
+	must(t, l.Close())
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	if trust.has(startedDir, snapshotDir, snapshotFile) {
+		t.Error("a copy of one's own stands beside a snapshot")
+	}
+	w.wantSameRegister(trust)
+}
+
+// noteKept is a disk on which the note of a snapshot cannot be removed.
+type noteKept struct{ vfs.FS }
+
+func (f noteKept) Remove(name string) error {
+	if f.PathBase(name) == snapshotFile {
+		return errLost
+	}
+	return f.FS.Remove(name)
+}
+
+// As long as the note says that a snapshot was not replayed, what it is compared with is there.
+func TestSnapshotNoteGoesFirst(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(300)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	trust := w.startTrust(noteKept{vfs.NewMem()}, "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	l := openLive(t, trust)
+	defer l.Close()
+	if err := l.Replay(t.Context(), w.client(), nil); !errors.Is(err, errLost) || !trust.has(snapshotDir) {
+		t.Errorf("%v; what it is compared with is there: %v", err, trust.has(snapshotDir))
+	}
+	trust.files = trust.files.(noteKept).FS
+	must(t, l.Replay(t.Context(), w.client(), nil))
+	if trust.has(snapshotDir, snapshotFile) {
+		t.Error("it was replayed, and is there still")
+	}
+}
+
+// Those who read a copy that is not whole have so many bundles fetched at once, and no more.
+func TestRemoteReadsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		c, err := New("https://ledger.example", roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}))
+		must(t, err)
+		p := newPartialCopy(NewTileDir(vfs.NewMem(), "log"), c)
+		ctx, cancel := context.WithCancel(t.Context())
+		var reads sync.WaitGroup
+		for i := range uint64(2 * maxRemoteReads) {
+			reads.Go(func() {
+				if _, err := p.Bundle(ctx, proof.EntryBundleID{Index: i, Width: proof.TileWidth}); !errors.Is(err, context.Canceled) {
+					t.Errorf("bundle %d: %v", i, err)
+				}
+			})
+		}
+		synctest.Wait()
+		if asked.Load() != maxRemoteReads {
+			t.Errorf("%d bundles are fetched at once, want %d", asked.Load(), maxRemoteReads)
+		}
+		cancel()
+		reads.Wait()
+	})
 }
 
 // untilPause follows until something is to be tried again, and returns why.
