@@ -462,6 +462,9 @@ func (s *signedTree) hasPrefix(ctx context.Context, smaller proof.Tree) (bool, e
 
 // checkRun refuses a run of entries that are not those of the signed tree.
 func (s *signedTree) checkRun(ctx context.Context, r *entryRun) error {
+	if !r.beginsAsBefore() {
+		return &SourceError{URL: s.url, First: r.bundles[0].id.Index * proof.TileWidth, End: r.head.Size, Signed: s.tree}
+	}
 	if one, err := s.hasPrefix(ctx, r.head); err != nil || one {
 		return err
 	}

@@ -83,7 +83,10 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return moved, m.To.Unseal(ctx)
+	if err := m.To.Unseal(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.ToName, err)
+	}
+	return moved, nil
 }
 
 // givenUp is why To is sealed for good.
@@ -219,6 +222,7 @@ func (m Move) fill(ctx context.Context) (*Moved, error) {
 		}
 	}
 	c := copying{from: m.From, to: m.To, head: s.Tree, onProgress: func(reached, size uint64) { m.OnProgress("copying", reached, size) }}
+	c.onKept = func(reached, count uint64) { m.OnProgress("copying the kept checkpoints", reached, count) }
 	c.entries = func(ctx context.Context, start, end uint64) ([][]byte, error) {
 		return owner.Entries(ctx, s, start, end)
 	}
@@ -308,18 +312,23 @@ func (m Move) verifyArchive(ctx context.Context) (count uint64, err error) {
 	} else if there != count {
 		return 0, fmt.Errorf("%w: %d checkpoints are kept, and not %d", ErrCorrupt, there, count)
 	}
-	for n := range count {
-		from, err := m.From.Archived(ctx, n)
-		if err != nil {
+	for at := uint64(0); at < count; {
+		some := min(replayBatch, count-at)
+		if err := eachKept(ctx, some, func(ctx context.Context, i uint64) error {
+			from, err := m.From.Archived(ctx, at+i)
+			if err != nil {
+				return err
+			}
+			to, err := m.To.Archived(ctx, at+i)
+			if err == nil && !bytes.Equal(from, to) {
+				err = fmt.Errorf("%w: the kept checkpoint %d is another one", ErrCorrupt, at+i)
+			}
+			return err
+		}); err != nil {
 			return 0, err
 		}
-		to, err := m.To.Archived(ctx, n)
-		if err == nil && !bytes.Equal(from, to) {
-			err = fmt.Errorf("%w: the kept checkpoint %d is another one", ErrCorrupt, n)
-		}
-		if err != nil {
-			return 0, err
-		}
+		at += some
+		m.OnProgress("verifying the kept checkpoints", at, count)
 	}
 	return count, nil
 }

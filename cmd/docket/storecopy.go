@@ -297,8 +297,10 @@ func (m *storeCopyCmd) explain(err error) error {
 		return notYet("%w", err).hint("another docket store copy, or a writer, was at work there: see that there is none, and run the same command again")
 	case errors.Is(err, ledger.ErrCorrupt), errors.Is(err, ledger.ErrMissing):
 		return refusal("%w", err).hint("docket fsck says what is damaged. If that is %s: docket store copy --undo %[1]s %s, docket restore BACKUP --to NEW --with %[1]s, and move NEW; if it is %[2]s: --undo, and another place", m.from, m.to)
+	case stores.Passes(err):
+		return notYet("%w", err).hint("nothing lives twice: run the same command again, and it goes on where it was cut off")
 	}
-	return notYet("%w", err).hint("nothing lives twice: run the same command again, and it goes on where it was cut off")
+	return refusal("%w", err).hint("nothing lives twice: once that is mended the same command goes on where it was cut off")
 }
 
 // doAboutSeal says what to do about a store that belongs to another move.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,4 +185,29 @@ func TestFailover(t *testing.T) {
 	}
 	acked, reopened := w.progress()
 	t.Logf("%d rounds of three writes were acknowledged, %d times the store was opened anew", acked, reopened)
+}
+
+// A primary that says nothing more, as of a machine without power, is left for the next server of the URL
+// within a call's deadline.
+func TestSilentPrimary(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	server := pgstoretest.Start(t)
+	way, other := pgstoretest.NewProxy(t, server), pgstoretest.NewProxy(t, server)
+	_, host, _ := strings.Cut(way.URL(), "@")
+	host, _, _ = strings.Cut(host, "/")
+	s := takenStore(t, strings.Replace(other.URL(), "@", "@"+host+",", 1))
+	log := &storetest.ReferenceLog{}
+	if err := s.Extend(t.Context(), log.Grow(3)); err != nil {
+		t.Fatal(err)
+	}
+	server.SQL("SELECT pg_sleep(1.5)") // after a second without use a connection is asked first
+	way.Hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	if err := s.CheckStandby(ctx); err == nil || strings.Contains(err.Error(), "a commit has waited") {
+		t.Errorf("no commit has waited: %v", err)
+	}
+	if err := s.Extend(ctx, log.Grow(3)); err != nil {
+		t.Errorf("extending: %v", err)
+	}
 }

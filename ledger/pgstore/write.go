@@ -99,8 +99,11 @@ func (c *session) whyNot(epoch uint64) error {
 
 // Extend implements [ledger.Store].
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
-	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) || x.New.Size > math.MaxInt64 {
-		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	if err := x.Check(); err != nil {
+		return err
+	}
+	if x.New.Size > math.MaxInt64 {
+		return fmt.Errorf("an extension to %d, which no bigint is", x.New.Size)
 	}
 	levels, indexes, hashes := make([]int16, len(x.Tiles)), make([]int64, len(x.Tiles)), make([][]byte, len(x.Tiles))
 	for i, t := range x.Tiles {
@@ -118,7 +121,8 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if err != nil {
 		return err
 	}
-	s.seenHead.value.Store(&x.New)
+	h := x.New // alone: the entries are not kept
+	s.seenHead.value.Store(&h)
 	return nil
 }
 
