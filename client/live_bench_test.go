@@ -42,7 +42,7 @@ func BenchmarkStart(b *testing.B) {
 			must(b, trust.StartFromSnapshot(b.Context(), w.client(), keys, nil))
 			l, err := trust.OpenLive(b.Context())
 			must(b, err)
-			must(b, l.step(b.Context(), w.client()))
+			must(b, l.Sync(b.Context(), w.client()))
 			b.ReportMetric(float64(made.Newest().Bytes())/1e6, "MB")
 			b.StopTimer()
 			must(b, l.Close())
@@ -82,6 +82,6 @@ func BenchmarkPublication(b *testing.B) {
 		}
 		w.admit(batch...)
 		b.StartTimer()
-		must(b, l.step(b.Context(), w.client()))
+		must(b, l.Sync(b.Context(), w.client()))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ func (r *replicaFlags) flags(a *app, c *cobra.Command) {
 
 // snapshotKeys are the keys that the flags name.
 func (r *replicaFlags) snapshotKeys() (keys client.SnapshotKeys, err error) {
+	var seen []proof.Key
 	for flag, of := range map[string]struct {
 		vkeys []string
 		to    *[]proof.Key
@@ -57,6 +59,10 @@ func (r *replicaFlags) snapshotKeys() (keys client.SnapshotKeys, err error) {
 			if err != nil {
 				return keys, usageError("--%s: %w", flag, err).hint("docket keygen --node NAME prints the vkey of a node")
 			}
+			if slices.ContainsFunc(seen, func(s proof.Key) bool { return s.Name() == k.Name() && s.ID() == k.ID() }) {
+				return keys, usageError("--%s %s: that key is given twice", flag, vkey).hint("a node is of the same operator or of another: leave one out")
+			}
+			seen = append(seen, k)
 			*of.to = append(*of.to, k)
 		}
 	}
@@ -207,8 +213,14 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 	copied, err := replica.Open(c.Context(), config)
 	if c.Context().Err() != nil {
 		return nil // it was told to end while it made its first copy
+	} else if fork := (*client.InconsistencyError)(nil); errors.As(err, &fork) {
+		evidence := a.saveEvidence(trust, err)
+		if bad := replaceFile(stopped, []byte(err.Error()+"\n"), 0o644); bad != nil {
+			return errors.Join(evidence, bad)
+		}
+		return evidence
 	} else if err != nil {
-		return a.saveEvidence(trust, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, copied.Close()) }()
 	l, metrics, err := s.listen.open()
@@ -236,7 +248,7 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 }
 
 func explainWrongSnapshot(err error, wrong *client.SnapshotError) error {
-	return refusal("%w", err).hint("nothing of it is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
+	return refusal("%w", err).hint("nothing of its rows is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
 }
 
 // openStore opens the store that is followed in place of a server; nil where none is.

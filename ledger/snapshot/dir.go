@@ -202,7 +202,7 @@ func (r contextReader) Read(b []byte) (int, error) {
 }
 
 // Fetch brings the files of a snapshot into a directory, some at a time. open reads one from an offset on;
-// what an earlier call has brought is kept if it is right, and gone on with. Each file is held against the
+// a file that an earlier call has brought is kept if it is right, and what is of another snapshot is gone. Each file is held against the
 // manifest: no more is written than it says, and what is another file is gone again.
 func (v *Verified) Fetch(ctx context.Context, files vfs.FS, dir string, open func(ctx context.Context, f File, offset uint64) (io.ReadCloser, error), progress func(bytes uint64)) error {
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {

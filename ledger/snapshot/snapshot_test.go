@@ -171,7 +171,7 @@ func TestDir(t *testing.T) {
 		"not there": {func(context.Context, File, uint64) (io.ReadCloser, error) { return nil, fs.ErrNotExist }, fs.ErrNotExist},
 	} {
 		to, most := vfs.NewMem(), uint64(0)
-		must(t, disk.WriteFile(to, "old.sst", nil, 0o644, disk.SyncNow))
+		must(t, errors.Join(to.MkdirAll("in", 0o755), disk.WriteFile(to, to.PathJoin("in", "old.sst"), nil, 0o644, disk.SyncNow)))
 		if err := v.Fetch(t.Context(), to, "in", c.open, func(n uint64) { most += n }); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -75,7 +75,24 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 		return nil, err
 	}
 	r.live = live
+	r.catchUp(ctx)
 	return r, nil
+}
+
+// catchUpFor is how long a copy whose checkpoint covers more than it has judged goes on before it is
+// served as it is.
+const catchUpFor = 20 * time.Second
+
+// catchUp judges what a copy that began with a snapshot shows a checkpoint of.
+func (r *Replica) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, catchUpFor)
+	defer cancel()
+	if r.live.State().Lag() == 0 {
+		return
+	}
+	if err := r.live.Sync(ctx, r.config.Source); err != nil {
+		r.notify(err, 0)
+	}
 }
 
 // notify logs why the copy does not go on now.
