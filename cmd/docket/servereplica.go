@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/replica"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
@@ -186,10 +188,7 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 		return err
 	}
 	defer func() { err = errors.Join(err, trust.Close()) }()
-	config := replica.Config{Trust: trust, Source: source, Log: log, SnapshotEvery: snapshots.every}
-	if over != nil {
-		config.Over = over
-	}
+	config := replica.Config{Trust: trust, Source: source, Over: over, Log: log, SnapshotEvery: snapshots.every}
 	stopped := filepath.Join(trust.Dir(), stoppedFile)
 	if words, err := os.ReadFile(stopped); err == nil {
 		return refusal("this replica has ended for good: %s", strings.TrimSpace(string(words))).
@@ -270,7 +269,16 @@ func (r *replicaFlags) openStore(c *cobra.Command, name string, log *slog.Logger
 	if err != nil {
 		return nil, nil, refusal("opening %s: %w", at, err).hint("see that it is reached from here, with credentials in the environment that may read")
 	}
-	return replica.NewStore(store, at.Name(), standby.Config{Log: log}), store.Close, nil
+	return followStore(store, at, standby.Config{Log: log}), store.Close, nil
+}
+
+// followStore reads a store. The writer of one that is on this machine may be on it too.
+func followStore(store ledger.Shared, at stores.URL, c standby.Config) *replica.Store {
+	over := replica.NewStore(store, at.Name(), c)
+	if at.IsLocal() {
+		over.Ahead = http.DefaultTransport
+	}
+	return over
 }
 
 // open opens the trust directory, or makes it, and says whom it follows: the store, where there is

@@ -8,6 +8,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -171,6 +173,28 @@ func (u URL) IsZero() bool { return u.Directory == "" && u.Bucket == "" && u.Dat
 
 // IsShared says that more than one machine can reach it.
 func (u URL) IsShared() bool { return u.Bucket != "" || u.Database != "" }
+
+// IsLocal says that the store answers on this machine alone, as where all of a ledger's processes run on one.
+func (u URL) IsLocal() bool {
+	hosts := make([]string, 0, len(u.Endpoints))
+	if u.Database != "" {
+		hosts, _, _ = databaseOf(u.Database)
+	}
+	for _, e := range u.Endpoints {
+		at, err := url.Parse(e)
+		if err != nil {
+			return false
+		}
+		hosts = append(hosts, at.Host)
+	}
+	return len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		ip, err := netip.ParseAddr(host)
+		return host != "localhost" && !strings.HasPrefix(host, "/") && (err != nil || !ip.IsLoopback())
+	})
+}
 
 // String is what Parse reads, without any password.
 func (u URL) String() string {

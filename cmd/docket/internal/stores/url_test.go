@@ -116,3 +116,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What another machine reaches is told apart from what this one alone does.
+func TestIsLocal(t *testing.T) {
+	for text, local := range map[string]bool{
+		"s3://records/cip": false, "s3://records/cip?region=eu-central-1": false, "s3://records/cip?endpoint=http://127.0.0.1:9000": true,
+		"s3://records/cip?endpoint=http://[::1]:9000": true, "s3://records/cip?endpoint=http://localhost": true, "s3://records/cip?endpoint=http://10.0.0.1:9000": false,
+		"s3://records/cip?endpoint=http://127.0.0.1:9000&endpoint=http://s3.example": false, "s3://records/cip?endpoint=http://localhost.example": false,
+		"postgres://docket@db.example/ledger": false, "postgres://docket@127.0.0.1/ledger": true, "postgres://docket@localhost:5433,db.example/ledger": false,
+		"postgres:///ledger?host=/run/postgresql": true, "ledger": false,
+	} {
+		u, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.IsLocal() != local {
+			t.Errorf("%s: local %v", text, !local)
+		}
+	}
+}
