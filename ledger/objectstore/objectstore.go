@@ -54,7 +54,7 @@ type Config struct {
 	Log         *slog.Logger            // nil: none
 
 	// RequestTimeout is how long one request may take before it counts as lost, 10 s if zero;
-	// large ones get a second more for each MiB.
+	// large ones get a second more for each MiB that is sent, or has come.
 	RequestTimeout time.Duration
 
 	// KeepStages is how long a stage stays after it was no longer needed, for whoever has an
