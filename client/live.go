@@ -105,7 +105,7 @@ func (t *Trust) OpenLive(ctx context.Context) (_ *Live, err error) {
 // openStarted opens a register that began with a snapshot.
 func (l *Live) openStarted() (*register.Register, error) {
 	t := l.trust
-	began, err := t.startedFrom()
+	began, err := t.Unreplayed()
 	if err != nil {
 		return nil, err
 	}

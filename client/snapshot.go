@@ -32,6 +32,9 @@ const (
 // operator, whose replay is as good as one's own, and of others'.
 type SnapshotKeys struct{ Own, Others []proof.Key }
 
+// Any says whether there is any.
+func (k SnapshotKeys) Any() bool { return len(k.all()) > 0 }
+
 func (k SnapshotKeys) all() []proof.Key { return slices.Concat(k.Own, k.Others) }
 
 // SnapshotError is a snapshot whose rows are not those that the replay of the log makes: whoever signed it
@@ -53,7 +56,14 @@ var ErrNoSnapshot = errors.New("no snapshot of the register is handed out")
 // then [Trust.OpenLive] begins with it. It is believed if one of the keys has signed it, and it is of
 // this ledger, by the rules and in the form of this binary, up to a tree that the newest checkpoint
 // continues, and that is no older than what was trusted before. What is cut off goes on.
-func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotKeys, progress func(done, all uint64)) (err error) {
+func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotKeys, progress func(done, all uint64)) error {
+	return t.StartRegister(ctx, c, keys, t.path(startedDir), progress)
+}
+
+// StartRegister is [Trust.StartFromSnapshot] for a register that is not the directory's own: it makes one
+// of the same rows at another place of the same disk, where there is none. [Trust.Unreplayed] is the
+// snapshot until [Trust.ReplayBehind] has come to the same rows.
+func (t *Trust) StartRegister(ctx context.Context, c *Client, keys SnapshotKeys, to string, progress func(done, all uint64)) (err error) {
 	release, err := t.lockForSync(ctx)
 	if err != nil {
 		return err
@@ -94,8 +104,8 @@ func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotK
 	if err := disk.WriteFile(t.files, t.path(snapshotFile), v.Note, 0o644, disk.SyncNow); err != nil {
 		return err
 	}
-	making := t.path(startedDir + ".making")
-	return errors.Join(t.files.RemoveAll(making), t.clone(t.path(snapshotDir), making), disk.SyncDirs(t.files, making), disk.Rename(t.files, making, t.path(startedDir)))
+	making := to + ".making"
+	return errors.Join(t.files.RemoveAll(making), t.clone(t.path(snapshotDir), making), disk.SyncDirs(t.files, making), disk.Rename(t.files, making, to))
 }
 
 // checkSnapshot refuses a snapshot that is not of this ledger as it is trusted.
@@ -170,9 +180,9 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 	}
 }
 
-// startedFrom is the snapshot that the live copy began with and no replay has come up to yet; nil if there is
+// Unreplayed is the snapshot that a register began with and no replay has come up to yet; nil if there is
 // none.
-func (t *Trust) startedFrom() (*snapshot.Verified, error) {
+func (t *Trust) Unreplayed() (*snapshot.Verified, error) {
 	note, err := disk.ReadFile(t.files, t.path(snapshotFile))
 	if missing(err) {
 		return nil, nil
@@ -255,55 +265,31 @@ func (l *Live) Unreplayed() (v *snapshot.Verified, own bool) {
 	return v, v != nil && slices.ContainsFunc(l.trust.Snapshots.Own, func(k proof.Key) bool { return k.SamePublicKey(v.By) && k.ID() == v.By.ID() })
 }
 
-// Replay replays the log from its first entry up to the snapshot that the copy began with, and compares
-// every row: a *[SnapshotError] where one is another. It fetches all entries below, so that the copy is
-// whole then. It goes on from where it was cut off, beside [Live.Follow], in another goroutine.
+// Replay is [Trust.ReplayBehind] from a source. It fetches all entries below the snapshot, so that the copy
+// is whole then. It goes on from where it was cut off, beside [Live.Follow], in another goroutine.
 func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
 	v, _ := l.Unreplayed()
 	if v == nil {
 		return nil
 	}
 	t := l.trust
-	own, err := register.Open(t.files, t.path(nextGenerationDir), t.registerOptions())
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if own != nil {
-			own.Close()
-		}
-	}()
 	files := t.copyDir()
 	source := &copySource{local: t.copyDir(), localSize: v.Tree.Size, server: c, with: t.With, damaged: make(map[uint64]bool)}
 	signed := &signedTree{url: c.URL(), tree: v.Tree, tiles: proof.NewTileReader(c.log.Tiles, 0)}
 	beside := &Trust{files: t.files, dir: t.dir}
-	for {
-		err := beside.replayTo(ctx, own, files, source.bundle, signed, v.Tree.Size, progress)
-		if bad := (*SourceError)(nil); errors.As(err, &bad) && ctx.Err() == nil && source.mayRetry(bad) {
-			continue
+	err := t.ReplayBehind(v, func(own *register.Register) error {
+		for {
+			err := beside.replayTo(ctx, own, files, source.bundle, signed, v.Tree.Size, progress)
+			if bad := (*SourceError)(nil); errors.As(err, &bad) && ctx.Err() == nil && source.mayRetry(bad) {
+				continue
+			}
+			return errors.Join(err, files.Sync())
 		}
-		if err := errors.Join(err, files.Sync()); err != nil {
-			return err
-		}
-		break
-	}
-	o := t.registerOptions()
-	o.ReadOnly = true
-	theirs, err := register.Open(t.files, t.path(snapshotDir), o)
-	if err != nil {
-		return err
-	}
-	rows, wrong, err := own.Compare(theirs)
-	if err := errors.Join(err, theirs.Close()); err != nil {
-		return err
-	}
-	if wrong > 0 {
+	})
+	if wrong := (*SnapshotError)(nil); errors.As(err, &wrong) {
 		l.wrong = true // Close discards it; killed before, the note says still that nothing was replayed
-		return &SnapshotError{v.By, v.Tree.Size, rows, wrong}
 	}
-	err = own.Close()
-	own = nil
-	if err := errors.Join(err, t.files.Remove(t.path(snapshotFile)), t.files.RemoveAll(t.path(snapshotDir)), t.files.RemoveAll(t.path(nextGenerationDir))); err != nil {
+	if err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -311,6 +297,42 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 	l.unreplayed = nil
 	return nil
 }
+
+// ReplayBehind has the log replayed from its first entry up to the snapshot that a register began with, into
+// one of its own, which goes on from where it was cut off, and compares every row: a *[SnapshotError] where
+// one is another. Once they are the same nothing of the snapshot, or of the replay, is left beside the register.
+func (t *Trust) ReplayBehind(v *snapshot.Verified, replay func(*register.Register) error) error {
+	own, err := register.Open(t.files, t.path(nextGenerationDir), t.registerOptions())
+	if err != nil {
+		return err
+	}
+	rows, wrong, err := uint64(0), uint64(0), replay(own)
+	if err == nil {
+		rows, wrong, err = t.compareSnapshot(own)
+	}
+	if err := errors.Join(err, own.Close()); err != nil {
+		return err
+	}
+	if wrong > 0 {
+		return &SnapshotError{v.By, v.Tree.Size, rows, wrong}
+	}
+	return errors.Join(t.files.Remove(t.path(snapshotFile)), t.files.RemoveAll(t.path(snapshotDir)), t.files.RemoveAll(t.path(nextGenerationDir)))
+}
+
+// compareSnapshot holds the snapshot's rows against those of a replay.
+func (t *Trust) compareSnapshot(own *register.Register) (rows, wrong uint64, err error) {
+	o := t.registerOptions()
+	o.ReadOnly = true
+	theirs, err := register.Open(t.files, t.path(snapshotDir), o)
+	if err != nil {
+		return 0, 0, err
+	}
+	rows, wrong, err = own.Compare(theirs)
+	return rows, wrong, errors.Join(err, theirs.Close())
+}
+
+// ReplayedBehind is where [Trust.ReplayBehind] has what it has replayed, whole after a *[SnapshotError].
+func (t *Trust) ReplayedBehind() string { return t.path(nextGenerationDir) }
 
 // discardStarted removes a register that began with a snapshot which was wrong. The note goes last: a
 // register without it counts as replayed.

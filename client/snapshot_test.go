@@ -189,13 +189,13 @@ func TestSnapshotWithAlteredRow(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Wrong != 1 || wrong.Size != 300 || wrong.By.Name() != "n1.example" {
 			t.Errorf("%s: %v", name, err)
 		}
-		if v, err := trust.startedFrom(); v == nil {
+		if v, err := trust.Unreplayed(); v == nil {
 			t.Errorf("%s: killed here, it would count as replayed: %v", name, err)
 		}
 		must(t, l.Close())
 		again, err := OpenTrust(mem, "trust")
 		must(t, err)
-		if v, err := again.startedFrom(); v != nil || err != nil || again.hasStarted() {
+		if v, err := again.Unreplayed(); v != nil || err != nil || again.hasStarted() {
 			t.Errorf("%s: it is there still: %v", name, err)
 		}
 		must(t, again.Sync(t.Context(), w.client(), nil)) // with what the replay has come to
@@ -283,7 +283,7 @@ func TestSnapshotsThatAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v, want %q", name, err, c.words)
 		}
-		if v, err := trust.startedFrom(); v != nil || err != nil || trust.hasStarted() {
+		if v, err := trust.Unreplayed(); v != nil || err != nil || trust.hasStarted() {
 			t.Errorf("%s: it is begun with", name)
 		}
 		must(t, trust.Close())

@@ -216,11 +216,17 @@ type archivedCheckpoint struct {
 // are always among them.
 const archiveKeys = 1 << 14
 
-// openArchive reads how many there are, and the newest.
-func openArchive(ctx context.Context, store Store) (*archive, error) {
+// newArchive is one of which nothing is read yet.
+func newArchive(store Store) *archive {
 	a := &archive{store: store}
 	a.keys, _ = lru.New[uint64, archiveKey](archiveKeys) // an error only of a size below 1
+	return a
+}
+
+// openArchive reads how many there are, and the newest.
+func openArchive(ctx context.Context, store Store) (*archive, error) {
 	var err error
+	a := newArchive(store)
 	if a.count, err = store.ArchivedCount(ctx); err != nil {
 		return nil, fmt.Errorf("counting the kept checkpoints: %w", err)
 	}
@@ -228,6 +234,18 @@ func openArchive(ctx context.Context, store Store) (*archive, error) {
 		a.last, err = a.read(ctx, a.count-1)
 	}
 	return a, err
+}
+
+// recount takes notice of those that another writer has added.
+func (a *archive) recount(ctx context.Context) error {
+	count, err := a.store.ArchivedCount(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the kept checkpoints: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.count = max(a.count, count)
+	return nil
 }
 
 func (a *archive) newest() archivedCheckpoint {
@@ -314,23 +332,15 @@ func parseArchiveBlob(blob []byte) (k archivedCheckpoint, err error) {
 type KeptCheckpoints struct{ kept *archive }
 
 // ReadKept makes one. It reads nothing yet.
-func ReadKept(store Store) *KeptCheckpoints {
-	a := &archive{store: store}
-	a.keys, _ = lru.New[uint64, archiveKey](archiveKeys) // an error only of a size below 1
-	return &KeptCheckpoints{a}
-}
+func ReadKept(store Store) *KeptCheckpoints { return &KeptCheckpoints{newArchive(store)} }
 
 // CheckpointAt is the note of the newest kept checkpoint that is filed under t or earlier, of
 // those that somebody beside the log has signed: the others prove no time. [ErrNotArchived] if
 // there is none.
 func (a *KeptCheckpoints) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
-	count, err := a.kept.store.ArchivedCount(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("counting the kept checkpoints: %w", err)
+	if err := a.kept.recount(ctx); err != nil {
+		return nil, err
 	}
-	a.kept.mu.Lock()
-	a.kept.count = max(a.kept.count, count)
-	a.kept.mu.Unlock()
 	for size := uint64(math.MaxUint64); ; {
 		k, err := a.kept.upTo(ctx, unixSeconds(t), size)
 		if err != nil {

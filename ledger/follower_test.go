@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -85,6 +86,57 @@ func TestFollower(t *testing.T) {
 		}
 		if got := string(must(n.store.Published(t.Context()))); got != was || n.Err() != nil {
 			t.Errorf("published is now\n%s\n%v", got, n.Err())
+		}
+	})
+}
+
+// Who stands by shows what is published as the writer does: receipts, what was published once, also what
+// the writer has kept since, and its entries to another fold.
+func TestFollowerReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWitnessedEnv(t)
+		n := w.mustOpen(t)
+		defer func() { n.close() }()
+		f, index := w.standBy(t, n)
+		defer func() { index.Close() }()
+		if _, err := f.CheckpointOf(t.Context(), nil); err == nil || f.Source() != 0 || f.Reader().Published() != nil {
+			t.Errorf("beside a new ledger: %v, %d", err, f.Source())
+		}
+		var moments []time.Time
+		for i := range 4 {
+			n.addAll(t, numberedBlobs(10*i, 10*i+10)...)
+			if err := f.CatchUp(t.Context()); err != nil || f.Source() != uint64(10*i+10) {
+				t.Fatalf("%v, the source has %d", err, f.Source())
+			}
+			moments = append(moments, time.Now())
+			time.Sleep(3 * time.Minute)
+			for j, at := range moments {
+				p, err := f.CheckpointAt(t.Context(), at)
+				if err != nil || p.Checkpoint().Size != uint64(10*j+10) {
+					t.Fatalf("at moment %d of %d: %v, %v", j, i, p, err)
+				}
+				if q, err := f.CheckpointOf(t.Context(), p.Note()); err != nil || q.Checkpoint() != p.Checkpoint() {
+					t.Errorf("its note: %v, %v", q, err)
+				}
+				r, err := f.ReceiptUpTo(t.Context(), uint64(10*j), uint64(10*j+10))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v, err := r.Verify(w.policy, time.Now()); err != nil || v.Published().Checkpoint().Size != uint64(10*j+10) {
+					t.Errorf("a receipt up to size %d: %v", 10*j+10, err)
+				}
+			}
+		}
+		for i := range uint64(40) {
+			own, err := f.Reader().Receipt(t.Context(), i)
+			if err != nil || string(must(own.Format())) != string(must(must(n.Receipt(t.Context(), i)).Format())) {
+				t.Errorf("the receipt of %d: %v", i, err)
+			}
+		}
+		other := must(pebblestore.OpenBlobFold(w.fs, "other", w.policy, smallOptions))
+		defer other.Close()
+		if err := f.Replay(t.Context(), ledger.Fold[pebblestore.Blob](other), 17); err != nil || other.Cursor() != must(n.TreeAt(t.Context(), 17)) {
+			t.Errorf("another fold came to %v, %v", other.Cursor(), err)
 		}
 	})
 }

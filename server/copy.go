@@ -93,16 +93,17 @@ func (l copyLog) Head() ledger.Head {
 func (l copyLog) Backlog() uint64 { return 0 }
 
 // ReceiptUpTo is that by which the copy itself knows a charter; it keeps no other.
-func (l copyLog) ReceiptUpTo(_ context.Context, index, _ uint64) (proof.Receipt, error) {
+func (l copyLog) ReceiptUpTo(ctx context.Context, index, size uint64) (proof.Receipt, error) {
 	if r := l.config.replica(); r != nil {
-		if receipt, kept := r.CharterReceipt(index); kept {
-			return receipt, nil
-		}
+		return r.ReceiptUpTo(ctx, index, size)
 	}
 	return proof.Receipt{}, ledger.ErrNotArchived
 }
 
-func (l copyLog) CheckpointAt(context.Context, time.Time) (*proof.Published, error) {
+func (l copyLog) CheckpointAt(ctx context.Context, t time.Time) (*proof.Published, error) {
+	if r := l.config.replica(); r != nil && r.CheckpointAt != nil {
+		return r.CheckpointAt(ctx, t)
+	}
 	return nil, ledger.ErrNotArchived
 }
 

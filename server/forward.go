@@ -24,6 +24,14 @@ const (
 	writerAwayRetryTime = 10 * time.Second
 )
 
+// retryTime is when who asked is to ask again: of who takes the writer's place, soon.
+func (r *Replica) retryTime() time.Duration {
+	if r.State().Standby != nil {
+		return waitingRetryTime
+	}
+	return writerAwayRetryTime
+}
+
 // ofWriter says that only the ledger's writer answers a route: what is submitted, and what it
 // alone keeps.
 func (r route) ofWriter() bool {
@@ -66,7 +74,7 @@ func (s *Server) forward(x *request) error {
 	res, answer, err := s.askWriter(ctx, x, via, body)
 	if err != nil {
 		s.metrics.forwarded.WithLabelValues("away").Inc()
-		return retryable(problemWriterAway, writerAwayRetryTime, err, "this is a replica, and the ledger's writer is not reached from here now; send the same bytes again later: a record is there once, however often it is sent. Reads go on")
+		return retryable(problemWriterAway, s.cfg.replica().retryTime(), err, "this is a replica, and the ledger's writer is not reached from here now; send the same bytes again later: a record is there once, however often it is sent. Reads go on")
 	}
 	if x.Request.Method == http.MethodPost && res.StatusCode >= 400 && res.StatusCode < 500 {
 		account.onRefusal.take(account.address, 1)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,50 @@ func busyProblemAfter(wait time.Duration, format string, args ...any) *problem {
 	p := newProblem(problemOverloaded, format, args...)
 	p.retryAfter = wait
 	return p
+}
+
+// placeTable bounds what is open for as long as whoever reads it likes: each holds a connection, and so
+// counts among those at work, and here. mu guards byAddress and total.
+type placeTable struct {
+	what             string // one of them
+	most, perAddress int
+
+	mu        sync.Mutex
+	total     int
+	byAddress map[string]int // no entry is 0
+}
+
+func newPlaceTable(what string, most, perAddress int) *placeTable {
+	return &placeTable{what: what, most: most, perAddress: perAddress, byAddress: make(map[string]int)}
+}
+
+// enter takes a place until leave is called. Where there is none, the one who asks is to wait so long.
+func (t *placeTable) enter(address string, wait time.Duration) (leave func(), err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.byAddress[address] >= t.perAddress:
+		return nil, busyProblemAfter(wait, "%s has %s open", address, t.count(t.perAddress))
+	case t.total >= t.most:
+		return nil, busyProblemAfter(wait, "%s are open, as many as there may be", t.count(t.most))
+	}
+	t.total++
+	t.byAddress[address]++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.total--
+		if t.byAddress[address]--; t.byAddress[address] == 0 {
+			delete(t.byAddress, address)
+		}
+	}, nil
+}
+
+func (t *placeTable) count(n int) string {
+	if n == 1 {
+		return "1 " + t.what
+	}
+	return strconv.Itoa(n) + " " + t.what + "s"
 }
 
 // Rate is a token bucket: Burst tokens at once, refilled at PerSecond.

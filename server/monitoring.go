@@ -22,6 +22,7 @@ import (
 // health is what operators and load balancers ask.
 type health struct {
 	Status    string   `json:"status"`
+	Role      string   `json:"role,omitempty"` // of who does not write: replica, standby
 	Committed uint64   `json:"committed"`
 	Published uint64   `json:"published"`
 	Reasons   []string `json:"reasons,omitempty"`
@@ -32,7 +33,15 @@ type health struct {
 
 func (s *Server) health() health {
 	published := s.publishedSize() // first: it never passes the committed size
-	return health{Status: "ok", Committed: s.cfg.Ledger.Head().Size, Published: published, Replica: s.replicaHealth()}
+	h := health{Status: "ok", Committed: s.cfg.Ledger.Head().Size, Published: published, Replica: s.replicaHealth()}
+	switch {
+	case h.Replica == nil:
+	case h.Replica.Standby != nil:
+		h.Role = "standby"
+	default:
+		h.Role = "replica"
+	}
+	return h
 }
 
 // healthz says that the process answers.
@@ -43,7 +52,7 @@ func (s *Server) healthz(x *request) error {
 // readyz says whether a record sent now would be committed and published, and if not,
 // why. Damage on the disk that does not prevent that has to be repaired, but is no
 // reason to send clients elsewhere. A replica is ready as long as it serves reads, however long
-// its source is away: its answer says so.
+// its source is away, and so is who stands by: its answer says so.
 func (s *Server) readyz(x *request) error {
 	h := s.health()
 	for _, d := range s.damage() {

@@ -13,7 +13,8 @@ import (
 )
 
 // Replica is a copy that others read, beside the ledger's writer or another replica, which it
-// follows. What only the writer answers is asked there ([Server.forward]).
+// follows, or who stands by for the writer. What only that one answers is asked there
+// ([Server.forward]).
 type Replica struct {
 	URL       string            // of the source that it follows; s3:// or postgres:// with a Transport that answers for it
 	Transport http.RoundTripper // to there; nil: http.DefaultTransport
@@ -21,8 +22,13 @@ type Replica struct {
 	// State is how the copy stands. It is asked with each request.
 	State func() ReplicaState
 
-	// CharterReceipt is the receipt by which the copy knows the charter of an index.
-	CharterReceipt func(index uint64) (proof.Receipt, bool)
+	// ReceiptUpTo is the receipt of an entry by a checkpoint that is no larger than a size, by which
+	// the copy knows a charter: [ledger.ErrNotArchived] where it has none.
+	ReceiptUpTo func(ctx context.Context, index, size uint64) (proof.Receipt, error)
+
+	// CheckpointAt is the newest checkpoint of which the quorum is stamped no later than t, of those that
+	// are kept where the copy reads; nil: Copy.Times has what it knows of that.
+	CheckpointAt func(ctx context.Context, t time.Time) (*proof.Published, error)
 
 	// Verify judges what the source hands out as a checkpoint of the past.
 	Verify func(ctx context.Context, note []byte) (*proof.Published, error)
@@ -37,6 +43,16 @@ type ReplicaState struct {
 	Away     error     // why it does not go on; nil if it does
 	Verified bool      // it has replayed all of it itself, or a node of the same operator has
 	Stopped  error     // why nothing is served any more: the log has shown two histories, or a snapshot was wrong
+	Waits    error     // why nothing is served for now, in words for whoever asks
+
+	Standby *StandbyState // of who stands by for the writer; nil of a replica
+}
+
+// StandbyState is how who stands by for a ledger's writer stands to it.
+type StandbyState struct {
+	Epoch  uint64 `json:"epoch"`            // of the newest taking of the store
+	Writer string `json:"writer,omitempty"` // its URL; "" if that is not known
+	Able   bool   `json:"able"`             // it could take the writer's place now
 }
 
 // replicaHealth is what /healthz and /readyz say of a replica.
@@ -47,6 +63,8 @@ type replicaHealth struct {
 	Reached  string `json:"reached,omitempty"` // when the source was
 	Cosigned string `json:"cosigned,omitempty"`
 	Away     string `json:"away,omitempty"`
+
+	Standby *StandbyState `json:"standby,omitempty"`
 }
 
 func (s *Server) replicaHealth() *replicaHealth {
@@ -55,7 +73,7 @@ func (s *Server) replicaHealth() *replicaHealth {
 		return nil
 	}
 	state := r.State()
-	h := &replicaHealth{Of: r.URL, Verified: state.Verified, Lag: state.Lag, Reached: timeIfAny(state.Reached), Cosigned: timeIfAny(state.Cosigned)}
+	h := &replicaHealth{Of: r.URL, Verified: state.Verified, Lag: state.Lag, Reached: timeIfAny(state.Reached), Cosigned: timeIfAny(state.Cosigned), Standby: state.Standby}
 	if state.Away != nil {
 		h.Away = state.Away.Error()
 	}
@@ -71,11 +89,18 @@ func timeIfAny(t time.Time) string {
 
 // replicaNotReady are the reasons why nothing may be read here.
 func (s *Server) replicaNotReady(r *Replica) []string {
-	if err := r.State().Stopped; err != nil {
-		return []string{"nothing is served any more: " + err.Error()}
+	state := r.State()
+	switch {
+	case state.Stopped != nil:
+		return []string{"nothing is served any more: " + state.Stopped.Error()}
+	case state.Waits != nil:
+		return []string{state.Waits.Error()}
 	}
 	return nil
 }
+
+// waitingRetryTime is when who asked is to ask again while nothing is served.
+const waitingRetryTime = time.Second
 
 // refuseStopped refuses all but what says why.
 func (s *Server) refuseStopped(route string) error {
@@ -83,8 +108,12 @@ func (s *Server) refuseStopped(route string) error {
 	if r == nil || route == "/readyz" || route == "/healthz" {
 		return nil
 	}
-	if err := r.State().Stopped; err != nil {
-		return retryable(problemStopped, time.Minute, err, "this replica has seen what must not be, see /readyz, and serves nothing any more")
+	state := r.State()
+	switch {
+	case state.Stopped != nil:
+		return retryable(problemStopped, time.Minute, state.Stopped, "this replica has seen what must not be, see /readyz, and serves nothing any more")
+	case state.Waits != nil:
+		return retryable(problemWriterAway, waitingRetryTime, nil, "nothing was written or read: "+state.Waits.Error())
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/reader"
@@ -52,8 +53,10 @@ func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
 		Reader: reader.New(published{w.ledger}, reader.Config{Published: w.ledger.Published(), Verify: verify}),
 		Replica: &Replica{
 			URL: "http://writer.example", Transport: r, State: func() ReplicaState { return r.state },
-			CharterReceipt: func(uint64) (proof.Receipt, bool) { return proof.Receipt{}, false },
-			Verify:         func(_ context.Context, note []byte) (*proof.Published, error) { return verify(note) },
+			ReceiptUpTo: func(context.Context, uint64, uint64) (proof.Receipt, error) {
+				return proof.Receipt{}, ledger.ErrNotArchived
+			},
+			Verify: func(_ context.Context, note []byte) (*proof.Published, error) { return verify(note) },
 		},
 	}
 	s, err := New(set)
@@ -224,5 +227,50 @@ func TestReplicaSays(t *testing.T) {
 	not := r.wantJSON(r.get("/readyz"), http.StatusServiceUnavailable)
 	if !strings.Contains(not["reasons"].([]any)[0].(string), "fork: two of size 3") {
 		t.Errorf("readyz after a fork: %v", not)
+	}
+}
+
+// Who stands by for the writer says so, and has whoever could not be answered ask again soon.
+func TestStandbySays(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	r := newReplica(t, w, Config{})
+	if role := r.wantJSON(r.get("/healthz"), http.StatusOK)["role"]; role != "replica" {
+		t.Errorf("the role of a replica: %v", role)
+	}
+	r.state.Standby = &StandbyState{Epoch: 3, Writer: "http://a.example", Able: true}
+	ready := r.wantJSON(r.get("/readyz"), http.StatusOK)
+	if by := ready["replica"].(map[string]any)["standby"].(map[string]any); ready["role"] != "standby" || by["epoch"] != 3.0 || by["writer"] != "http://a.example" || by["able"] != true {
+		t.Errorf("readyz: %v", ready)
+	}
+	r.respond = func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
+	away := r.post(r.Provider("borealis").Marshal())
+	r.wantProblem(away, problemWriterAway)
+	if got := away.Header().Get("Retry-After"); got != "1" {
+		t.Errorf("the writer is away: Retry-After %s", got)
+	}
+	r.state.Waits = errors.New("this server takes the place of another")
+	for _, path := range []string{"/checkpoint", "/", "/v1/records", "/v1/witnesses"} {
+		if got := r.get(path); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") != "1" || !strings.Contains(got.Body.String(), "takes the place of another") {
+			t.Errorf("%s while it takes over: %d %v %s", path, got.Code, got.Header(), got.Body)
+		}
+	}
+	not := r.wantJSON(r.get("/readyz"), http.StatusServiceUnavailable)
+	if reasons := not["reasons"].([]any); len(reasons) != 1 || reasons[0] != "this server takes the place of another" {
+		t.Errorf("readyz while it takes over: %v", not)
+	}
+	r.wantJSON(r.get("/healthz"), http.StatusOK)
+}
+
+// What a copy knows of the past is asked where its checkpoints are kept.
+func TestStandbyKnowsThePast(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	r := newReplica(t, w, Config{})
+	var asked []time.Time
+	r.server.cfg.Copy.Replica.CheckpointAt = func(ctx context.Context, at time.Time) (*proof.Published, error) {
+		asked = append(asked, at)
+		return w.ledger.CheckpointAt(ctx, at)
+	}
+	if got := r.get("/v1/register/parties?at=2030-01-02T00:00:00Z"); got.Code != http.StatusOK || len(asked) == 0 {
+		t.Errorf("records as of a moment: %d, asked for %v", got.Code, asked)
 	}
 }

@@ -50,7 +50,6 @@ type Server struct {
 	bodyPool      *bodyPool
 	verifyLimiter *concurrencyLimiter // before verifying a submission
 	queryLimiter  *concurrencyLimiter // for queries of the register, and what else is expensive to answer
-	downloads     *concurrencyLimiter // of the files of snapshots
 	forwarding    *concurrencyLimiter // of a replica: what is asked of the writer at once
 	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
@@ -73,7 +72,8 @@ type Server struct {
 	requestCount atomic.Uint64
 	stopping     atomic.Bool
 	stopped      chan struct{} // closed when the server is to stop
-	streams      *streamTable
+	streams      *placeTable
+	downloads    *placeTable // of the files of snapshots
 }
 
 // New makes a server of a ledger and its register, which outlive it.
@@ -90,7 +90,6 @@ func New(cfg Config) (*Server, error) {
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		queryLimiter:  newConcurrencyLimiter("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		downloads:     newConcurrencyLimiter("downloads of a snapshot", maxDownloads, maxDownloads, cfg.VerifyWait),
 		forwarding:    newConcurrencyLimiter("requests for the writer", maxForwarded, cfg.VerifyQueue, cfg.VerifyWait),
 		bundleLimiter: newConcurrencyLimiter("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		answerMemory:  newAnswerMemory(cfg.AnswerMemory),
@@ -105,8 +104,9 @@ func New(cfg Config) (*Server, error) {
 		perImporter: newTokenBuckets(cfg.ImporterRate, 1<<10),
 		perAddress:  newTokenBuckets(cfg.RefusalRate, 1<<16),
 
-		stopped: make(chan struct{}),
-		streams: newStreamTable(max(1, cfg.MaxConnections/4), max(1, cfg.MaxConnections/64)),
+		stopped:   make(chan struct{}),
+		streams:   newPlaceTable("stream", max(1, cfg.MaxConnections/4), max(1, cfg.MaxConnections/64)),
+		downloads: newPlaceTable("download", maxDownloads, maxAddressDownloads),
 	}
 	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
 		return nil, fmt.Errorf("server: Proxies: %w", err)
@@ -382,7 +382,7 @@ func (s *Server) routes() []route {
 		{method: post, path: "/v1/auditors", handle: s.addCosignature},
 
 		{method: get, path: "/v1/snapshot", handle: s.snapshot},
-		{method: get, path: "/v1/snapshot/:size/:file", handle: s.downloads.limit(s.snapshotFile)},
+		{method: get, path: "/v1/snapshot/:size/:file", handle: s.snapshotFile},
 
 		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -49,7 +47,7 @@ func (s *Server) stream(x *request) error {
 	if err := q.firstFault(); err != nil {
 		return err
 	}
-	leave, err := s.streams.enter(s.address(x))
+	leave, err := s.streams.enter(s.address(x), time.Minute)
 	if err != nil {
 		return err
 	}
@@ -173,47 +171,4 @@ func (x *request) sendEvents(events []byte) error {
 		return errReaderGone
 	}
 	return nil
-}
-
-// streamTable bounds the streams that are open: each holds a connection for as long as its
-// reader likes, and so counts among those at work, and here. mu guards byAddress and total.
-type streamTable struct {
-	most, perAddress int
-
-	mu        sync.Mutex
-	total     int
-	byAddress map[string]int // no entry is 0
-}
-
-func newStreamTable(most, perAddress int) *streamTable {
-	return &streamTable{most: most, perAddress: perAddress, byAddress: make(map[string]int)}
-}
-
-// enter takes a place until leave is called.
-func (t *streamTable) enter(address string) (leave func(), err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.byAddress[address] >= t.perAddress:
-		return nil, busyProblemAfter(time.Minute, "%s has %s open", address, countStreams(t.perAddress))
-	case t.total >= t.most:
-		return nil, busyProblemAfter(time.Minute, "%s are open, as many as there may be", countStreams(t.most))
-	}
-	t.total++
-	t.byAddress[address]++
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.total--
-		if t.byAddress[address]--; t.byAddress[address] == 0 {
-			delete(t.byAddress, address)
-		}
-	}, nil
-}
-
-func countStreams(n int) string {
-	if n == 1 {
-		return "1 stream"
-	}
-	return strconv.Itoa(n) + " streams"
 }

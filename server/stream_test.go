@@ -233,12 +233,12 @@ func TestStreamOfASlowReader(t *testing.T) {
 			t.Errorf("a reader who takes nothing has %s, want %s", took, streamPatience)
 		}
 	})
-	table := newStreamTable(1, 1)
-	leave, err := table.enter("192.0.2.7")
+	table := newPlaceTable("stream", 1, 1)
+	leave, err := table.enter("192.0.2.7", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = table.enter("192.0.2.8")
+	_, err = table.enter("192.0.2.8", time.Minute)
 	wantBusy(t, "all places are taken", err)
 	leave()
 	if len(table.byAddress) != 0 || table.total != 0 {

@@ -63,7 +63,7 @@ var allowedImports = map[string][]string{
 	"ledger/record/draft/form": {"ledger/record/schema"},
 
 	// Who watches a writer needs no register and no keys.
-	"cmd/docket/internal/standby": {"ledger", "ledger/record", "server/front"},
+	"cmd/docket/internal/standby": {"ledger"},
 
 	// A witness stands without a ledger's server.
 	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/proof", "server/front", "witness"},

@@ -158,14 +158,17 @@ promise that a ledger rests on.
 
 Such a ledger can have a standby: another machine, with the keys copied to a D of its own, and
 the same command with --standby; both may be started so. The writer renews a lease in the
-store. The standby keeps its register up to what is published, answers 503 with the writer's
-URL (--url there), and takes over once the lease has not changed for --lease and a quorum of
-witnesses answers it: within 15 s of a writer that was killed, frozen or cut off from the
+store. The standby keeps its register up to what is published, and serves that as a replica
+does: what is sent to it goes on to the writer (--url there, which names that machine). It
+takes over once the lease has not changed for --lease and a quorum of witnesses answers it,
+and answers 503 while it does: within 15 s of a writer that was killed, frozen or cut off from the
 store, not of one that is cut off from witnesses alone; at once where the writer ended by
 itself. It does not hand back. The writer before, if it lives, signs nothing more that is
 published, says "another writer took over", and ends with status 0; what it had taken and not
 committed got 503. Of several standbys one takes over. Without --standby it refuses to start
-while another one renews the lease. Give all the same --lease.
+while another one renews the lease. Give all the same --lease. With --snapshot-key an empty
+register begins with a snapshot that the writer hands out (--node-key there): the standby
+answers within seconds, and takes over once it has replayed the log behind it.
 
 With --auditor it takes the cosignatures of an auditor (docket audit --cosign) on any
 checkpoint that it published, keeps the newest, and gives receipts against it. They
@@ -195,7 +198,7 @@ runs, the directory is its own.`,
   docket serve --replica --trust replica --charter 6f1c…9e --store 's3://records/cip?region=eu-central-1'`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			if err := errors.Join(r.check(c), snapshots.check(c)); err != nil {
+			if err := errors.Join(r.check(c, s.lease.standby), snapshots.check(c)); err != nil {
 				return err
 			}
 			if s.server.IssuerRate.PerSecond < 0 {
@@ -239,7 +242,11 @@ runs, the directory is its own.`,
 			} else {
 				defer store.Close()
 				config.Store = store
-				if shared, err = s.sharedLedger(a, store, &sc, keys.Origin, log); err != nil {
+				begin, err := r.snapshotKeys()
+				if err != nil {
+					return err
+				}
+				if shared, err = s.sharedLedger(a, store, &sc, begin.Own, keys.Origin, log); err != nil {
 					return err
 				}
 				defer shared.close(c.Context())

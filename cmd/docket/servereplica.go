@@ -38,11 +38,11 @@ type replicaFlags struct {
 var writerOnly = []string{"dir", "standby", "lease", "url", "min-free", "publish-interval", "commit-interval", "heartbeat", "witness-timeout", "witness-interval", "auditor", "new-log", "allow-rollback", "issuer-rate", "issuer-burst"}
 
 func (r *replicaFlags) flags(a *app, c *cobra.Command) {
-	r.trust = a.trustFlags(c)
+	r.trust = a.trustFlags(c).withDefaultMaxAge()
 	c.Flags().BoolVar(&r.on, "replica", false, "serve what another process writes, from a replayed copy of one's own")
 	c.Flags().StringVar(&r.charter, "charter", "", "of a replica whose trust directory is new: the charter's record ID, or its envelope or receipt")
 	c.Flags().StringVar(&r.from, "from", "", "of a replica: URL of the writer, or of another replica; default the trust directory's")
-	c.Flags().StringArrayVar(&r.own, "snapshot-key", nil, "of a replica: vkey of a node of the same operator, with whose snapshot a new copy may begin; may be repeated")
+	c.Flags().StringArrayVar(&r.own, "snapshot-key", nil, "of a replica or a standby: vkey of a node of the same operator, with whose snapshot a new copy may begin; may be repeated")
 	c.Flags().StringArrayVar(&r.others, "other-snapshot-key", nil, "of a replica: likewise of another operator's node: what is shown stays unverified until the log is replayed; may be repeated")
 }
 
@@ -142,12 +142,17 @@ func (a *app) makeNodeKey(out, name string) error {
 }
 
 // check refuses flags that go together with no writer, or with no replica.
-func (r *replicaFlags) check(c *cobra.Command) error {
+func (r *replicaFlags) check(c *cobra.Command, standby bool) error {
 	if r.on {
 		return idle(c, "with --replica, which writes nothing", writerOnly...)
 	}
-	if err := idle(c, "without --replica", "trust", "charter", "from", "snapshot-key", "other-snapshot-key"); err != nil {
+	if err := idle(c, "without --replica", "trust", "charter", "from", "other-snapshot-key"); err != nil {
 		return err
+	}
+	if !standby {
+		if err := idle(c, "without --replica or --standby", "snapshot-key"); err != nil {
+			return err
+		}
 	}
 	if !c.Flags().Changed("dir") {
 		return usageErrorOf(c, "no directory of a ledger").hint("name it with --dir; --replica serves another's ledger, from a trust directory")
@@ -222,12 +227,16 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 	if errors.As(err, &fork) {
 		return refusal("%w", err).hint("what the log signed is in %s: hand it to the witnesses, and trust neither history until it is explained", filepath.Join(trust.Dir(), evidenceDir))
 	} else if wrong := (*client.SnapshotError)(nil); errors.As(err, &wrong) {
-		return refusal("%w", err).hint("nothing of it is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
+		return explainWrongSnapshot(err, wrong)
 	} else if err != nil {
 		return err
 	}
 	log.Info("ended", "origin", copied.Origin(), "size", copied.Size())
 	return nil
+}
+
+func explainWrongSnapshot(err error, wrong *client.SnapshotError) error {
+	return refusal("%w", err).hint("nothing of it is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
 }
 
 // openStore opens the store that is followed in place of a server; nil where none is.

@@ -10,14 +10,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/replica"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/server"
-	"github.com/seed-53cf897a/docket/server/front"
 )
 
 // leaseFlags say how a writer shows that it lives, and who waits for its death.
@@ -56,33 +60,28 @@ func (f *leaseFlags) idleOn(c *cobra.Command, dir string) error {
 // sharedLedger is a ledger that is kept where several machines reach it, as one of them serves
 // it.
 type sharedLedger struct {
-	flags    leaseFlags
-	store    stores.Shared
-	origin   string
-	config   standby.Config
-	listener net.Listener
-	metrics  net.Listener // nil: none
-	front    front.Config // while it stands by
-	log      *slog.Logger
+	flags     leaseFlags
+	store     stores.Shared
+	origin    string
+	config    standby.Config
+	listener  net.Listener
+	server    server.Config // while it stands by; with the listener of the metrics, if there is one
+	snapshots []proof.Key   // of nodes with whose snapshot it may begin then
+	log       *slog.Logger
 
 	held *standby.Holder // once it is taken
 }
 
 // sharedLedger opens the listeners first: a port that another process has is to take nothing
 // from a writer, and the lease says where this one listens.
-func (s *serveFlags) sharedLedger(a *app, store stores.Shared, sc *server.Config, origin string, log *slog.Logger) (*sharedLedger, error) {
-	proxies, err := s.listen.proxyPrefixes()
-	if err != nil {
-		return nil, err
-	}
+func (s *serveFlags) sharedLedger(a *app, store stores.Shared, sc *server.Config, snapshots []proof.Key, origin string, log *slog.Logger) (*sharedLedger, error) {
 	l, url, err := s.openListeners(a, sc, log)
 	if err != nil {
 		return nil, err
 	}
 	return &sharedLedger{
-		flags: s.lease, store: store, origin: origin, listener: l, metrics: sc.MetricsListener, log: log,
+		flags: s.lease, store: store, origin: origin, listener: l, server: *sc, snapshots: snapshots, log: log,
 		config: standby.Config{URL: cmp.Or(s.lease.url, url), Lease: s.lease.lease, Log: log},
-		front:  front.Config{TLS: sc.TLS, Log: log, Proxies: proxies, MaxConnections: sc.MaxConnections, MaxPerAddress: sc.MaxPerAddress},
 	}, nil
 }
 
@@ -104,7 +103,7 @@ func (s *sharedLedger) open(c *cobra.Command, config node.Config, open func(*cob
 	return open(c, config)
 }
 
-// standBy waits, and answers meanwhile that it does.
+// standBy waits, and serves meanwhile what the writer publishes.
 func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node.Node, err error) {
 	// A database says itself whether a second one has all that the first has told of.
 	if db, ok := s.store.(interface{ CheckStandby(context.Context) error }); ok {
@@ -119,12 +118,23 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 	if head.Size == 0 {
 		return nil, noCharter(config.Dir)
 	}
-	f, err := node.Follow(ctx, config, s.flags.lease)
+	at, err := node.StoreURL(vfs.Default, config.Dir)
+	if err != nil {
+		return nil, err
+	}
+	by := standby.New(s.store, s.config)
+	over := replica.NewStore(s.store, at.Name(), s.config)
+	f, err := node.Follow(ctx, config, node.FollowConfig{
+		Reads: s.flags.lease, Source: over.Client(), URL: at.Name().String(), Over: over, Snapshots: s.snapshots,
+		Standby: func() server.StandbyState {
+			st := by.Status()
+			return server.StandbyState{Epoch: st.Epoch, Writer: st.Writer, Able: st.Cannot == nil}
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	by := standby.New(s.store, s.config)
 	if err := by.Look(ctx); err != nil { // before anybody asks
 		return nil, err
 	}
@@ -135,7 +145,7 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 	defer answering.Wait()
 	defer stop()
 	answering.Go(func() {
-		if err := by.Serve(serving, s.front, s.listener, s.metrics); err != nil {
+		if err := s.answer(serving, f, by); err != nil && serving.Err() == nil {
 			failed(err)
 		}
 	})
@@ -150,10 +160,28 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 	return n, err
 }
 
+// answer serves while it stands by, and leaves the ports open for the ledger.
+func (s *sharedLedger) answer(ctx context.Context, f *node.Follower, by *standby.Standby) error {
+	c, lent := s.server, []*standby.Lent{standby.Lend(s.listener)}
+	if c.MetricsListener != nil {
+		lent = append(lent, standby.Lend(c.MetricsListener))
+		c.MetricsListener = lent[1]
+	}
+	c.Collectors = []prometheus.Collector{by.Metrics()}
+	err := f.Serve(ctx, lent[0], c)
+	for _, l := range lent {
+		err = errors.Join(err, l.GiveBack())
+	}
+	return err
+}
+
 func (s *sharedLedger) explain(err error, dir string) error {
 	var sealed *ledger.SealedError
 	if errors.As(err, &sealed) {
 		return explainStoreError(err, dir)
+	}
+	if wrong := (*client.SnapshotError)(nil); errors.As(err, &wrong) {
+		return explainWrongSnapshot(err, wrong)
 	}
 	return explainOpenError(err, dir)
 }
@@ -178,7 +206,7 @@ func (s *sharedLedger) close(ctx context.Context) {
 		s.held.End(ctx)
 	}
 	s.listener.Close()
-	if s.metrics != nil {
-		s.metrics.Close()
+	if s.server.MetricsListener != nil {
+		s.server.MetricsListener.Close()
 	}
 }

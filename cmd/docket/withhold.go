@@ -30,7 +30,8 @@ func (a *app) withhold() *cobra.Command {
 receipt rests on it. Its bytes can be withheld by those who serve them. From now on the
 docket serve that has D open, and any later one, answers 451 with the reason wherever it
 would give the entry or what was decoded of it: bundles of entries, records, receipts,
-chains, the register's text, pages. Nothing has to be started again.
+chains, the register's text, pages. Nothing has to be started again. Snapshots of the register
+(serve --node-key) are not handed out while anything is withheld: new replicas replay the log.
 
 What stays: the entry's leaf hash and all proofs; its place in the lists, with its dates,
 thread and IDs; who has a receipt verifies it still. Records that follow are admitted as

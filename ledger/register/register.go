@@ -316,12 +316,15 @@ func (r *Register) Flush() error {
 }
 
 // Adopt puts another register in the place of this one, whose rows are damaged: one
-// that has come as far over the same log. Readers of this one read the other one from
-// now on, and queries that were begun go on. next is not to be used any more, nor are
+// that has come as far over the same log; of an empty one, any. Readers of this one read the other one
+// from now on, and queries that were begun go on. next is not to be used any more, nor are
 // drafts begun earlier to be advanced.
 func (r *Register) Adopt(next *Register) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.tip.next == 0 {
+		r.tip, r.root, r.terms = next.tip, next.root, next.terms
+	}
 	if next.tip.next != r.tip.next || next.root != r.root {
 		return fmt.Errorf("a register of %d entries cannot take the place of one of %d", next.tip.next, r.tip.next)
 	}

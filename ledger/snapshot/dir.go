@@ -30,8 +30,8 @@ const maxParallel = 4
 // floor is how slowly a file may come: four at once are 64 KiB a second, on a line of half a Mbit/s.
 var floor = transfer.Floor{Patience: time.Minute, PerSecond: 16 << 10}
 
-// kept is how many snapshots stay: one that is being fetched, and the newest.
-const kept = 2
+// maxKept is how many snapshots stay: one that is being fetched, and the newest.
+const maxKept = 2
 
 // Dir holds the snapshots that a node hands out: a directory each, named by the size. Its methods may be
 // called from any goroutine; one makes.
@@ -40,8 +40,8 @@ type Dir struct {
 	dir    string
 	signer *Signer
 
-	mu     sync.Mutex
-	newest *Verified // guarded by mu; nil: there is none
+	mu   sync.Mutex
+	kept []*Verified // those that are handed out, newest first; guarded by mu
 }
 
 // OpenDir opens a directory of snapshots, which need not be there.
@@ -58,11 +58,11 @@ func OpenDir(files vfs.FS, dir string, signer *Signer) (*Dir, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if d.newest, err = Verify(raw, signer.Key()); err == nil {
-			return d, nil
+		if v, err := Verify(raw, signer.Key()); err == nil && v.Tree.Size == uint64(size) { // else it is of another key
+			d.kept = append(d.kept, v)
 		}
-		d.newest = nil // of another key: the next one is of this one
 	}
+	d.kept = d.kept[:min(maxKept, len(d.kept))]
 	return d, nil
 }
 
@@ -74,25 +74,25 @@ func (d *Dir) path(size uint64, name string) string {
 func (d *Dir) Newest() *Verified {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.newest
+	if len(d.kept) == 0 {
+		return nil
+	}
+	return d.kept[0]
 }
 
-// Open opens a file of the newest snapshot, or of one that is kept beside it: fs.ErrNotExist for any other.
-func (d *Dir) Open(size uint64, name string) (f vfs.File, bytes int64, err error) {
-	if err := CheckName(name); err != nil || name == manifestName {
-		return nil, 0, fs.ErrNotExist
+// Open opens a file of the newest snapshot, or of the one that is kept beside it, and says what was signed
+// of it: fs.ErrNotExist for any other.
+func (d *Dir) Open(size uint64, name string) (vfs.File, File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, v := range d.kept {
+		i := slices.IndexFunc(v.Files, func(f File) bool { return f.Name == name })
+		if v.Tree.Size == size && i >= 0 {
+			f, err := d.files.Open(d.path(size, name))
+			return f, v.Files[i], err
+		}
 	}
-	if f, err = d.files.Open(d.path(size, name)); err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, info.Size(), nil
+	return nil, File{}, fs.ErrNotExist
 }
 
 // Make signs a snapshot. write makes the files in a directory that is not there yet, and says what they
@@ -128,21 +128,31 @@ func (d *Dir) Make(ctx context.Context, write func(dir string) (Manifest, error)
 	if err != nil {
 		return err
 	}
-	to := d.path(m.Tree.Size, "")
-	if err := d.files.RemoveAll(to); err != nil {
-		return err
-	}
-	if err := disk.Rename(d.files, making, d.files.PathJoin(d.dir, strconv.FormatUint(m.Tree.Size, 10))); err != nil {
-		return err
-	}
+	return d.keep(making, v)
+}
+
+// keep puts a snapshot where it is handed out, in the place of one of the same size, and removes those that
+// are too many. Until it is there nothing is opened: no file is taken for one of another manifest.
+func (d *Dir) keep(making string, v *Verified) error {
 	d.mu.Lock()
-	d.newest = v
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	d.kept = slices.DeleteFunc(d.kept, func(k *Verified) bool { return k.Tree.Size == v.Tree.Size })
+	if err := d.files.RemoveAll(d.path(v.Tree.Size, "")); err != nil {
+		return err
+	}
+	if err := disk.Rename(d.files, making, d.files.PathJoin(d.dir, strconv.FormatUint(v.Tree.Size, 10))); err != nil {
+		return err
+	}
+	d.kept = append([]*Verified{v}, d.kept...)
+	d.kept = d.kept[:min(maxKept, len(d.kept))]
 	all, err := disk.Generations(d.files, d.dir)
 	if err != nil {
 		return err
 	}
-	for _, old := range all[min(kept, len(all)):] {
+	for _, old := range all {
+		if slices.ContainsFunc(d.kept, func(k *Verified) bool { return k.Tree.Size == uint64(old) }) {
+			continue
+		}
 		if err := d.files.RemoveAll(d.path(uint64(old), "")); err != nil {
 			return err
 		}

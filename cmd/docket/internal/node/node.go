@@ -10,6 +10,7 @@
 //	D/store/                                             entries, tiles, head, published checkpoint; or
 //	D/store.url                                          the bucket or the database that has them
 //	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
+//	D/begun/                                             the snapshot that the register began with, until the log was replayed behind it
 //	D/auditors/                                          the newest cosignature of each auditor
 //	D/withheld.json                                      entries whose bytes are not served, and why
 //	D/backup.sock                                        where who has it open answers docket backup
@@ -123,10 +124,32 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, n.health.GiveUp)() // what waits for a full disk does not keep it from ending
-	if err := n.openLedger(ctx, lc); err != nil {
+	if err := n.open(ctx, lc); err != nil {
 		return nil, errors.Join(err, n.release())
 	}
 	return n, nil
+}
+
+// open opens the register and the ledger over it; once more, with another register, where the first was
+// found to be damaged.
+func (n *Node) open(ctx context.Context, lc ledger.Config) error {
+	if err := n.dropUnreplayed(); err != nil {
+		return err
+	}
+	for anew := false; ; anew = true {
+		reg, err := n.openRegister(anew)
+		if err != nil {
+			return err
+		}
+		n.Register = reg
+		if err = n.openLedger(ctx, lc); err == nil {
+			return nil
+		}
+		n.Register = nil
+		if closed := reg.Close(); !errors.Is(err, ledger.ErrFold) || anew {
+			return errors.Join(err, closed)
+		}
+	}
 }
 
 // begin makes a node that has the directory, and its store, and has taken nothing yet. It has no
@@ -224,30 +247,18 @@ func (n *Node) release() error {
 	return err
 }
 
-// openLedger opens the register, unless it is open, and the ledger over it; once more, with
-// another register, where the first was found to be damaged. After an error none is open.
+// openLedger opens the ledger over the register. After an error there is none.
 func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
-	for anew := false; ; anew = true {
-		reg := n.Register
-		if n.Register = nil; reg == nil {
-			var err error
-			if reg, err = n.openRegister(anew); err != nil {
-				return err
-			}
-		}
-		l, err := ledger.Open(ctx, n.store, public.Fold(reg), lc)
-		if err == nil {
-			n.Ledger, n.Register = l, reg
-			n.Auditors = auditors.New(auditors.Config{
-				Files: n.config.Files, Dir: n.config.Files.PathJoin(n.config.Dir, AuditorsDir),
-				Named: n.namedAuditors, Checkpoint: l.CheckpointOf, Log: n.config.Log,
-			})
-			return nil
-		}
-		if closed := reg.Close(); !errors.Is(err, ledger.ErrFold) || anew {
-			return errors.Join(err, closed)
-		}
+	l, err := ledger.Open(ctx, n.store, public.Fold(n.Register), lc)
+	if err != nil {
+		return err
 	}
+	n.Ledger = l
+	n.Auditors = auditors.New(auditors.Config{
+		Files: n.config.Files, Dir: n.config.Files.PathJoin(n.config.Dir, AuditorsDir),
+		Named: n.namedAuditors, Checkpoint: l.CheckpointOf, Log: n.config.Log,
+	})
+	return nil
 }
 
 // Close releases the directory. The ledger must not be running. Closing twice is

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -59,7 +60,9 @@ var errSynced = errors.New("synced")
 func Open(ctx context.Context, c Config) (*Replica, error) {
 	r := &Replica{config: c}
 	live, err := c.Trust.OpenLive(ctx)
-	if errors.Is(err, client.ErrNoCopy) && r.start(ctx) {
+	if errors.Is(err, client.ErrNoCopy) && c.Trust.Snapshots.Any() && Start(ctx, c.Source, c.Log, func(progress func(done, all uint64)) error {
+		return c.Trust.StartFromSnapshot(ctx, c.Source, c.Trust.Snapshots, progress)
+	}) {
 		live, err = c.Trust.OpenLive(ctx)
 	} else if errors.Is(err, client.ErrNoCopy) {
 		c.Log.Info("the first copy of the ledger is being made", "url", c.Source.URL())
@@ -102,7 +105,7 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 	c.Register, c.Log, c.Damage = r.live.Register(), r.config.Log, r.damage
 	c.Copy = &server.Copy{
 		Reader: r.live.Reader(), Times: r.live.CosignedBy,
-		Replica: &server.Replica{URL: r.config.Source.URL(), Transport: r.config.Over, State: r.state, CharterReceipt: r.live.CharterReceipt, Verify: r.live.Verify},
+		Replica: &server.Replica{URL: r.config.Source.URL(), Transport: r.config.Over, State: r.state, ReceiptUpTo: r.receiptUpTo, Verify: r.live.Verify},
 	}
 	s, err := server.New(c)
 	if err != nil {
@@ -124,7 +127,9 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 		followed <- err
 	}()
 	go func() {
-		err := r.replay(ctx)
+		err := Behind{Unreplayed: r.live.Unreplayed, Log: r.config.Log, Replay: func(ctx context.Context, progress func(reached, size uint64)) error {
+			return r.live.Replay(ctx, r.config.Source, progress)
+		}}.Run(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.config.Log.Error("what is served from the snapshot is wrong: nothing is served any more", "err", err)
 			r.stopFor(err)
@@ -149,6 +154,14 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 		err = errors.Join(err, wrong)
 	}
 	return err
+}
+
+// receiptUpTo is that by which the copy knows a charter; it keeps no other.
+func (r *Replica) receiptUpTo(_ context.Context, index, _ uint64) (proof.Receipt, error) {
+	if receipt, kept := r.live.CharterReceipt(index); kept {
+		return receipt, nil
+	}
+	return proof.Receipt{}, ledger.ErrNotArchived
 }
 
 // stopFor has every answer say why nothing is served any more.

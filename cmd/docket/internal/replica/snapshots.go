@@ -80,50 +80,52 @@ func (s Snapshots) Make(ctx context.Context) error {
 	return nil
 }
 
-// start fetches a snapshot where keys are given by which one may be begun with, and reports whether it did.
-// Whatever is wrong with it, the log is replayed instead.
-func (r *Replica) start(ctx context.Context) bool {
-	c := r.config
-	if len(c.Trust.Snapshots.Own)+len(c.Trust.Snapshots.Others) == 0 {
-		return false
-	}
+// Start fetches a snapshot to begin with, and reports whether it did. Whatever is wrong with it, the log is
+// replayed instead.
+func Start(ctx context.Context, source *client.Client, log *slog.Logger, fetch func(progress func(done, all uint64)) error) bool {
 	said := time.Now()
-	err := c.Trust.StartFromSnapshot(ctx, c.Source, c.Trust.Snapshots, func(done, all uint64) {
+	err := fetch(func(done, all uint64) {
 		if time.Since(said) > 10*time.Second {
 			said = time.Now()
-			c.Log.Info("fetching a snapshot of the register", "bytes", done, "of", all)
+			log.Info("fetching a snapshot of the register", "bytes", done, "of", all)
 		}
 	})
-	if err != nil {
-		c.Log.Warn("no snapshot is begun with: the log is replayed", "url", c.Source.URL(), "err", err)
-		return false
+	if err != nil && ctx.Err() == nil {
+		log.Warn("no snapshot is begun with: the log is replayed", "url", source.URL(), "err", err)
 	}
-	return true
+	return err == nil
 }
 
-// replay replays behind a snapshot until the rows are the same.
-func (r *Replica) replay(ctx context.Context) error {
-	v, own := r.live.Unreplayed()
+// Behind replays the log behind the snapshot that a register began with.
+type Behind struct {
+	Unreplayed func() (v *snapshot.Verified, own bool)
+	Replay     func(ctx context.Context, progress func(reached, size uint64)) error
+	Log        *slog.Logger
+}
+
+// Run replays until the rows are the same, or ctx ends; a *[client.SnapshotError] where they never are.
+func (b Behind) Run(ctx context.Context) error {
+	v, own := b.Unreplayed()
 	if v == nil {
 		return nil
 	}
-	r.config.Log.Info("serving from a snapshot; the log is replayed behind it", "size", v.Tree.Size, "by", v.By.Label(), "same operator", own)
+	b.Log.Info("serving from a snapshot; the log is replayed behind it", "size", v.Tree.Size, "by", v.By.Label(), "same operator", own)
 	begun, pause := time.Now(), time.Second
 	for {
 		said := time.Now()
-		err := r.live.Replay(ctx, r.config.Source, func(reached, size uint64) {
+		err := b.Replay(ctx, func(reached, size uint64) {
 			if time.Since(said) > 30*time.Second {
 				said = time.Now()
-				r.config.Log.Info("replaying behind the snapshot", "reached", reached, "size", size)
+				b.Log.Info("replaying behind the snapshot", "reached", reached, "size", size)
 			}
 		})
 		if err == nil || isWrong(err) || ctx.Err() != nil {
 			if err == nil {
-				r.config.Log.Info("the log was replayed: every row is as the snapshot has it", "size", v.Tree.Size, "took", time.Since(begun).Round(time.Second).String())
+				b.Log.Info("the log was replayed: every row is as the snapshot has it", "size", v.Tree.Size, "took", time.Since(begun).Round(time.Second).String())
 			}
 			return err
 		}
-		r.config.Log.Warn("the replay behind the snapshot does not go on now", "again", pause.String(), "err", err)
+		b.Log.Warn("the replay behind the snapshot does not go on now", "again", pause.String(), "err", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -31,20 +30,22 @@ const lookEvery = time.Second
 // verifies what is in it as it verifies any server's word. What a store does not have is asked of
 // the writer, where the lease says that it is. It takes nothing, and writes nothing.
 type Store struct {
+	// Ahead is the way to the writer. It is set before the first call.
+	Ahead http.RoundTripper
+
 	base    *url.URL // of every call
 	store   ledger.Shared
 	kept    *ledger.KeptCheckpoints
 	watcher *standby.Watcher
-	ahead   http.RoundTripper // to the writer
 
-	mu     sync.Mutex // guards what follows
+	turn   chan struct{} // holds a value while somebody has what follows
 	looked time.Time
 }
 
 // NewStore reads a store, which stays the caller's to close. name is its URL, as errors and pages
 // have it, without a query.
 func NewStore(store ledger.Shared, name *url.URL, c standby.Config) *Store {
-	return &Store{base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c), ahead: http.DefaultTransport}
+	return &Store{Ahead: http.DefaultTransport, base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c), turn: make(chan struct{}, 1)}
 }
 
 // Client reads it.
@@ -137,13 +138,17 @@ func (s *Store) askWriter(req *http.Request, path string) (*http.Response, error
 	on.URL, on.Host = writer, "" // of the URL
 	on.URL.Path, on.URL.RawPath = strings.TrimSuffix(writer.Path, "/")+"/"+path, ""
 	on.URL.RawQuery = req.URL.RawQuery
-	return s.ahead.RoundTrip(on)
+	return s.Ahead.RoundTrip(on)
 }
 
 // writer is where the store's writer takes records, by its lease.
 func (s *Store) writer(ctx context.Context) (*url.URL, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done(): // another one looks, and has patience
+		return nil, ctx.Err()
+	}
 	if time.Since(s.looked) > lookEvery {
 		s.watcher.Look(context.WithoutCancel(ctx)) // for all who ask within a second, not for this one alone
 		s.looked = time.Now()

@@ -10,6 +10,10 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
+// catchUpEvery is how long after one catching up the next one comes: what is published is read by others
+// meanwhile.
+const catchUpEvery = time.Second
+
 // Candidate would take the writer's place. [ledger.Follower] is one.
 type Candidate interface {
 	// CatchUp brings up what it derives from the entries.
@@ -90,7 +94,7 @@ func (s *Standby) Wait(ctx context.Context, c Candidate) (epoch uint64, err erro
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-lapsed:
-		case <-time.After(s.config.Lease / 3):
+		case <-time.After(min(catchUpEvery, s.config.Lease/3)):
 		}
 	}
 }
@@ -141,7 +145,9 @@ func passes(err error) bool {
 
 // mayTake asks, of a store whose lease has lapsed, what has to be asked before it is taken.
 func (s *Standby) mayTake(ctx context.Context, c Candidate) (epoch uint64, ready bool, err error) {
-	why, err := s.store.Sealed(ctx)
+	asked, cancel := context.WithTimeout(ctx, s.config.Lease)
+	defer cancel()
+	why, err := s.store.Sealed(asked)
 	if err != nil {
 		return 0, false, err
 	}

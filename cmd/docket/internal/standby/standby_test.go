@@ -72,6 +72,21 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// Who stands by shows what the writer publishes a second later, to whoever reads there.
+func TestStandbyShowsWhatIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.pair()
+		for i := range 20 {
+			w.submitAll(10+i, 11+i)
+			time.Sleep(1100 * time.Millisecond)
+			if got, want := b.shows(), a.writes().PublishedSize(); got != want {
+				t.Errorf("it shows %d entries, and %d are published", got, want)
+			}
+		}
+	})
+}
+
 // A writer that was stopped and wakes up, idle or with records in its hands, ends; what it says
 // before is true, and what it took and did not commit is committed once, elsewhere.
 func TestZombie(t *testing.T) {

@@ -203,8 +203,16 @@ type machine struct {
 	ended chan struct{}      // closed once err is final
 	err   error
 
-	mu     sync.Mutex // guards what follows
-	ledger *ledger.Ledger[pebblestore.Blob]
+	mu       sync.Mutex // guards what follows
+	follower *ledger.Follower[pebblestore.Blob]
+	ledger   *ledger.Ledger[pebblestore.Blob]
+}
+
+// shows is the size that a machine shows that stands by.
+func (m *machine) shows() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.follower.Reader().PublishedSize()
 }
 
 // start starts one that stands by.
@@ -253,6 +261,9 @@ func (m *machine) run(ctx context.Context, shared ledger.Shared) error {
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	m.follower = follower
+	m.mu.Unlock()
 	var l *ledger.Ledger[pebblestore.Blob]
 	taken, err := m.by.Become(ctx, follower, func(ctx context.Context, h *standby.Holder) (err error) {
 		taking := c
