@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
@@ -171,39 +170,9 @@ func (t *Trust) checkSnapshotRegister(v *snapshot.Verified) error {
 	return nil
 }
 
-// snapshotSilence is how long a source may send nothing of a snapshot's file.
-const snapshotSilence = time.Minute
-
-// heardBody is an answer that ends when its source falls silent.
-type heardBody struct {
-	io.ReadCloser
-	silent *time.Timer
-	cancel context.CancelFunc
-}
-
-func (b heardBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.silent.Reset(snapshotSilence)
-	return n, err
-}
-
-func (b heardBody) Close() error {
-	b.silent.Stop()
-	b.cancel()
-	return b.ReadCloser.Close()
-}
-
 // openSnapshot reads a file of the source's snapshot of a size.
 func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.File, offset uint64) (io.ReadCloser, error) {
-	return func(ctx context.Context, f snapshot.File, offset uint64) (_ io.ReadCloser, err error) {
-		ctx, cancel := context.WithCancel(ctx)
-		silent := time.AfterFunc(snapshotSilence, cancel)
-		defer func() {
-			if err != nil {
-				silent.Stop()
-				cancel()
-			}
-		}()
+	return func(ctx context.Context, f snapshot.File, offset uint64) (io.ReadCloser, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/v1/snapshot/%d/%s", c.URL(), size, f.Name), nil)
 		if err != nil {
 			return nil, err
@@ -213,7 +182,7 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 			want = http.StatusPartialContent
 		}
-		res, err := c.servers.Stream(req)
+		res, err := c.servers.Stream(req) // however long it is: who reads it ends what drips
 		if err != nil {
 			return nil, wire.CallError(err)
 		}
@@ -221,7 +190,7 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 			defer res.Body.Close()
 			return nil, readProblem(res)
 		}
-		return heardBody{res.Body, silent, cancel}, nil
+		return res.Body, nil
 	}
 }
 

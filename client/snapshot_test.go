@@ -2,15 +2,12 @@ package client
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -278,33 +275,6 @@ func mirrored(log Source) func(*http.Request) *http.Response {
 		}
 		return answerOf(200, string(data))
 	}
-}
-
-// A source that falls silent in the middle of a file is given up.
-func TestSilentSnapshotSource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		servers, err := wire.NewServers(silentSource{}, "http://log.example")
-		must(t, err)
-		begun := time.Now()
-		in, err := At(servers).openSnapshot(1)(t.Context(), snapshot.File{Name: "a", Bytes: 2}, 0)
-		must(t, err)
-		defer in.Close()
-		if got, err := io.ReadAll(in); err == nil || string(got) != "a" || time.Since(begun) != snapshotSilence {
-			t.Errorf("%q after %s: %v", got, time.Since(begun), err)
-		}
-	})
-}
-
-// silentSource answers with one byte, and says no more.
-type silentSource struct{}
-
-func (silentSource) RoundTrip(r *http.Request) (*http.Response, error) {
-	rest, end := io.Pipe()
-	context.AfterFunc(r.Context(), func() { end.CloseWithError(r.Context().Err()) })
-	return &http.Response{StatusCode: http.StatusOK, Request: r, Body: struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(strings.NewReader("a"), rest), rest}}, nil
 }
 
 func smallOptions() register.Options {

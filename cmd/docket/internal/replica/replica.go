@@ -108,6 +108,9 @@ func (r *Replica) notify(err error, next time.Duration) {
 // Size is how many entries are shown.
 func (r *Replica) Size() uint64 { return r.live.State().Size }
 
+// Next is the checkpoint that is shown, with a channel that is closed when another one is.
+func (r *Replica) Next() (*proof.Published, <-chan struct{}) { return r.live.Reader().Next() }
+
 // Origin is the log's.
 func (r *Replica) Origin() string { return r.live.Reader().Published().Checkpoint().Origin }
 

@@ -240,6 +240,35 @@ func (u URL) Name() *url.URL {
 	return named
 }
 
+// Beside is another store in the same bucket or database: under the prefix, or in a schema whose name
+// begins as this one's does.
+func (u URL) Beside(name string) URL {
+	if u.Bucket != "" {
+		u.Prefix = strings.TrimPrefix(u.Prefix+"/"+name, "/")
+		return u
+	}
+	schema := u.Schema() + "_" + name
+	u.Database, u.connect = withSchema(u.Database, schema), withSchema(u.connect, schema)
+	return u
+}
+
+// Schema is where in a database the store is.
+func (u URL) Schema() string {
+	_, _, schema := databaseOf(u.Database)
+	return schema
+}
+
+// withSchema has the address of a database name another schema.
+func withSchema(address, schema string) string {
+	address, rawQuery, _ := strings.Cut(address, "?")
+	kept := slices.DeleteFunc(strings.Split(rawQuery, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.PathUnescape(name)
+		return pair == "" || err == nil && name == "schema"
+	})
+	return address + "?" + strings.Join(append(kept, "schema="+url.PathEscape(schema)), "&")
+}
+
 // IsSame says whether two addresses are of one store, whatever else they say of the way there:
 // the same bucket and prefix at an endpoint that both name, or the same database at such a host.
 func (u URL) IsSame(v URL) bool {
