@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +45,23 @@ type entryRun struct {
 type bundle struct {
 	id      proof.EntryBundleID
 	entries [][]byte
+}
+
+// beginsAsBefore says that what the first bundle has from before the run is what the tree has there: it is
+// written with the rest, and the run does not hash it.
+func (r *entryRun) beginsAsBefore() bool {
+	b := r.bundles[0]
+	for _, t := range r.tiles {
+		if t.ID.Level != 0 || t.ID.Index != b.id.Index {
+			continue
+		}
+		for i, e := range b.entries[:r.start-min(r.start, b.id.Index*proof.TileWidth)] {
+			if h := proof.LeafHash(e); !bytes.Equal(h[:], t.Hashes[i*len(h):][:len(h)]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // replayTo follows the log up to a size and returns the head that its entries make.

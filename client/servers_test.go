@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -178,6 +180,50 @@ func TestClientLeavesAServerThatIsBehind(t *testing.T) {
 	s.wantTold(t, 0, "")
 }
 
+// One whose newest checkpoint is older than may be is left for another, which may show a newer one. Where
+// none does, what there is is taken in.
+func TestSyncLeavesAServerThatIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWitnessedWorld(t)
+		old := &network{handler: w.net.handler}
+		w.behind(old)
+		w.advanceClock(2 * time.Hour)
+		w.admitDesignation("0001")
+		cutOff := func(n *network) { n.rewriteResponse = old.rewriteResponse }
+		dead := func(n *network) { n.fail = lose }
+		for _, c := range []struct {
+			name   string
+			b      func(*network)
+			maxAge time.Duration
+			size   uint64
+			told   int
+			words  string
+		}{
+			{"any age", func(*network) {}, 0, 4, 0, ""},
+			{"not too old", func(*network) {}, 3 * time.Hour, 4, 0, ""},
+			{"too old", func(*network) {}, time.Hour, 5, 1, "is 2h0m0s old; the limit is 1h0m0s"},
+			{"both too old", cutOff, time.Hour, 4, 1, "is 2h0m0s old"},
+			{"the other is dead", dead, time.Hour, 4, 2, "connection lost"},
+		} {
+			for what, sync := range map[string]func(*Trust, *Client) error{
+				"sync":    func(trust *Trust, all *Client) error { return trust.Sync(t.Context(), all, nil) },
+				"verify":  func(trust *Trust, all *Client) error { _, err := trust.VerifyCopy(t.Context(), all, nil); return err },
+				"refresh": func(trust *Trust, all *Client) error { return trust.Refresh(t.Context(), all) },
+			} {
+				s := w.servers()
+				cutOff(s.a)
+				c.b(s.b)
+				trust := w.trust(vfs.NewMem(), "trust")
+				trust.MaxAge = c.maxAge
+				if err := sync(trust, s.Client); err != nil || trust.size() != c.size {
+					t.Errorf("%s, %s: size %d, %v; want %d", c.name, what, trust.size(), err, c.size)
+				}
+				s.wantTold(t, c.told, c.words)
+			}
+		}
+	})
+}
+
 // What is wrong is evidence, and no other server is asked in its place.
 func TestClientHidesNoWrongAnswer(t *testing.T) {
 	w := newWorld(t)
@@ -252,6 +298,18 @@ func TestSubmitGoesOnWithAnotherServer(t *testing.T) {
 		t.Error("a broken signature was taken")
 	} else if errors.As(err, &refused) && len(s.b.paths) > 0 {
 		t.Errorf("after a refusal the other was asked for %q", s.b.paths)
+	}
+
+	// A replica that is a little behind whom it sends records on to is stayed with.
+	s = w.servers()
+	w.behind(s.a)
+	if got, err := s.Submit(t.Context(), w.Provider("cumulus").Marshal(), trust, Retry{}); err != nil || got.Receipt == nil || got.Receipt.Published().Checkpoint().Size != w.ledger.Head().Size {
+		t.Errorf("by a replica that is behind: %+v, %v", got, err)
+	}
+	must(t, trust.Sync(t.Context(), s.Client, nil))
+	s.wantTold(t, 0, "")
+	if len(s.b.paths) > 0 {
+		t.Errorf("the other one was asked for %q", s.b.paths)
 	}
 
 	s = w.servers()

@@ -19,8 +19,10 @@ import (
 // believes the checkpoint only if it continues the trusted one: a fork is a
 // *[InconsistencyError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
-	_, err := ask(ctx, c, func(c *Client) (struct{}, error) { return struct{}{}, t.refresh(ctx, c) })
-	return err
+	return t.untilFresh(c, func() error {
+		_, err := ask(ctx, c, func(c *Client) (struct{}, error) { return struct{}{}, t.refresh(ctx, c) })
+		return err
+	})
 }
 
 func (t *Trust) refresh(ctx context.Context, c *Client) error {
@@ -69,14 +71,36 @@ type newestCheckpoint struct {
 //
 // One process syncs a directory at a time; [ErrSyncing] after half a minute of waiting.
 func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
-	_, err := ask(ctx, c, func(c *Client) (int, error) { return t.sync(ctx, c, progress, false) })
-	return err
+	return t.untilFresh(c, func() error {
+		_, err := ask(ctx, c, func(c *Client) (int, error) { return t.sync(ctx, c, progress, false) })
+		return err
+	})
 }
 
 // VerifyCopy is Sync that replays the whole copy anew from its own files first, and fetches
 // what is damaged in them or missing. It returns how many bundles of entries that were.
 func (t *Trust) VerifyCopy(ctx context.Context, c *Client, progress func(reached, size uint64)) (mended int, err error) {
-	return ask(ctx, c, func(c *Client) (int, error) { return t.sync(ctx, c, progress, true) })
+	fromScratch := true
+	err = t.untilFresh(c, func() error {
+		more, err := ask(ctx, c, func(c *Client) (int, error) { return t.sync(ctx, c, progress, fromScratch) })
+		mended, fromScratch = mended+more, false
+		return err
+	})
+	return mended, err
+}
+
+// untilFresh makes an attempt, and another one at the next of several servers while what one shows as
+// the newest is older than MaxAge: that server may be cut off from the ledger, and all that it
+// shows is true. What was taken in from it stays.
+func (t *Trust) untilFresh(c *Client, attempt func() error) error {
+	for {
+		if err := attempt(); err != nil {
+			return err
+		}
+		if old := CheckAge(t.checkpoint, t.MaxAge, t.now()); old == nil || !c.servers.Leave(old) {
+			return nil
+		}
+	}
 }
 
 func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size uint64), fromScratch bool) (mended int, err error) {
@@ -437,6 +461,9 @@ func (s *signedTree) hasPrefix(ctx context.Context, smaller proof.Tree) (bool, e
 
 // checkRun refuses a run of entries that are not those of the signed tree.
 func (s *signedTree) checkRun(ctx context.Context, r *entryRun) error {
+	if !r.beginsAsBefore() {
+		return &SourceError{URL: s.url, First: r.bundles[0].id.Index * proof.TileWidth, End: r.head.Size, Signed: s.tree}
+	}
 	if one, err := s.hasPrefix(ctx, r.head); err != nil || one {
 		return err
 	}

@@ -338,6 +338,47 @@ func TestSyncTriesAgain(t *testing.T) {
 	w.wantSameRegister(trust)
 }
 
+// A bundle that has grown begins with entries that were fetched before. Whatever a source hands out
+// in their place, those stay in the copy.
+func TestSyncOfGrownBundle(t *testing.T) {
+	for name, always := range map[string]bool{"always": true, "once": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.growTo(300)
+			trust := w.syncedTrust()
+			w.growTo(303)
+			var once sync.Once
+			w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
+				if spoil := func() { answer[20] ^= 1 }; strings.HasPrefix(r.URL.Path, "/tile/entries/001") {
+					if always {
+						spoil()
+					} else {
+						once.Do(spoil)
+					}
+				}
+				return answer
+			}
+			err := trust.Sync(t.Context(), w.client(), nil)
+			var source *SourceError
+			if always && (!errors.As(err, &source) || source.First != 256 || source.End != 303) || !always && err != nil {
+				t.Errorf("%v; its URL is at fault: %v", err, always)
+			}
+			for index := range trust.CoveredSize() {
+				own, err := trust.Entry(t.Context(), index)
+				must(t, err)
+				its, err := w.ledger.Entry(t.Context(), index)
+				must(t, err)
+				if string(own) != string(its) {
+					t.Errorf("entry %d is another in the copy", index)
+				}
+			}
+			w.net.rewriteResponse = nil
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+			w.wantSameRegister(trust)
+		})
+	}
+}
+
 // Tiles that do not make the signed root are the source's fault as well.
 func TestSyncFromSpoiltTiles(t *testing.T) {
 	if testing.Short() {

@@ -51,6 +51,10 @@ type Trust struct {
 	// they give is held against the tree that the log signed, as everything is.
 	With []Source
 
+	// MaxAge is how old, by its quorum's clocks, the newest checkpoint of one of several servers may be
+	// ([CheckAge]) before a sync goes on with the next one. 0: any age.
+	MaxAge time.Duration
+
 	files vfs.FS
 	dir   string
 	pin   pinFileContent

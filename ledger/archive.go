@@ -216,11 +216,17 @@ type archivedCheckpoint struct {
 // are always among them.
 const archiveKeys = 1 << 14
 
-// openArchive reads how many there are, and the newest.
-func openArchive(ctx context.Context, store Store) (*archive, error) {
+// newArchive is one of which nothing is read yet.
+func newArchive(store Store) *archive {
 	a := &archive{store: store}
 	a.keys, _ = lru.New[uint64, archiveKey](archiveKeys) // an error only of a size below 1
+	return a
+}
+
+// openArchive reads how many there are, and the newest.
+func openArchive(ctx context.Context, store Store) (*archive, error) {
 	var err error
+	a := newArchive(store)
 	if a.count, err = store.ArchivedCount(ctx); err != nil {
 		return nil, fmt.Errorf("counting the kept checkpoints: %w", err)
 	}
@@ -326,11 +332,7 @@ func parseArchiveBlob(blob []byte) (k archivedCheckpoint, err error) {
 type KeptCheckpoints struct{ kept *archive }
 
 // ReadKept makes one. It reads nothing yet.
-func ReadKept(store Store) *KeptCheckpoints {
-	a := &archive{store: store}
-	a.keys, _ = lru.New[uint64, archiveKey](archiveKeys) // an error only of a size below 1
-	return &KeptCheckpoints{a}
-}
+func ReadKept(store Store) *KeptCheckpoints { return &KeptCheckpoints{newArchive(store)} }
 
 // CheckpointAt is the note of the newest kept checkpoint that is filed under t or earlier, of
 // those that somebody beside the log has signed: the others prove no time. [ErrNotArchived] if

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -17,7 +19,7 @@ func Copy(ctx context.Context, from, to Store, checked *Checked, onProgress func
 	if err := errors.Join(checked.PublishedErr, checked.ArchiveErr); err != nil {
 		return err // it would be lost
 	}
-	return copying{from, to, from.Entries, checked.Head, checked.LostKept, onProgress}.run(ctx)
+	return copying{from: from, to: to, entries: from.Entries, head: checked.Head, lost: checked.LostKept, onProgress: onProgress}.run(ctx)
 }
 
 // copying brings one store to what another holds. It goes on where an earlier one ended.
@@ -27,6 +29,7 @@ type copying struct {
 	head       Head                                                           // of from
 	lost       []Span                                                         // of the archive, to be left out
 	onProgress func(reached, size uint64)                                     // may be nil
+	onKept     func(reached, count uint64)                                    // as that, of the kept checkpoints
 }
 
 func (c copying) run(ctx context.Context) error {
@@ -86,26 +89,57 @@ func (c copying) copyArchive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	number := uint64(0)
+	var kept []uint64 // the numbers of those that are copied, in from
 	for n := range count {
 		for len(c.lost) > 0 && c.lost[0].To <= n {
 			c.lost = c.lost[1:]
 		}
-		if len(c.lost) > 0 && c.lost[0].From <= n {
-			continue
+		if len(c.lost) == 0 || c.lost[0].From > n {
+			kept = append(kept, n)
 		}
-		if number++; number < there { // the newest one is archived again, which changes nothing if it is the same
-			continue
+	}
+	at := max(there, 1) - 1 // the newest one is archived again, which changes nothing if it is the same
+	for at < uint64(len(kept)) {
+		some := kept[at:min(at+keptAhead, uint64(len(kept)))]
+		blobs := make([][]byte, len(some))
+		if err := eachKept(ctx, uint64(len(some)), func(ctx context.Context, i uint64) (err error) {
+			if blobs[i], err = c.from.Archived(ctx, some[i]); err != nil {
+				err = fmt.Errorf("the kept checkpoint %d: %w", some[i], err)
+			}
+			return err
+		}); err != nil {
+			return err
 		}
-		blob, err := c.from.Archived(ctx, n)
-		if err == nil {
-			err = c.to.Archive(ctx, number-1, blob)
+		for i, blob := range blobs {
+			if err := c.to.Archive(ctx, at, blob); err != nil {
+				return fmt.Errorf("the kept checkpoint %d: %w", some[i], err)
+			}
+			at++
 		}
-		if err != nil {
-			return fmt.Errorf("the kept checkpoint %d: %w", n, err)
+		if c.onKept != nil {
+			c.onKept(at, uint64(len(kept)))
 		}
 	}
 	return nil
+}
+
+// keptAhead is how many kept checkpoints are read before they are written, and keptAtOnce of them at once.
+const (
+	keptAhead  = 64
+	keptAtOnce = 16
+)
+
+// eachKept does something with each of so many, some at once.
+func eachKept(ctx context.Context, count uint64, do func(ctx context.Context, n uint64) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(keptAtOnce)
+	for n := range count {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return do(ctx, n) })
+	}
+	return g.Wait()
 }
 
 func (c copying) copyPublished(ctx context.Context) error {

@@ -59,17 +59,14 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 		m.OnProgress = func(string, uint64, uint64) {}
 	}
 	m.From, m.To = boundedSealer{boundedStore{m.From, time.Minute}, m.From}, boundedSealer{boundedStore{m.To, time.Minute}, m.To}
-	why, err := m.From.Sealed(ctx)
+	from, sealed, err := m.lookAtFrom(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.FromName, err)
+		return nil, err
 	}
-	if why != "" && why != movedTo+m.ToName {
-		return nil, fmt.Errorf("%s: %w", m.FromName, &SealedError{why})
-	}
-	if done, err := m.look(ctx, why != ""); err != nil || done != nil {
+	if done, err := m.lookAtTo(ctx, from, sealed); err != nil || done != nil {
 		return done, err
 	}
-	if why == "" {
+	if !sealed {
 		if err := m.seal(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.FromName, err)
 		}
@@ -83,7 +80,10 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return moved, m.To.Unseal(ctx)
+	if err := m.To.Unseal(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.ToName, err)
+	}
+	return moved, nil
 }
 
 // givenUp is why To is sealed for good.
@@ -127,15 +127,32 @@ func (m Move) Undo(ctx context.Context) error {
 	return m.From.Unseal(ctx)
 }
 
-// look says whether To may be filled, before anything is written; not nil if it is whole already.
-func (m Move) look(ctx context.Context, sealed bool) (*Moved, error) {
-	from, err := m.From.Head(ctx)
+// CheckFrom is what Run looks at of From first, and writes nothing. To need not be there yet.
+func (m Move) CheckFrom(ctx context.Context) error {
+	_, _, err := m.lookAtFrom(ctx)
+	return err
+}
+
+// lookAtFrom says what there is to move, and whether it is sealed for this move already.
+func (m Move) lookAtFrom(ctx context.Context) (from Head, sealed bool, err error) {
+	why, err := m.From.Sealed(ctx)
+	if err == nil && why != "" && why != movedTo+m.ToName {
+		err = &SealedError{why}
+	}
+	if err == nil {
+		from, err = m.From.Head(ctx)
+	}
+	if err == nil && from.Size == 0 {
+		err = ErrNothingToMove
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.FromName, err)
+		return from, false, fmt.Errorf("%s: %w", m.FromName, err)
 	}
-	if from.Size == 0 {
-		return nil, fmt.Errorf("%s: %w", m.FromName, ErrNothingToMove)
-	}
+	return from, why != "", nil
+}
+
+// lookAtTo says whether To may be filled, before anything is written; not nil if it is whole already.
+func (m Move) lookAtTo(ctx context.Context, from Head, sealed bool) (*Moved, error) {
 	why, err := m.To.Sealed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.ToName, err)
@@ -219,6 +236,7 @@ func (m Move) fill(ctx context.Context) (*Moved, error) {
 		}
 	}
 	c := copying{from: m.From, to: m.To, head: s.Tree, onProgress: func(reached, size uint64) { m.OnProgress("copying", reached, size) }}
+	c.onKept = func(reached, count uint64) { m.OnProgress("copying the kept checkpoints", reached, count) }
 	c.entries = func(ctx context.Context, start, end uint64) ([][]byte, error) {
 		return owner.Entries(ctx, s, start, end)
 	}
@@ -308,18 +326,23 @@ func (m Move) verifyArchive(ctx context.Context) (count uint64, err error) {
 	} else if there != count {
 		return 0, fmt.Errorf("%w: %d checkpoints are kept, and not %d", ErrCorrupt, there, count)
 	}
-	for n := range count {
-		from, err := m.From.Archived(ctx, n)
-		if err != nil {
+	for at := uint64(0); at < count; {
+		some := min(replayBatch, count-at)
+		if err := eachKept(ctx, some, func(ctx context.Context, i uint64) error {
+			from, err := m.From.Archived(ctx, at+i)
+			if err != nil {
+				return err
+			}
+			to, err := m.To.Archived(ctx, at+i)
+			if err == nil && !bytes.Equal(from, to) {
+				err = fmt.Errorf("%w: the kept checkpoint %d is another one", ErrCorrupt, at+i)
+			}
+			return err
+		}); err != nil {
 			return 0, err
 		}
-		to, err := m.To.Archived(ctx, n)
-		if err == nil && !bytes.Equal(from, to) {
-			err = fmt.Errorf("%w: the kept checkpoint %d is another one", ErrCorrupt, n)
-		}
-		if err != nil {
-			return 0, err
-		}
+		at += some
+		m.OnProgress("verifying the kept checkpoints", at, count)
 	}
 	return count, nil
 }

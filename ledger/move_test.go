@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -63,6 +65,46 @@ func (c cutSealer) TakeSealed(ctx context.Context, why string) error {
 
 func (c cutSealer) Unseal(ctx context.Context) error {
 	return c.write(func() error { return c.Sealer.Unseal(ctx) })
+}
+
+// farSealer takes a while to read what it keeps.
+type farSealer struct{ ledger.Sealer }
+
+func (f farSealer) Archived(ctx context.Context, number uint64) ([]byte, error) {
+	time.Sleep(20 * time.Millisecond)
+	return f.Sealer.Archived(ctx, number)
+}
+
+// Kept checkpoints are read several at once: while a log moves, nobody may write to it.
+func TestMoveReadsSeveralAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newMoveWorld(t, 10)
+		const kept = 3 + 200
+		w.with("from", func(from *pebblestore.Store) error {
+			for n := uint64(3); n < kept; n++ {
+				if err := from.Archive(t.Context(), n, fmt.Appendf(nil, "kept %d", n)); err != nil {
+					return err
+				}
+			}
+			w.with("to", func(to *pebblestore.Store) error {
+				told := map[string]uint64{}
+				m := ledger.Move{From: farSealer{from}, To: farSealer{to}, FromName: "a", ToName: "b", OnProgress: func(doing string, reached, _ uint64) { told[doing] = reached }}
+				begun := time.Now()
+				moved, err := m.Run(t.Context())
+				if err != nil || moved.Archived != kept {
+					t.Fatalf("%+v, %v", moved, err)
+				}
+				if took := time.Since(begun); took > 3*kept*20*time.Millisecond/8 {
+					t.Errorf("it took %v", took)
+				}
+				if told["copying the kept checkpoints"] != kept || told["verifying the kept checkpoints"] != kept {
+					t.Errorf("it told %v", told)
+				}
+				return nil
+			})
+			return nil
+		})
+	})
 }
 
 // moveWorld is two stores, the first with a log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 )
 
 // Sealer is a store that can be closed for writers for good: what was there moves
@@ -28,7 +29,8 @@ type Sealer interface {
 
 // Shared is a store that several machines reach. Any number of handles read it; one of them
 // at a time has taken it ([Store.Take]) and writes. Each taking has an epoch, larger by one
-// than the one before; a handle of an earlier epoch gets [ErrTakenOver] for each write.
+// than the one before; a handle of an earlier epoch gets [ErrTakenOver] for each write, and
+// [SealedError] if what it finds is sealed.
 type Shared interface {
 	Sealer
 
@@ -36,7 +38,8 @@ type Shared interface {
 	Epoch(ctx context.Context) (uint64, error)
 
 	// TakeAfter is Take if the newest taking is still that of this epoch, and otherwise
-	// [ErrTakenOver], and changes nothing: of those who see a writer die one takes its place.
+	// [ErrTakenOver], and changes nothing: of those who see a writer die one takes its place. Of a
+	// sealed store it is [SealedError], whatever the epoch.
 	TakeAfter(ctx context.Context, epoch uint64) error
 
 	// Blobs beside the log, for what no promise rests on: the newest write wins, and any of
@@ -51,6 +54,18 @@ type Shared interface {
 
 // MaxBlobBytes is the largest blob that a Shared store keeps beside its log.
 const MaxBlobBytes = 8 << 20
+
+// blobName is what every store takes as a key, and a file system as a path; no part begins with a
+// dot, as the files do that some servers put beside an object while it is written.
+var blobName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
+
+// CheckBlobName is an error of what no blob beside a log may be called.
+func CheckBlobName(name string) error {
+	if len(name) > 255 || !blobName.MatchString(name) {
+		return fmt.Errorf("%q is no name for a blob: want parts of letters, digits, dots, hyphens and underscores between slashes, none of which begins with a dot, 255 bytes at most", name)
+	}
+	return nil
+}
 
 // ErrTakenOver is an [ErrConflict]: another writer has taken the store since this one did.
 // Nothing is lost; this one ends.

@@ -114,6 +114,15 @@ type Extension struct {
 	Tiles []proof.Tile
 }
 
+// Check is an error of an extension that leads nowhere: without an entry for each index between its heads, or
+// to another root of the same size.
+func (x Extension) Check() error {
+	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) || len(x.Entries) == 0 && x.New != x.Old {
+		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	}
+	return nil
+}
+
 // Bounded gives every call of a store a deadline: for who reads one that may hang.
 func Bounded(s Store, timeout time.Duration) Store { return boundedStore{s, timeout} }
 

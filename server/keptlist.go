@@ -114,6 +114,15 @@ func (l *keptList[T, I]) get(s *Server, q *registerQuery) (*kept[T, I], error) {
 	return k, nil
 }
 
+// follow is get, and makes the question one as of the size of what it got.
+func (l *keptList[T, I]) follow(s *Server, x *request, q *registerQuery) (*kept[T, I], error) {
+	k, err := l.get(s, q)
+	if err != nil {
+		return nil, err
+	}
+	return k, q.follow(s, x, k.size)
+}
+
 // find is what is kept as of a moment, nil if nothing is.
 func (l *keptList[T, I]) find(m moment) *kept[T, I] {
 	l.mu.Lock()

@@ -193,10 +193,7 @@ func (s *Server) homePage(x *request) error {
 	if err != nil {
 		return err
 	}
-	designations, err := s.designationList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, designations.size)
-	}
+	designations, err := s.designationList.follow(s, x, q)
 	if err != nil {
 		return err
 	}

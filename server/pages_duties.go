@@ -112,10 +112,7 @@ func (s *Server) dutiesPage(x *request) error {
 	if err := q.firstFault(); err != nil {
 		return err
 	}
-	list, err := s.dutyList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, list.size)
-	}
+	list, err := s.dutyList.follow(s, x, q)
 	if err == nil && !list.Whole && (filter.Party != "" || filter.Designation != "") {
 		list, err = s.dutiesOfOne(q, filter) // which may be few
 	}

@@ -29,10 +29,7 @@ func (s *Server) jurisdictionPage(x *request) error {
 	if err != nil {
 		return newProblem(problemNotFound, "no jurisdiction has the code %q: two letters, as ISO 3166-1 has them", clipText(x.Param("code")))
 	}
-	designations, err := s.designationList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, designations.size)
-	}
+	designations, err := s.designationList.follow(s, x, q)
 	if err != nil {
 		return err
 	}

@@ -257,10 +257,7 @@ func (s *Server) licencesPage(x *request) error {
 	if _, err := licenceFilter(q); err != nil {
 		return err
 	}
-	list, err := s.licenceList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, list.size)
-	}
+	list, err := s.licenceList.follow(s, x, q)
 	if err != nil {
 		return err
 	}
@@ -309,10 +306,7 @@ func (s *Server) requestsPage(x *request) error {
 	if _, err := requestFilter(q); err != nil {
 		return err
 	}
-	list, err := s.requestList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, list.size)
-	}
+	list, err := s.requestList.follow(s, x, q)
 	if err != nil {
 		return err
 	}
@@ -357,10 +351,7 @@ func (s *Server) cooperationPage(x *request) error {
 	if err := q.firstFault(); err != nil {
 		return err
 	}
-	list, err := s.requestList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, list.size)
-	}
+	list, err := s.requestList.follow(s, x, q)
 	if err != nil {
 		return err
 	}
@@ -518,10 +509,7 @@ func (s *Server) sourcesPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.designationList.get(s, q)
-	if err == nil {
-		err = q.follow(s, x, list.size)
-	}
+	list, err := s.designationList.follow(s, x, q)
 	if err != nil {
 		return err
 	}

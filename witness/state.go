@@ -148,7 +148,7 @@ func (s *state) checkKeys(keys []proof.Key) error {
 // upgrade takes over a state of format 1, for the keys that are there: only a witness
 // that had opened it wrote checkpoints into it. One of a later format is an error.
 func (s *state) upgrade(keys []proof.Key) error {
-	format, err := s.get([]byte{keyFormat})
+	format, err := s.db.Row([]byte{keyFormat})
 	switch {
 	case err != nil:
 		return err
@@ -254,7 +254,7 @@ func (s *state) newestCheckpoint(origin string) ([]byte, error) {
 // checkpointAt is the checkpoint of that size that may have been cosigned; nil if there is
 // none, or it is long ago.
 func (s *state) checkpointAt(origin string, size uint64) ([]byte, error) {
-	return s.get(sizeKey(origin, size))
+	return s.db.Row(sizeKey(origin, size))
 }
 
 // putNewest makes a checkpoint the newest one, and keeps the signature lines on the one
@@ -297,7 +297,7 @@ func (s *state) putCosignatures(origin string, last *cosignatureLines, durably b
 
 // cosignatures are the newest signature lines that were kept; nil if there are none.
 func (s *state) cosignatures(origin string) (*cosignatureLines, error) {
-	v, err := s.get(stateKey(keySignatures, origin))
+	v, err := s.db.Row(stateKey(keySignatures, origin))
 	if err != nil || len(v) < 8 {
 		return nil, err
 	}
@@ -333,24 +333,6 @@ func (s *state) scan(kind byte, origin string) (*pebble.Iterator, error) {
 }
 
 func (s *state) has(key []byte) (bool, error) {
-	_, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, closer.Close()
-}
-
-func (s *state) get(key []byte) ([]byte, error) {
-	v, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	return bytes.Clone(v), nil
+	v, err := s.db.Row(key)
+	return v != nil, err
 }

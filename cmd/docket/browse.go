@@ -45,7 +45,7 @@ command.`,
   docket browse --trust trust --listen 127.0.0.1:8480 --no-open`,
 		Args: cobra.NoArgs,
 	}
-	b := &browser{app: a, flags: a.trustFlags(c).addLedgerFlag(c), token: rand.Text()}
+	b := &browser{app: a, flags: a.trustFlags(c).addLedgerFlag(c).withDefaultMaxAge(), token: rand.Text()}
 	var listen string
 	var noOpen bool
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "loopback address for the pages")
@@ -63,13 +63,8 @@ command.`,
 			return err
 		}
 		address := "http://" + l.Addr().String() + "/"
-		a.printf("%s\n", address)
 		a.logf("VERIFIED: %s, read from %s; interrupt to end it", asOf(b.trust.Checkpoint()), b.trust.Dir())
-		if !noOpen {
-			if err := openInBrowser(c.Context(), address); err != nil {
-				a.logf("docket: warning: no browser opens (%v): open the address yourself", err)
-			}
-		}
+		a.offerAddress(c.Context(), address, !noOpen)
 		return b.serve(c.Context(), l)
 	}
 	return c
@@ -276,6 +271,17 @@ func (b *browser) syncNow(ctx context.Context) (came uint64, err error) {
 	came = next.CoveredSize() - min(last.CoveredSize(), next.CoveredSize())
 	b.trust, b.pages = next, pages
 	return came, last.Close()
+}
+
+// offerAddress prints the address of pages, and opens them in a browser if it is to.
+func (a *app) offerAddress(ctx context.Context, address string, open bool) {
+	a.printf("%s\n", address)
+	if !open {
+		return
+	}
+	if err := openInBrowser(ctx, address); err != nil {
+		a.logf("docket: warning: no browser opens (%v): open the address yourself", err)
+	}
 }
 
 // openInBrowser opens an address as the desktop does.

@@ -54,12 +54,7 @@ address that docket customers serve --listen has.`,
 		}
 		pages := newOwnPages(s.http.Transport)
 		address := "http://" + l.Addr().String() + pages.door()
-		a.printf("%s\n", address)
-		if !noOpen {
-			if err := openInBrowser(c.Context(), address); err != nil {
-				a.logf("docket: warning: no browser opens (%v): open the address yourself", err)
-			}
-		}
+		a.offerAddress(c.Context(), address, !noOpen)
 		return pages.serve(c.Context(), l)
 	}
 	return c

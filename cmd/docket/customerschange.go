@@ -78,6 +78,9 @@ func (e *customersEvent) run(c *cobra.Command, s *customersServer, args []string
 		known = ", there already"
 	}
 	e.app.printf("%s: %s at leaf %d%s\n", printable(args[0]), e.kind, *out[0].Index, known)
+	if seen := out[0].SeenAfter; !seen.IsZero() {
+		e.app.logf("the log has the customer at %s, after that closing: it is kept from then on, and not from --time on", record.Instant{Time: seen})
+	}
 	return nil
 }
 
@@ -159,7 +162,7 @@ func (a *app) customersClose() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "close --dir C ACCOUNT --reason WHY --by WHO",
 		Short:   "Log that an account was closed",
-		Long:    "Logs that an account was closed. From then on it is kept for two years, or what retention in C/customers.json says; then docket customers erase may erase the customer.",
+		Long:    "Logs that an account was closed. From then on it is kept for two years, or what retention in C/customers.json says; then docket customers erase may erase the customer. Where --time is before something else that the log has of the customer, such as a log-in, he is kept from that on: the verb says so, and from when on.",
 		Example: `  docket customers close --dir C acct-20417 --reason 'asked by the customer' --by support-2`,
 	}
 	return a.customersEventVerb(event.KindClosed, c, e.member(c, "reason", "why, for people").member(c, "by", "whose decision it is: a post, or a system"))

@@ -288,12 +288,7 @@ func (a *app) customersDisclosures() *cobra.Command {
 			return err
 		}
 		if f.asJSON {
-			for _, d := range all.Disclosures {
-				if err := a.printJSON(d); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printJSONLines(a, all.Disclosures)
 		}
 		if len(all.Disclosures) == 0 {
 			a.logf("nothing was prepared yet: docket customers disclose prepares an answer to a request")
@@ -473,7 +468,8 @@ func (a *app) customersDiscloser() *cobra.Command {
 		Use:   "discloser VERB",
 		Short: "Say whose signatures let a disclosure out",
 		Long: `Says who holds the role discloser: two of them, with two keys on two machines, approve what
-leaves the house. They hold from the next start of docket customers serve on.`,
+leaves the house. docket customers serve asks each time who holds the role: whoever is added
+may approve at once, and the approval of one who is removed counts no more.`,
 	}
 	add := &cobra.Command{
 		Use: "add NAME KEY.pub", Short: "Let one approve, by a public key",
@@ -499,7 +495,6 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 			return err
 		}
 		a.logf("%s may approve by the key %s: %d of the 2 who are needed", printable(args[0]), key.ID(), len(s.Disclosers))
-		a.logf("a docket customers serve that runs knows of it once it is started again")
 		return nil
 	}
 	list := &cobra.Command{Use: "list", Short: "Show who may approve", Example: "  docket customers discloser list --dir C", Args: cobra.NoArgs}
@@ -536,7 +531,7 @@ leaves the house. They hold from the next start of docket customers serve on.`,
 		if err := s.Write(vfs.Default, removeFlags.dir); err != nil {
 			return err
 		}
-		a.logf("%s may approve no more, once a docket customers serve that runs is started again", printable(args[0]))
+		a.logf("%s may approve no more, and what it approved counts no more where it is not handed out yet", printable(args[0]))
 		return nil
 	}
 	c.AddCommand(add, list, remove)

@@ -299,12 +299,7 @@ func (a *app) customersAccessList() *cobra.Command {
 			return err
 		}
 		if f.asJSON {
-			for _, one := range s.Clients {
-				if err := a.printJSON(one); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printJSONLines(a, s.Clients)
 		}
 		if len(s.Clients) == 0 {
 			a.logf("nobody may ask over the network; docket customers access add lets one")

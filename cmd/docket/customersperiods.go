@@ -55,12 +55,7 @@ func (a *app) customersPeriods() *cobra.Command {
 			return err
 		}
 		if f.asJSON {
-			for _, p := range all.Periods {
-				if err := a.printJSON(p); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printJSONLines(a, all.Periods)
 		}
 		if len(all.Periods) == 0 {
 			a.logf("no period is closed yet: docket customers publish closes one and publishes it")

@@ -50,10 +50,8 @@ command lines, and shells keep them.`,
 			return err
 		}
 		if f.asJSON {
-			for _, one := range found.Customers {
-				if err := a.printJSON(one); err != nil {
-					return err
-				}
+			if err := printJSONLines(a, found.Customers); err != nil {
+				return err
 			}
 		} else if err := a.printCustomers(found.Customers); err != nil {
 			return err

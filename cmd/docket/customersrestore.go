@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/customernode"
 	"github.com/seed-53cf897a/docket/ledger"
+	private "github.com/seed-53cf897a/docket/ledger/customers"
 )
 
 func (a *app) customersRestoreKeys() *cobra.Command {
@@ -23,7 +24,7 @@ and then opens the log once: what finds customers is made anew from it, and who 
 since the backup is erased again. Nobody may serve the directory meanwhile. Keys that are
 there are newer than the backup, and stay: move C/keys away if they are damaged. A backup
 that lacks a customer who came later is not brought back, since what was logged of them
-could be read no more.
+could be read no more: it says how many there are, and in which period the first came.
 
 The vault file of then is in the backup; where the vault was rotated since, --identity
 names a file with the secret keys of then and of now, one a line.`,
@@ -82,7 +83,10 @@ func (f *customersFlags) openRestored(c *cobra.Command, n *customernode.Node, s 
 	}
 	who := unlockedHere
 	who.Reason = "the keys were brought back from a backup, " + time.Now().UTC().Format(time.DateOnly)
-	if err := server.Unlock(c.Context(), who, ids...); errors.Is(err, ledger.ErrCorrupt) {
+	if err := server.Unlock(c.Context(), who, ids...); errors.Is(err, private.ErrLost) {
+		return 0, refusal("the backup is older than some customers, and nothing was brought back: %w", err).
+			hint("take a newer backup; where there is none, bring back a backup of the whole directory that is as old as this one, then this one, and send again what was logged since. If a period was published since, begin anew: docket customers init elsewhere, and docket customers publish --restart says why")
+	} else if errors.Is(err, ledger.ErrCorrupt) {
 		return 0, refusal("the backup does not fit the log: %w", err).hint("take a newer one")
 	} else if err != nil {
 		return 0, f.vaultError(err)

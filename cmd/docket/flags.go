@@ -85,7 +85,17 @@ func (t *trustFlags) withMaxAgeFlag(c *cobra.Command) *trustFlags {
 }
 
 func maxAgeFlag(c *cobra.Command, age *time.Duration) {
-	c.Flags().DurationVar(age, "max-age", time.Hour, "how old the ledger's newest checkpoint may be, by its witnesses' clocks; 0: any")
+	c.Flags().DurationVar(age, "max-age", defaultMaxAge, "how old the ledger's newest checkpoint may be, by its witnesses' clocks; of several URLs, one that shows an older one is left for the next; 0: any")
+}
+
+// defaultMaxAge is how old a newest checkpoint may be where nothing else is said.
+const defaultMaxAge = time.Hour
+
+// withDefaultMaxAge has a verb without --max-age, which goes on with what is old, look for a newer
+// checkpoint at the next of several URLs first.
+func (t *trustFlags) withDefaultMaxAge() *trustFlags {
+	t.maxAge = defaultMaxAge
+	return t
 }
 
 // checkAge is exit 3 for a newest checkpoint that is older than it may be: what it
@@ -108,7 +118,7 @@ func (t *trustFlags) open() (*client.Trust, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	trust.Fatal = t.app.diskFailed
+	trust.Fatal, trust.MaxAge = t.app.diskFailed, t.maxAge
 	t.app.warnPolicies(trust)
 	if err := t.app.rebuildCopy(t.context(), trust); err != nil {
 		return nil, errors.Join(err, trust.Close())

@@ -64,7 +64,7 @@ what there is and ends: exit status 3 where something was not taken.`,
   docket follow --trust trust --state follow.json --once --exec ./notify.sh`,
 		Args: cobra.NoArgs,
 	}
-	f.trust = a.trustFlags(c).addLedgerFlag(c)
+	f.trust = a.trustFlags(c).addLedgerFlag(c).withDefaultMaxAge()
 	c.Flags().StringVar(&f.state, "state", "", "file that holds how far it has told")
 	c.Flags().StringVar(&f.command, "exec", "", "command to run for each record")
 	c.Flags().StringVar(&f.webhook, "webhook", "", "URL to send each record to")

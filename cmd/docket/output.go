@@ -39,6 +39,16 @@ func (a *app) printf(format string, args ...any) {
 // should not get stands in it as JSON's own escapes, which are the same text.
 func (a *app) printJSON(v any) error { return printJSONTo(a.out, v) }
 
+// printJSONLines prints one object a line.
+func printJSONLines[T any](a *app, all []T) error {
+	for _, one := range all {
+		if err := a.printJSON(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func printJSONTo(w io.Writer, v any) error {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

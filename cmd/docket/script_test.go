@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 //	certificate NAME…    makes NAME.crt, and NAME.pem with its private key; "expired NAME" one that has
 //	alter FILE           changes one bit of a file
 //	hang-up NAME         is SIGHUP to what start started
-//	bucket NAME [broken] serves an object store, its URL in $NAME (script_store_test.go)
+//	bucket NAME [broken | DIR]  serves an object store, with these objects, its URL in $NAME (script_store_test.go)
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{

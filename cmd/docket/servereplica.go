@@ -40,7 +40,7 @@ type replicaFlags struct {
 var writerOnly = []string{"dir", "standby", "lease", "url", "min-free", "publish-interval", "commit-interval", "heartbeat", "witness-timeout", "witness-interval", "auditor", "new-log", "allow-rollback", "issuer-rate", "issuer-burst"}
 
 func (r *replicaFlags) flags(a *app, c *cobra.Command) {
-	r.trust = a.trustFlags(c)
+	r.trust = a.trustFlags(c).withDefaultMaxAge()
 	c.Flags().BoolVar(&r.on, "replica", false, "serve what another process writes, from a replayed copy of one's own")
 	c.Flags().StringVar(&r.charter, "charter", "", "of a replica whose trust directory is new: the charter's record ID, or its envelope or receipt")
 	c.Flags().StringVar(&r.from, "from", "", "of a replica: URL of the writer, or of another replica; default the trust directory's")

@@ -73,16 +73,15 @@ func (m *storeCopyCmd) run(ctx context.Context, from, to string) error {
 	if err != nil {
 		return m.explain(err)
 	}
-	target, err := m.openTo(ctx, opened)
-	if err != nil {
+	move := ledger.Move{From: source, FromName: m.from.String(), ToName: m.to.String()}
+	if err := m.checkFrom(ctx, move); err != nil {
+		return err
+	}
+	if move.To, err = m.openTo(ctx, opened); err != nil {
 		return m.explain(err)
 	}
-	move := ledger.Move{From: source, To: target, FromName: m.from.String(), ToName: m.to.String()}
 	if m.undo {
 		return m.runUndo(ctx, move, opened)
-	}
-	if err := m.awaitNoWriter(ctx, source); err != nil {
-		return err
 	}
 	if err := m.checkRoom(ctx, source); err != nil {
 		return err
@@ -148,6 +147,25 @@ func (m *storeCopyCmd) parse(from, to string) (err error) {
 		if noted.IsShared() && !noted.IsSame(m.from) {
 			return usageError("%s is the directory of a ledger that is kept in %s", to, noted).hint("docket store copy %s %[1]s", noted)
 		}
+	}
+	return nil
+}
+
+// checkFrom refuses what FROM alone shows not to go, before a store is made in the directory TO: one
+// that was left there would keep that directory from another ledger.
+func (m *storeCopyCmd) checkFrom(ctx context.Context, move ledger.Move) error {
+	if !m.undo {
+		if err := move.CheckFrom(ctx); err != nil {
+			return m.explain(err)
+		}
+		return m.awaitNoWriter(ctx, move.From)
+	}
+	why, err := move.From.Sealed(ctx)
+	if err == nil && why == "" && !m.to.IsShared() && errors.Is(node.HasStore(vfs.Default, m.to.Directory), fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", m.to, ledger.ErrNotMoving)
+	}
+	if err != nil {
+		return m.explain(err)
 	}
 	return nil
 }

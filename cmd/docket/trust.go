@@ -62,6 +62,7 @@ same.`,
 				return explainNotPinned(server, err)
 			}
 			defer t.Close()
+			t.MaxAge = maxAge
 			before := t.CoveredSize()
 			switch {
 			case !noSync:

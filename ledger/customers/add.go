@@ -25,6 +25,10 @@ type Result struct {
 	Handle    event.Handle
 	Duplicate bool // it was there before: Index is the first one's
 
+	// SeenAfter is, of an account's closing that is dated before something else that the log has
+	// of the customer, when that was: it is from then on that the customer is kept. Else it is zero.
+	SeenAfter time.Time
+
 	// Err says why this one event was not taken in: a *[record.Refusal], whose pointers lead from
 	// the input's root, or ledger.ErrCorrupt where what lies on the disk of this customer is
 	// damaged. Others of the same call may have been taken in.
@@ -93,7 +97,8 @@ func (l *Log) add(ctx context.Context, inputs []event.Checked, refused []error) 
 			items[i] = item{id: who.itemID(inputs[i].ID()), who: who, event: l.fold.scope.PrepareInput(who.handle, inputs[i])}
 		}
 	})
-	if err := l.append(ctx, items, results); err != nil {
+	err := l.append(ctx, items, results)
+	if err != nil {
 		return nil, err
 	}
 	for i := range results {
@@ -102,8 +107,23 @@ func (l *Log) add(ctx context.Context, inputs []event.Checked, refused []error) 
 				return nil, results[i].Err
 			}
 		}
+		if results[i].Err == nil && items[i].event.Kind == event.KindClosed {
+			if results[i].SeenAfter, err = l.seenAfterClosing(items[i].who); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return results, nil
+}
+
+// seenAfterClosing is when a customer was last seen, where that is after the account is said to
+// be closed.
+func (l *Log) seenAfterClosing(who *identity) (time.Time, error) {
+	s, err := l.stateOf(who)
+	if seen := s.LastSeen(); err == nil && seen.After(s.ClosedAt) {
+		return seen, nil
+	}
+	return time.Time{}, err
 }
 
 func isRefusal(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -74,7 +75,11 @@ func (l *Log) Approve(ctx context.Context, who Who, number uint64, keyID string,
 		return nil, record.Refuse(record.Conflict, "disclosure %d is %s already", number, d.State())
 	}
 	a := Approval{By: who.By, KeyID: keyID, At: time.Now().UTC().Truncate(time.Millisecond), Signature: signature}
-	if err := l.checkApproval(d, a); err != nil {
+	holders, err := l.disclosers()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkApproval(holders, d, a); err != nil {
 		return nil, err
 	}
 	if slices.ContainsFunc(d.Approved, func(b Approval) bool { return b.KeyID == keyID }) {
@@ -88,8 +93,20 @@ func (l *Log) Approve(ctx context.Context, who Who, number uint64, keyID string,
 	return d, l.putDisclosure(d)
 }
 
-func (l *Log) checkApproval(d *Disclosure, a Approval) error {
-	for _, k := range l.config.Disclosers {
+// disclosers are who holds the role discloser now.
+func (l *Log) disclosers() ([]*record.Key, error) {
+	if l.config.Disclosers == nil {
+		return nil, nil
+	}
+	keys, err := l.config.Disclosers()
+	if err != nil {
+		return nil, fmt.Errorf("reading who holds the role discloser: %w", err)
+	}
+	return keys, nil
+}
+
+func (l *Log) checkApproval(holders []*record.Key, d *Disclosure, a Approval) error {
+	for _, k := range holders {
 		if k.ID() != a.KeyID {
 			continue
 		}
@@ -98,7 +115,7 @@ func (l *Log) checkApproval(d *Disclosure, a Approval) error {
 		}
 		return nil
 	}
-	return record.Refuse(record.Forbidden, "the key %s does not hold the role discloser, or has only since this log was opened: who was added then approves after a new start (docket customers discloser list)", a.KeyID)
+	return record.Refuse(record.Forbidden, "the key %s does not hold the role discloser: docket customers discloser list shows who does, and add lets another", a.KeyID)
 }
 
 // HandOut encrypts an approved bundle to the request's recipient, and returns the file and its
@@ -138,14 +155,18 @@ func (l *Log) mayLeave(d *Disclosure) error {
 	if d.Withdrawn != nil {
 		return record.Refuse(record.Conflict, "disclosure %d was withdrawn", d.Number)
 	}
-	holders := make(map[string]bool)
+	holders, err := l.disclosers()
+	if err != nil {
+		return err
+	}
+	approved := make(map[string]bool)
 	for _, a := range d.Approved {
-		if l.checkApproval(d, a) == nil {
-			holders[a.KeyID] = true
+		if l.checkApproval(holders, d, a) == nil {
+			approved[a.KeyID] = true
 		}
 	}
-	if len(holders) < Approvals {
-		return record.Refuse(record.Conflict, "disclosure %d has %d of %d approvals: docket customers approve %d, by another holder of the role discloser", d.Number, len(holders), Approvals, d.Number)
+	if len(approved) < Approvals {
+		return record.Refuse(record.Conflict, "disclosure %d has %d of %d approvals: docket customers approve %d, by another holder of the role discloser", d.Number, len(approved), Approvals, d.Number)
 	}
 	return nil
 }

@@ -76,8 +76,9 @@ type Config struct {
 	Keys  *vault.Store
 	Vault *vault.Vault
 
-	// Disclosers are the keys of who holds the role discloser: two of them approve a disclosure.
-	Disclosers []*record.Key
+	// Disclosers reads the keys of who holds the role discloser, as it stands now: two of them
+	// approve a disclosure. Nil: nobody holds it.
+	Disclosers func() ([]*record.Key, error)
 
 	Retention record.Period // after closing, before a customer may be erased; P2Y if zero
 
@@ -150,10 +151,10 @@ func (l *Log) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := l.fold.checkKeys(); err != nil {
+	if err := l.loadPeriods(); err != nil {
 		return err
 	}
-	if err := l.loadPeriods(); err != nil {
+	if err := l.fold.checkKeys(l.Periods()); err != nil {
 		return err
 	}
 	if err := l.finishPeriod(ctx); err != nil {

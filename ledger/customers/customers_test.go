@@ -105,6 +105,24 @@ func TestRefusals(t *testing.T) {
 	n.audit(t)
 }
 
+// A closing that is dated before something else of the customer is taken, and says from when on
+// the customer is kept; one that is not says nothing.
+func TestClosedBeforeLastSeen(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	n.add(t, opened("a-1", "Ada Reed"), access("a-1", 9, "192.0.2.7"), opened("b-2", "Bo"), access("b-2", 9, "192.0.2.7"))
+	late := began.Add(9 * time.Minute)
+	for i, r := range n.add(t, closed("a-1", 5), closed("b-2", 9)) {
+		if want := []time.Time{late, {}}[i]; !r.SeenAfter.Equal(want) {
+			t.Errorf("closing %d: seen after it at %v, want %v", i, r.SeenAfter, want)
+		}
+	}
+	if r := n.add(t, closed("a-1", 5))[0]; !r.Duplicate || !r.SeenAfter.Equal(late) {
+		t.Errorf("the same closing again: %+v", r)
+	}
+}
+
 // A hit that is found again is the one of the first day: its time, and where its owner stands
 // among the owners, do not make it another. A record, an element or a score does.
 func TestHitFoundAgain(t *testing.T) {

@@ -295,7 +295,7 @@ func (l *Log) nextDisclosure() (next uint64, err error) {
 }
 
 func (l *Log) disclosure(number uint64) (*Disclosure, error) {
-	value, err := get(l.fold.db, numberKey(tableDisclosure, number))
+	value, err := l.fold.db.Row(numberKey(tableDisclosure, number))
 	if err == nil && value == nil {
 		err = fmt.Errorf("%w: %d", ErrNoDisclosure, number)
 	}

@@ -19,33 +19,66 @@ import (
 
 // plaintext makes the bundle of a disclosure, the same one each time as long as nobody in it is erased.
 func (l *Log) plaintext(ctx context.Context, d *Disclosure) ([]byte, error) {
+	if err := l.fits(d); err != nil {
+		return nil, err
+	}
 	b := &bundle.Bundle{Head: bundle.Head{Source: bundle.Source{Ledger: l.config.Ledger, Party: l.config.Party, Request: d.Request}, Asked: d.Asked}, Chains: d.Chains}
 	if d.Period > 0 {
 		if err := l.bundleLog(ctx, d, b); err != nil {
 			return nil, err
 		}
 	}
-	room := uint64(bundle.MaxBytes / leastLine)
+	size := 0
 	for _, h := range d.Handles {
-		n, err := l.filedNow(h)
-		if err != nil {
-			return nil, err
-		}
-		if n > room { // before they are all read
-			return nil, bundle.ErrTooLarge
-		}
-		room -= n
 		c, err := l.bundleCustomer(ctx, d, h)
 		if err != nil {
 			return nil, fmt.Errorf("customer %s: %w", h, err)
 		}
+		if size += c.Size(); size > bundle.MaxBytes { // before the next ones are read
+			return nil, tooLarge(d)
+		}
 		b.Customers = append(b.Customers, c)
 	}
-	return b.Format()
+	raw, err := b.Format()
+	if errors.Is(err, bundle.ErrTooLarge) {
+		err = tooLarge(d)
+	}
+	return raw, err
 }
 
 // leastLine is how many bytes an event takes in a bundle at the least: its canonical form and a salt.
 const leastLine = 700
+
+// maxEventsShown is of how many events a bundle has room at the most, whatever is asked of each.
+const maxEventsShown = bundle.MaxBytes / leastLine
+
+// fits refuses what is too large by the number of its events alone, before one of them is read.
+func (l *Log) fits(d *Disclosure) error {
+	events := uint64(0)
+	for _, h := range d.Handles {
+		n, err := l.filedNow(h)
+		if err != nil {
+			return err
+		}
+		if n > maxEventsShown {
+			return record.Refuse(record.Invalid, "customer %s has %d events, and a bundle has room for %d (%d MiB): each of a customer's events has a line in it, asked for or not, or it would not show that these are all. Agree on another way with the authority", h, n, maxEventsShown, bundle.MaxBytes>>20)
+		}
+		events += n
+	}
+	if events > maxEventsShown {
+		return record.Refuse(record.Invalid, "these %d customers have %d events, and a bundle has room for %d (%d MiB): each of a customer's events has a line in it, asked for or not. Answer in several disclosures, each of fewer customers (--handle)", len(d.Handles), events, maxEventsShown, bundle.MaxBytes>>20)
+	}
+	return nil
+}
+
+// tooLarge says how what is asked for becomes smaller.
+func tooLarge(d *Disclosure) error {
+	several := ""
+	if len(d.Handles) > 1 {
+		several = "fewer customers (--handle), "
+	}
+	return record.Refuse(record.Invalid, "the bundle would be larger than %d MiB: answer in several disclosures, each of %sa shorter time (--from, --until), or fewer kinds and fields (--kind, --field); the lines of all other events are short", bundle.MaxBytes>>20, several)
+}
 
 // filedNow is how many events a customer has; 0 where he is erased or there is none.
 func (l *Log) filedNow(h event.Handle) (uint64, error) {

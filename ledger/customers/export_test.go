@@ -41,13 +41,31 @@ func (l *Log) ForgetEvents(ctx context.Context, h event.Handle, n uint64) error 
 	return l.fold.db.Set(refKey(tableChain, who.ref), row, pebble.Sync)
 }
 
+// ClaimEvents makes a customer's chain say that it has so many events.
+func (l *Log) ClaimEvents(h event.Handle, n uint64) error {
+	who, err := l.byHandle(h)
+	if err != nil {
+		return err
+	}
+	c, _, err := l.fold.readChain(who.ref, who)
+	if err != nil {
+		return err
+	}
+	c.Leaves = n
+	row, err := l.fold.sealChain(who, c)
+	if err != nil {
+		return err
+	}
+	return l.fold.db.Set(refKey(tableChain, who.ref), row, pebble.Sync)
+}
+
 // SpoilChain flips a bit of a customer's chain on the disk.
 func (l *Log) SpoilChain(h event.Handle) error {
 	who, err := l.byHandle(h)
 	if err != nil {
 		return err
 	}
-	row, err := get(l.fold.db, refKey(tableChain, who.ref))
+	row, err := l.fold.db.Row(refKey(tableChain, who.ref))
 	if err != nil {
 		return err
 	}
@@ -63,11 +81,11 @@ func (l *Log) DropRow(index uint64) error {
 
 // SwapRows puts the events beside two leaves in each other's place.
 func (l *Log) SwapRows(i, j uint64) error {
-	one, err := get(l.fold.db, numberKey(tableEvent, i))
+	one, err := l.fold.db.Row(numberKey(tableEvent, i))
 	if err != nil {
 		return err
 	}
-	other, err := get(l.fold.db, numberKey(tableEvent, j))
+	other, err := l.fold.db.Row(numberKey(tableEvent, j))
 	if err != nil {
 		return err
 	}

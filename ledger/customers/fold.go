@@ -84,7 +84,7 @@ func openFold(c Config, ids *identities) (f *fold, err error) {
 	if f.db, err = openData(c); err != nil {
 		return nil, err
 	}
-	row, err := get(f.db, metaCursor)
+	row, err := f.db.Row(metaCursor)
 	if err == nil {
 		f.data, err = decodeHead(row)
 	}
@@ -134,7 +134,7 @@ func (f *fold) Cursor() ledger.Head {
 
 // Lookup implements [ledger.Fold].
 func (f *fold) Lookup(id ledger.ID) (uint64, bool, error) {
-	row, err := get(f.db, append([]byte{tableID}, id[:idBytes]...))
+	row, err := f.db.Row(append([]byte{tableID}, id[:idBytes]...))
 	if err != nil || len(row) != 8 {
 		return 0, false, err
 	}
@@ -156,7 +156,7 @@ func (f *fold) Policy(uint64) (*proof.Policy, uint64, error) { return f.policy, 
 // AdmittedAt implements [ledger.Fold]. A leaf does not say when it was logged; what was staged
 // with it does.
 func (f *fold) AdmittedAt([]byte) (time.Time, error) {
-	row, err := get(f.db, metaClock)
+	row, err := f.db.Row(metaClock)
 	if err != nil || row == nil {
 		return time.Time{}, err
 	}

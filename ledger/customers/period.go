@@ -60,7 +60,7 @@ func (l *Log) loadPeriods() error {
 }
 
 func (l *Log) loadPeriod(at uint64) (p Period, err error) {
-	value, err := get(l.fold.db, numberKey(tableEvent, at))
+	value, err := l.fold.db.Row(numberKey(tableEvent, at))
 	if err != nil {
 		return p, err
 	}
@@ -72,7 +72,7 @@ func (l *Log) loadPeriod(at uint64) (p Period, err error) {
 		return p, err
 	}
 	p.Number, p.Until, p.Size, p.MapRoot, p.Customers, p.ClosedAt = p.row.Number, p.row.Until, at+1, p.row.MapRoot, p.row.Customers, p.row.ClosedAt
-	if p.Checkpoint, err = get(l.fold.db, numberKey(tableNote, p.Number)); err != nil {
+	if p.Checkpoint, err = l.fold.db.Row(numberKey(tableNote, p.Number)); err != nil {
 		return p, err
 	}
 	if p.Checkpoint != nil {
@@ -82,7 +82,7 @@ func (l *Log) loadPeriod(at uint64) (p Period, err error) {
 		}
 		p.Root = cp.Root
 	}
-	id, err := get(l.fold.db, numberKey(tableRecord, p.Size))
+	id, err := l.fold.db.Row(numberKey(tableRecord, p.Size))
 	if len(id) == len(p.Record) {
 		p.Record = record.ID(id)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -28,7 +29,7 @@ func (f *fold) Replay(ctx context.Context, entries [][]byte, head ledger.Head) e
 
 func (d *draft) replay(index uint64, leaf []byte) error {
 	f := d.fold
-	value, err := get(f.db, numberKey(tableEvent, index))
+	value, err := f.db.Row(numberKey(tableEvent, index))
 	if err != nil {
 		return err
 	}
@@ -155,13 +156,24 @@ func (d *draft) replayPeriod(index uint64, leaf []byte, r eventRow) error {
 	return d.takePeriod(index, p)
 }
 
-// checkKeys is called after the replay: whoever has no key was erased.
-func (f *fold) checkKeys() error {
+// checkKeys is called after the replay: whoever has no key was erased. Of the others it says
+// how many there are and when the first came: that is all that can be read of them.
+func (f *fold) checkKeys(periods []Period) error {
+	lost, first := 0, uint64(math.MaxUint64)
 	for ref, index := range f.keyless {
 		_, _, err := f.readChain(ref, nil)
-		if value, getErr := get(f.db, refKey(tableChain, ref)); err != nil || getErr != nil || value == nil {
-			return fmt.Errorf("%w: the event at leaf %d is sealed by the key of customer %s, which is gone, and no event says that it was erased: move keys/ away, then docket customers restore-keys makes it of the newest backup of the keys", ErrLost, index, ref)
+		if value, getErr := f.db.Row(refKey(tableChain, ref)); err != nil || getErr != nil || value == nil {
+			lost, first = lost+1, min(first, index)
 		}
+	}
+	if lost > 0 {
+		since := "before the first period ended"
+		for _, p := range periods {
+			if p.Size <= first {
+				since = "after the period that ended on " + p.Until.String()
+			}
+		}
+		return fmt.Errorf("%w: the keys of %d customers are not in keys/, and no event says that they were erased; the first of them has leaf %d, %s. What was logged of them opens by no other key: if keys/ was made of a backup, it is older than they are; move keys/ away, then docket customers restore-keys makes it of a newer one", ErrLost, lost, first, since)
 	}
 	if len(f.keyless) > 0 {
 		clear(f.keyless)

@@ -206,6 +206,48 @@ func TestLostParts(t *testing.T) {
 	}
 }
 
+// A backup of the keys that is older than some customers is refused, with how many they are and
+// since when; a newer one is all that is needed.
+func TestKeysOlderThanCustomers(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	backUp := func(at time.Time) string {
+		name, _, err := n.keys.Backup(t.Context(), w.fs, w.path("backups"), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	bringBack := func(name string) (*node, error) {
+		n.close()
+		if err := w.fs.RemoveAll(w.path("keys")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := vault.Restore(t.Context(), vault.StoreOptions{FS: w.fs, Dir: w.path("keys")}, w.path("vault.age"), name, w.id); err != nil {
+			t.Fatal(err)
+		}
+		return w.open(t)
+	}
+	n.add(t, opened("a-1", "Ada Reed"))
+	if _, err := n.ClosePeriod(t.Context(), day(-2)); err != nil {
+		t.Fatal(err)
+	}
+	old := backUp(time.Now())
+	n.add(t, access("a-1", 1, "192.0.2.7"), opened("b-2", "Bo"), opened("c-3", "Cy"), access("b-2", 2, "192.0.2.7"))
+	newer := backUp(time.Now().Add(time.Hour))
+	var err error
+	if n, err = bringBack(old); !errors.Is(err, customers.ErrLost) || !containsText(err, "the keys of 2 customers are not in keys/") || !containsText(err, "leaf 1001, after the period that ended on "+day(-2).String()) {
+		t.Errorf("keys of before two customers: %v", err)
+	}
+	if n, err = bringBack(newer); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { n.close() }()
+	if r := n.audit(t); r.Customers != 3 {
+		t.Errorf("audit: %+v", r)
+	}
+}
+
 // What was staged for leaves that never came is not there after the opening: no customer, and
 // no event where padding comes to stand.
 func TestStagedAndNeverLogged(t *testing.T) {

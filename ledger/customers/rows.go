@@ -96,7 +96,7 @@ func openData(c Config) (*disk.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	format, err := get(db, metaFormat)
+	format, err := db.Row(metaFormat)
 	switch {
 	case err != nil:
 	case format == nil:
@@ -108,18 +108,6 @@ func openData(c Config) (*disk.DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
-}
-
-// get copies a row; nil if there is none.
-func get(db *disk.DB, key []byte) ([]byte, error) {
-	value, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	return append(make([]byte, 0, len(value)), value...), nil
 }
 
 func numberKey(table byte, n uint64) []byte {
@@ -196,7 +184,7 @@ func (f *fold) open(index uint64, r eventRow, who *identity) (*event.Event, erro
 
 // readEvent reads and opens one event.
 func (f *fold) readEvent(index uint64) (*event.Event, *identity, error) {
-	value, err := get(f.db, numberKey(tableEvent, index))
+	value, err := f.db.Row(numberKey(tableEvent, index))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -250,7 +238,7 @@ func (a *addresses) add(ip netip.Addr) bool {
 // readChain reads a customer's chain; of one that is not there it is the empty one. The
 // handle is that of the row, where the customer is erased.
 func (f *fold) readChain(ref vault.Ref, who *identity) (c event.Chain, h event.Handle, err error) {
-	value, err := get(f.db, refKey(tableChain, ref))
+	value, err := f.db.Row(refKey(tableChain, ref))
 	if err != nil || value == nil {
 		return c, h, err
 	}
@@ -298,7 +286,7 @@ func (f *fold) sealChain(who *identity, c event.Chain) (row []byte, err error) {
 // readLife reads what is known of a customer.
 func (f *fold) readLife(who *identity) (*event.Life, error) {
 	life := new(event.Life)
-	value, err := get(f.db, refKey(tableLife, who.ref))
+	value, err := f.db.Row(refKey(tableLife, who.ref))
 	if err != nil || value == nil {
 		return life, err
 	}

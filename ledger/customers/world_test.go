@@ -114,7 +114,7 @@ func (w *world) open(t testing.TB) (n *node, err error) {
 	}
 	n.Log, err = customers.Open(t.Context(), customers.Config{
 		FS: w.fs, Dir: w.path("c"), Party: "acme-cloud", Ledger: sha256.Sum256([]byte("charter")), Origin: w.origin,
-		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health, Disclosers: w.disclosers,
+		Signers: []*proof.Signer{w.signer}, Store: s, Keys: n.keys, Vault: v, Health: health, Disclosers: func() ([]*record.Key, error) { return w.disclosers, nil },
 	})
 	return n, err
 }

@@ -167,6 +167,17 @@ func (db *DB) Get(key []byte) (value []byte, closer io.Closer, err error) {
 	return db.DB.Get(key)
 }
 
+// Row copies one row; nil if there is none.
+func (db *DB) Row(key []byte) (value []byte, err error) {
+	shared, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return append(make([]byte, 0, len(shared)), shared...), closer.Close()
+}
+
 // Retire says that another database has taken this one's place: nothing that still
 // happens to it is reported. It stays open until Close, for its readers.
 func (db *DB) Retire() { db.watch.retired.Store(true) }

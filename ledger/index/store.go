@@ -54,7 +54,7 @@ var ErrNotKept = errors.New("no map of that size is kept")
 
 // Options are those of a store. The zero value is good.
 type Options struct {
-	// CacheBytes is the size of the block cache: 32 MiB if zero.
+	// CacheBytes is the size of the block cache: 64 MiB if zero.
 	CacheBytes int64
 
 	// MemTableBytes is how much is collected in memory before it becomes a file; 16 MiB if
@@ -70,7 +70,7 @@ type Options struct {
 // size 0.
 func Open(fs vfs.FS, dir string, o Options) (s *Store, err error) {
 	if o.CacheBytes <= 0 {
-		o.CacheBytes = 32 << 20
+		o.CacheBytes = 64 << 20
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = 16 << 20
@@ -84,9 +84,18 @@ func Open(fs vfs.FS, dir string, o Options) (s *Store, err error) {
 		Tune: func(p *pebble.Options) {
 			p.CacheSize, p.MemTableSize, p.MemTableStopWritesThreshold = o.CacheBytes, o.MemTableBytes, 4
 			p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
-			for i := range p.Levels { // rows are found one by one, and hashes do not compress
-				p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+			p.LBaseMaxBytes = 256 << 20 // one level less is rewritten
+			for i := range p.TargetFileSizes {
+				p.TargetFileSizes[i] = 8 << 20
+			}
+			for i := range p.Levels { // hashes do not compress
+				p.Levels[i].IndexBlockSize = 128 << 10 // of a table one, which stays in the cache
 				p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+				// Rows are found one by one, and each is there: the last level needs no filter, which
+				// would push out of the cache what is.
+				if i < len(p.Levels)-1 {
+					p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+				}
 			}
 		},
 	})
@@ -103,7 +112,7 @@ func Open(fs vfs.FS, dir string, o Options) (s *Store, err error) {
 // begin reads where the store stands, and writes the first rows of a new one.
 func (s *Store) begin() (err error) {
 	defer s.db.Rescue(&err)
-	format, err := s.row([]byte{rowFormat})
+	format, err := s.db.Row([]byte{rowFormat})
 	switch {
 	case err != nil:
 		return err
@@ -112,7 +121,7 @@ func (s *Store) begin() (err error) {
 	case len(format) != 1 || format[0] != storeFormat:
 		return fmt.Errorf("it has format %d, and this binary knows %d: move it away, and it is made again from the log's entries", format, storeFormat)
 	}
-	oldest, err := s.row([]byte{rowOldest})
+	oldest, err := s.db.Row([]byte{rowOldest})
 	if err != nil {
 		return err
 	}
@@ -237,7 +246,7 @@ func (v *View) load(n *node) (loaded *node, err error) {
 		return n, nil
 	}
 	defer v.store.db.Rescue(&err)
-	row, err := v.store.row(nodeRow(n))
+	row, err := v.store.db.Row(nodeRow(n))
 	switch {
 	case err != nil:
 		return nil, err
@@ -264,17 +273,6 @@ func (v *View) load(n *node) (loaded *node, err error) {
 		return nil, fmt.Errorf("%w: the row of an inner node has hash %s, and its parent says %s", disk.ErrDamaged, loaded.hash, n.hash)
 	}
 	return loaded, nil
-}
-
-// row reads a row; nil if it is not there.
-func (s *Store) row(key []byte) ([]byte, error) {
-	value, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	return append(make([]byte, 0, len(value)), value...), closer.Close()
 }
 
 // roots goes over the roots from that size on.

@@ -14,9 +14,10 @@ import (
 // MaxUpdate is how many entries one [Store.Update] takes.
 const MaxUpdate = 1 << 16
 
-// levelsInMemory is how many levels of inner nodes are kept from one update to the next: those
-// of which most are read again by it. There are about 2^15 of them, and they take some 10 MiB.
-const levelsInMemory = 15
+// levelsInMemory is how many levels of inner nodes are kept from one update to the next: to read
+// one takes longer than all else that is done with it. There are at most about 2^17 of them, and
+// with what hangs on them they take some 50 MiB in a map of a million keys.
+const levelsInMemory = 17
 
 // Update makes the map of a size: that of the newest size with these entries, in any order,
 // each key once. It is durable when it returns, whole, and it costs what the entries cost, not

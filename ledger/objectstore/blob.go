@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -12,7 +11,7 @@ import (
 
 // PutBlob implements [ledger.Shared].
 func (s *Store) PutBlob(ctx context.Context, name string, blob []byte) error {
-	if err := checkName(name); err != nil {
+	if err := ledger.CheckBlobName(name); err != nil {
 		return err
 	}
 	if len(blob) > ledger.MaxBlobBytes {
@@ -23,7 +22,7 @@ func (s *Store) PutBlob(ctx context.Context, name string, blob []byte) error {
 
 // Blob implements [ledger.Shared].
 func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
-	if err := checkName(name); err != nil {
+	if err := ledger.CheckBlobName(name); err != nil {
 		return nil, err
 	}
 	o, err := s.bucket.read(ctx, s.blobKey(name), ledger.MaxBlobBytes)
@@ -41,7 +40,7 @@ func (s *Store) ListBlobs(ctx context.Context, prefix string) ([]string, error) 
 	}
 	var names []string
 	for _, key := range keys {
-		if name, ok := strings.CutPrefix(key, s.blobKey("")); ok && checkName(name) == nil {
+		if name, ok := strings.CutPrefix(key, s.blobKey("")); ok && ledger.CheckBlobName(name) == nil {
 			names = append(names, name)
 		}
 	}
@@ -50,21 +49,10 @@ func (s *Store) ListBlobs(ctx context.Context, prefix string) ([]string, error) 
 
 // DeleteBlob implements [ledger.Shared].
 func (s *Store) DeleteBlob(ctx context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := ledger.CheckBlobName(name); err != nil {
 		return err
 	}
 	return again(ctx, func() error { return s.bucket.remove(ctx, s.blobKey(name)) })
 }
 
 func (s *Store) blobKey(name string) string { return s.private("blobs/" + name) }
-
-// namePattern is what every store takes as a key, and a file system as a path; no part begins with a
-// dot, as the files do that some servers put beside an object while it is written.
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
-
-func checkName(name string) error {
-	if len(name) > 255 || !namePattern.MatchString(name) {
-		return fmt.Errorf("%q is no name for a blob: want parts of letters, digits, dots, hyphens and underscores between slashes, 255 bytes at most", name)
-	}
-	return nil
-}

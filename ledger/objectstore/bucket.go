@@ -115,10 +115,11 @@ type object struct {
 	etag string
 }
 
-// condition of a write: none, that there is nothing yet, or that what is there has this ETag.
+// condition of a write: none, that there is nothing yet, or that what is there has this ETag. The zero
+// value is none of these, so that an ETag that the store did not tell lets nothing be written.
 type condition struct {
-	absent bool
-	etag   string
+	none, absent bool
+	etag         string
 }
 
 // headers under which a static server hands out what is public.
@@ -147,15 +148,18 @@ func (b *bucket) get(ctx context.Context, key string, most int64) (object, error
 	return object{data, aws.ToString(out.ETag)}, nil
 }
 
-// put writes an object once. [errUnmet], [errPassing].
+// put writes an object once. [errUnmet], [errPassing]. The store may tell no ETag of it.
 func (b *bucket) put(ctx context.Context, key string, data []byte, when condition, h headers) (etag string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patient+time.Duration(len(data))*time.Second>>20) // a MiB a second
 	defer cancel()
 	in := &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: bytes.NewReader(data)}
-	if when.absent {
+	switch {
+	case when.absent:
 		in.IfNoneMatch = aws.String("*")
-	} else if when.etag != "" {
+	case when.etag != "":
 		in.IfMatch = &when.etag
+	case !when.none:
+		return "", errNoETag(key)
 	}
 	if h.contentType != "" {
 		in.ContentType, in.CacheControl = &h.contentType, &h.cacheControl
@@ -163,7 +167,7 @@ func (b *bucket) put(ctx context.Context, key string, data []byte, when conditio
 	client, of := b.client()
 	out, err := client.PutObject(ctx, in)
 	if err != nil {
-		return "", b.judged(of, "PUT", key, err, when != condition{})
+		return "", b.judged(of, "PUT", key, err, !when.none)
 	}
 	return aws.ToString(out.ETag), nil
 }
@@ -175,7 +179,7 @@ func (b *bucket) list(ctx context.Context, prefix, after string, most int32, fou
 	if after != "" {
 		in.StartAfter = &after
 	}
-	attempt, cancel := context.WithTimeout(ctx, b.patient)
+	attempt, cancel := context.WithTimeout(ctx, 3*b.patient) // some stores look through all that they have
 	defer cancel()
 	client, of := b.client()
 	out, err := client.ListObjectsV2(attempt, in)
@@ -282,18 +286,36 @@ func (b *bucket) read(ctx context.Context, key string, most int64) (o object, er
 	return o, err
 }
 
+// readTagged is read of what is to be swapped, which is of no use without its ETag.
+func (b *bucket) readTagged(ctx context.Context, key string, most int64) (o object, err error) {
+	for range 3 { // some servers lose it now and then
+		if o, err = b.read(ctx, key, most); err != nil || o.etag != "" {
+			return o, err
+		}
+	}
+	return o, errNoETag(key)
+}
+
+func errNoETag(key string) error {
+	return fmt.Errorf("%w: it tells no ETag of %s", ErrUnfit, key)
+}
+
 // write is put, without a condition, of what is always the same under its key, until the
 // store answers.
 func (b *bucket) write(ctx context.Context, key string, data []byte, h headers) error {
-	return again(ctx, func() error { _, err := b.put(ctx, key, data, condition{}, h); return err })
+	return again(ctx, func() error { _, err := b.put(ctx, key, data, condition{none: true}, h); return err })
 }
 
 // exists says whether any key has that prefix.
 func (b *bucket) exists(ctx context.Context, prefix string) (found bool, err error) {
-	err = again(ctx, func() error {
-		_, err := b.list(ctx, prefix, "", 1, func(string, time.Time) { found = true })
+	var more bool
+	err = again(ctx, func() (err error) {
+		more, err = b.list(ctx, prefix, "", 1, func(string, time.Time) { found = true })
 		return err
 	})
+	if err == nil && more && !found {
+		err = fmt.Errorf("%w: the store lists no key under %s, and says that there are more", ledger.ErrCorrupt, prefix)
+	}
 	return found, err
 }
 

@@ -81,7 +81,7 @@ func (h held[T]) unchanged() condition {
 func readCell[T cell](ctx context.Context, b *bucket, key string) (h held[T], err error) {
 	const damaged = 3 // a body that is cut off is perhaps whole the next time
 	for try := 1; ; try++ {
-		o, err := b.read(ctx, key, maxCellBytes)
+		o, err := b.readTagged(ctx, key, maxCellBytes)
 		if errors.Is(err, errNoObject) {
 			return held[T]{}, nil
 		}
@@ -134,6 +134,9 @@ func swapCell[T cell](ctx context.Context, b *bucket, key string, from held[T], 
 			return held[T]{}, err
 		}
 		etag, err := b.put(ctx, key, data, from.unchanged(), headers{})
+		if err == nil && etag == "" {
+			err = fmt.Errorf("%w with an ETag: PUT %s", errPassing, key)
+		}
 		if err == nil {
 			return held[T]{next, etag, true}, nil
 		}

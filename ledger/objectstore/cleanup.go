@@ -16,6 +16,27 @@ type cleanUp struct {
 	since map[stageName]time.Time
 }
 
+// keepClean cleans up until ctx ends. Nothing waits for it, so it asks a store that does not answer no
+// longer than cleanUpTime at once.
+func (s *Store) keepClean(ctx context.Context) {
+	cleaning := time.NewTicker(s.config.KeepStages / 6)
+	defer cleaning.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-cleaning.C:
+		}
+		once, cancel := context.WithTimeout(ctx, cleanUpTime)
+		if err := s.CleanUp(once); err != nil && ctx.Err() == nil {
+			s.config.Log.Warn("stages that nobody needs any more are not deleted", "err", err)
+		}
+		cancel()
+	}
+}
+
+const cleanUpTime = time.Minute
+
 // CleanUp deletes stages that no head will ever name: those that a head of a size above their
 // old one does not name, whoever staged them. A head that names one is a swap from its old
 // size, and a head only grows; one that was named was left out once all in it was public. It keeps
@@ -28,13 +49,13 @@ func (s *Store) CleanUp(ctx context.Context) error {
 		return err
 	}
 	prefix := s.private("stages/")
-	keys, err := s.bucket.all(ctx, prefix) // first: what it lists is older than the head
+	keys, err := s.bucket.all(ctx, prefix)
 	if err != nil {
 		return fmt.Errorf("listing the stages: %w", err)
 	}
-	w.extending.takeAnyhow()
-	h := w.head.body
-	w.extending.release()
+	s.mu.Lock()
+	h := s.view.body // whichever it is: what a later one may name has an old size that is not below its own
+	s.mu.Unlock()
 	named := map[stageName]bool{}
 	for _, n := range h.Stages {
 		named[n] = true

@@ -9,11 +9,13 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
-// Extend implements [ledger.Store]. An extension may be given while the one before it is on its way:
-// it is staged meanwhile, and its head swapped after that one's.
+// Extend implements [ledger.Store]: one at a time, in two PUTs.
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
-	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) || x.New.Size <= x.Old.Size {
-		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	if err := x.Check(); err != nil {
+		return err
+	}
+	if len(x.Entries) == 0 {
+		return errors.New("an extension without entries, which no stage has")
 	}
 	w, err := s.writer()
 	if err != nil {
@@ -22,68 +24,32 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if err := w.fan.waitForRoom(ctx); err != nil {
 		return err
 	}
-	before, decided, err := s.accept(ctx, w, x)
-	if err != nil {
+	if err := w.extending.take(ctx); err != nil {
 		return err
 	}
-	st, err := s.stage(ctx, w, x)
-	if before != nil {
-		select {
-		case <-before:
-		case <-ctx.Done():
-			go func() { <-before; close(decided) }() // whoever is behind waits for both
-			w.lose()
-			return errors.Join(ctx.Err(), err)
-		}
-	}
-	defer close(decided)
-	w.swapping.takeAnyhow() // for a moment, but for a Seal beside
-	defer w.swapping.release()
-	if err == nil {
-		err = s.swapHead(ctx, w, x, st)
-	}
-	if err != nil {
-		w.lose()
-	}
-	return err
-}
-
-// lose has the next write read where the store is.
-func (w *writer) lose() {
-	w.extending.takeAnyhow()
 	defer w.extending.release()
-	w.lost = true
-}
-
-// accept takes an extension as the next one. before is closed when the one before is decided,
-// and decided is to be when this one is.
-func (s *Store) accept(ctx context.Context, w *writer, x ledger.Extension) (before, decided chan struct{}, err error) {
-	if err := w.extending.take(ctx); err != nil {
-		return nil, nil, err
-	}
-	defer w.extending.release()
-	if w.sealing != nil {
-		return nil, nil, errors.New("the store is being sealed")
+	switch err := w.ended(); { // while others had it
+	case err != nil:
+		return err
+	case w.sealing != nil:
+		return errors.New("the store is being sealed")
 	}
 	if err := s.recallHead(ctx, w); err != nil {
-		return nil, nil, err
+		return err
 	}
-	if x.Old != w.accepted {
-		return nil, nil, s.conflict(ctx, w, "it is at %d, not %d", w.accepted.Size, x.Old.Size)
+	if now := w.head.body.tree(); now != x.Old {
+		return s.conflict(ctx, w, "it is at %d, not %d", now.Size, x.Old.Size)
 	}
-	before, decided = w.before, make(chan struct{})
-	w.before, w.accepted = decided, x.New
-	return before, decided, nil
+	st, err := s.stage(ctx, w, x)
+	if err != nil {
+		return err // and the head is as it was
+	}
+	return s.swapHead(ctx, w, x, st)
 }
 
 // stage writes the staged object.
-func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stage, error) {
-	w.extending.takeAnyhow()
-	named := len(unfanned(w.head.body.Stages, w.fan.public()))
-	w.extending.release()
-	var st *stage
-	if named >= maxStages {
-		var err error
+func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (st *stage, err error) {
+	if named := unfanned(w.head.body.Stages, w.fan.public()); len(named) >= maxStages {
 		if st, err = w.fan.standIn(ctx, x); err != nil {
 			return nil, err
 		}
@@ -103,16 +69,7 @@ func (s *Store) stage(ctx context.Context, w *writer, x ledger.Extension) (*stag
 
 // swapHead makes the extension the head, and what is fanned out by now no longer named.
 func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st *stage) error {
-	w.extending.takeAnyhow()
-	from, lost := w.head, w.lost
-	w.extending.release()
-	if lost {
-		return errors.New("the outcome of the extension before is unknown")
-	}
-	if from.body.tree() != x.Old {
-		return s.conflict(ctx, w, "it is at %d, not %d", from.body.Size, x.Old.Size)
-	}
-	next := from.body
+	next := w.head.body
 	next.Size, next.Root, next.Nonce = x.New.Size, root(x.New.Root), newNonce()
 	if st.name.From < st.name.Old {
 		next.Public, next.Partials, next.Stages = st.name.From, false, nil
@@ -120,7 +77,7 @@ func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st 
 		next.Public, next.Partials = public, true
 	}
 	next.Stages = append(unfanned(next.Stages, next.Public), st.name)
-	now, err := swapCell(ctx, s.bucket, s.headKey(), from, next)
+	now, err := swapCell(ctx, s.bucket, s.headKey(), w.head, next)
 	var other *moved[head]
 	if errors.As(err, &other) && slices.Contains(other.now.body.Stages, st.name) {
 		w.end(ledger.ErrTakenOver) // by one who took over this extension too
@@ -130,11 +87,10 @@ func (s *Store) swapHead(ctx context.Context, w *writer, x ledger.Extension, st 
 		other.unsure = false
 	}
 	if err != nil {
+		w.lost = true
 		return s.refused(ctx, w, fmt.Sprintf("extending to %d", x.New.Size), err)
 	}
-	w.extending.takeAnyhow()
 	w.head = now
-	w.extending.release()
 	kept := st.clone() // what it was given is not kept
 	s.show(now)
 	s.keep(kept)

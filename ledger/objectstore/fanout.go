@@ -32,18 +32,19 @@ type fanOut struct {
 	stop func() // ends the loop and waits for it
 	last func() // fans out what is left, once
 
-	step lock // held by who fans out
+	step lock        // held by who fans out
+	idle *time.Timer // held with step: ends a round that comes no further
 
 	mu       sync.Mutex // guards what follows
 	changed  chan struct{}
 	through  chan struct{} // closed at the end of each round
-	loaded   bool
-	load     head      // what is read before the first step: a head as it was taken
-	waiting  []*stage  // committed since the taking, not looked at yet
-	lag      int       // stages committed and not wholly fanned out, as far as they are full
-	latest   published // the newest that is published
-	archived uint64    // blobs that have objects of their own
-	size     uint64    // published size of which all is public
+	load     *head         // behind which the edge is read before the next step: as it was taken, or recalled; nil: it was read
+	waiting  []*stage      // committed since, not looked at yet
+	lag      int           // stages committed and not wholly fanned out, as far as they are full
+	latest   published     // the newest that is published
+	archived uint64        // blobs that have objects of their own
+	size     uint64        // published size of which all is public
+	failed   error         // of the newest round
 
 	edge edge // held with step
 }
@@ -72,7 +73,8 @@ func (e *edge) size() uint64 { return e.first + uint64(len(e.entries)) }
 
 // newFanOut begins behind a taking.
 func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
-	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: w.head.body, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, last: func() {}, step: newLock()}
+	taken := w.head.body
+	f := &fanOut{s: s, changed: make(chan struct{}, 1), through: make(chan struct{}), load: &taken, latest: w.published.body, lag: len(w.head.body.Stages), stop: func() {}, last: func() {}, step: newLock()}
 	if w.head.body.Partials {
 		f.size = w.head.body.Public
 	}
@@ -83,6 +85,7 @@ func (s *Store) newFanOut(ctx context.Context, w *writer) *fanOut {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { f.run(ctx) })
+	running.Go(func() { s.keepClean(ctx) })
 	f.stop = func() { cancel(); running.Wait() }
 	f.last = func() { f.finish(ctx, s.config.RequestTimeout) }
 	f.wake()
@@ -116,6 +119,15 @@ func (f *fanOut) committed(st *stage) {
 	f.wake()
 }
 
+// recalled takes over a head that was read after a commit of unknown outcome: its stages are read
+// where they lie.
+func (f *fanOut) recalled(h head) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.load, f.waiting, f.lag = &h, nil, len(h.Stages)
+	f.wake()
+}
+
 func (f *fanOut) publishedNow(p published) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +152,7 @@ func (f *fanOut) archivedUpTo() uint64 {
 func (f *fanOut) waitForRoom(ctx context.Context) error {
 	for {
 		f.mu.Lock()
-		lag, through := f.lag, f.through
+		lag, through, failed := f.lag, f.through, f.failed
 		f.mu.Unlock()
 		switch {
 		case lag < maxLag:
@@ -154,6 +166,9 @@ func (f *fanOut) waitForRoom(ctx context.Context) error {
 		select {
 		case <-through:
 		case <-ctx.Done():
+			if failed != nil { // not as an error: what is wrong with the fan-out says nothing of the log
+				return fmt.Errorf("waiting until what was committed is under its public paths: %w: %v", ctx.Err(), failed)
+			}
 			return fmt.Errorf("waiting until what was committed is under its public paths: %w", ctx.Err())
 		}
 	}
@@ -161,19 +176,12 @@ func (f *fanOut) waitForRoom(ctx context.Context) error {
 
 // run fans out whatever comes, until ctx ends.
 func (f *fanOut) run(ctx context.Context) {
-	cleaning := time.NewTicker(f.s.config.KeepStages / 6)
-	defer cleaning.Stop()
 	p, complained := pause{}, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.changed:
-		case <-cleaning.C:
-			if err := f.s.CleanUp(ctx); err != nil && ctx.Err() == nil {
-				f.s.config.Log.Warn("stages that nobody needs any more are not deleted", "err", err)
-			}
-			continue
 		}
 		err := f.round(ctx)
 		if err == nil {
@@ -204,15 +212,23 @@ func (s *Store) FanOut(ctx context.Context) error {
 	return w.fan.round(ctx)
 }
 
+// roundPatience is how long a round goes on that writes nothing: then it has failed, is told so, and begins anew.
+const roundPatience = time.Minute
+
 // round is one step: whatever there is to fan out by now.
-func (f *fanOut) round(ctx context.Context) error {
+func (f *fanOut) round(ctx context.Context) (err error) {
 	if err := f.step.take(ctx); err != nil {
 		return err
 	}
 	defer f.step.release()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.idle = time.AfterFunc(roundPatience, cancel)
+	defer f.idle.Stop()
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		f.failed = err
 		close(f.through)
 		f.through = make(chan struct{})
 	}()
@@ -229,16 +245,26 @@ func (f *fanOut) round(ctx context.Context) error {
 	f.mu.Lock()
 	f.lag = len(f.waiting)
 	f.mu.Unlock()
-	return f.writePublished(ctx, latest.Note)
+	return f.writePublished(ctx, latest)
 }
 
 // lookAtWaiting brings the edge to what is committed, and returns what is published.
 func (f *fanOut) lookAtWaiting(ctx context.Context) (published, error) {
-	if !f.loaded {
-		if err := f.loadEdge(ctx); err != nil {
+	for {
+		f.mu.Lock()
+		load := f.load
+		f.mu.Unlock()
+		if load == nil {
+			break
+		}
+		if err := f.loadEdge(ctx, *load); err != nil {
 			return published{}, fmt.Errorf("reading what is not public yet: %w", err)
 		}
-		f.loaded = true
+		f.mu.Lock()
+		if f.load == load {
+			f.load = nil
+		}
+		f.mu.Unlock()
 	}
 	f.mu.Lock()
 	waiting, latest := f.waiting, f.latest
@@ -278,9 +304,8 @@ func (f *fanOut) standIn(ctx context.Context, x ledger.Extension) (*stage, error
 	return st, nil
 }
 
-// loadEdge reads what lies between what is public and the head as it was taken.
-func (f *fanOut) loadEdge(ctx context.Context) error {
-	h := f.load
+// loadEdge reads what lies between what is public and a head.
+func (f *fanOut) loadEdge(ctx context.Context, h head) error {
 	e := edge{first: h.Public / proof.TileWidth * proof.TileWidth, full: h.Public, public: h.Public, tiles: map[tilePlace]*edgeTile{}}
 	if h.Partials && h.Public > 0 {
 		entries, err := f.s.readEntries(ctx, h, e.first, h.Public)
@@ -339,7 +364,13 @@ func (f *fanOut) writer(ctx context.Context) (*errgroup.Group, func(path string,
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxConcurrent)
 	return g, func(path string, data []byte) {
-		g.Go(func() error { return f.s.bucket.write(ctx, f.s.public(path), data, tileHeaders) })
+		g.Go(func() error {
+			err := f.s.bucket.write(ctx, f.s.public(path), data, tileHeaders)
+			if err == nil {
+				f.idle.Reset(roundPatience)
+			}
+			return err
+		})
 	}
 }
 
@@ -365,16 +396,13 @@ func (f *fanOut) writeFull(ctx context.Context) error {
 		return err
 	}
 	e.full = size
-	for _, t := range e.tiles {
-		if len(t.hashes) == full {
-			t.public = proof.TileWidth
-		}
-	}
+	e.forget(size)
 	return nil
 }
 
 // writePublished writes the partial tiles of the published size, and then the checkpoint.
-func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
+func (f *fanOut) writePublished(ctx context.Context, p published) error {
+	note := p.Note
 	cp, _, err := proof.ParseCheckpoint(note)
 	if err != nil || bytes.Equal(note, f.edge.shown) {
 		return nil // nothing is published, or what is no checkpoint
@@ -419,7 +447,7 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := f.s.showCheckpoint(ctx, note, cp.Size); err != nil {
+	if err := f.s.showCheckpoint(ctx, p, cp.Size); err != nil {
 		return fmt.Errorf("copying the checkpoint: %w", err)
 	}
 	f.shown(note, cp.Size)
@@ -428,8 +456,12 @@ func (f *fanOut) writePublished(ctx context.Context, note []byte) error {
 
 // shown says that a checkpoint and all below it are public.
 func (f *fanOut) shown(note []byte, size uint64) {
-	f.edge.trim(size)
-	f.edge.shown = note
+	f.edge.shown, f.edge.public = note, size
+	for at, t := range f.edge.tiles {
+		if width := tileWidth(size, at.level, at.index); width > 0 {
+			t.public = width
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.size = size
@@ -461,19 +493,16 @@ func (f *fanOut) bundle(ctx context.Context, id proof.EntryBundleID) ([]byte, er
 	return proof.FormatEntryBundle(entries)
 }
 
-// trim forgets what is public at a published size.
-func (e *edge) trim(size uint64) {
-	e.public = size
+// forget leaves out the tiles and the bundles that are full at a size, and public. Whoever needs one of
+// them, for what is published later, reads it where it lies.
+func (e *edge) forget(size uint64) {
 	if first := size / proof.TileWidth * proof.TileWidth; first > e.first {
 		e.entries = slices.Clone(e.entries[first-e.first:])
 		e.first = first
 	}
-	for at, t := range e.tiles {
-		switch width := tileWidth(size, at.level, at.index); {
-		case width == proof.TileWidth:
+	for at := range e.tiles {
+		if tileWidth(size, at.level, at.index) == proof.TileWidth {
 			delete(e.tiles, at)
-		case width > 0 && t.public < proof.TileWidth:
-			t.public = width
 		}
 	}
 }
@@ -497,12 +526,13 @@ func (f *fanOut) writeArchived(ctx context.Context, p published) error {
 	return nil
 }
 
-// showCheckpoint makes the public checkpoint that note, unless it is of a larger size, or of the
-// same one and published later: a zombie's note has older cosignatures. All below it is public.
-func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) error {
-	key := s.public("checkpoint")
-	for p := (pause{}); ; {
-		now, err := s.bucket.read(ctx, key, maxCellBytes)
+// showCheckpoint makes the public checkpoint that of what is published, all of which is public,
+// unless a larger one is there; and where its size is the same, or what is there cannot be read,
+// unless another writer has published since: a zombie's note is older.
+func (s *Store) showCheckpoint(ctx context.Context, p published, size uint64) error {
+	key, note := s.public("checkpoint"), p.Note
+	for again := (pause{}); ; {
+		now, err := s.bucket.readTagged(ctx, key, maxCellBytes)
 		when := condition{etag: now.etag}
 		switch {
 		case errors.Is(err, errNoObject):
@@ -516,13 +546,13 @@ func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) er
 			if err == nil && cp.Size > size {
 				return nil // another writer came further
 			}
-			if err == nil && cp.Size == size {
-				p, err := s.readPublished(ctx) // after the checkpoint, on whose swap it rests
+			if err != nil || cp.Size == size { // spoilt, or cut off on the way
+				newest, err := s.readPublished(ctx) // after the checkpoint, on whose swap it rests
 				if err != nil {
 					return err
 				}
-				if !bytes.Equal(p.Note, note) {
-					return nil // whoever published that shows it
+				if newest.Epoch > p.Epoch {
+					return nil // whoever publishes now shows it
 				}
 			}
 		}
@@ -530,7 +560,7 @@ func (s *Store) showCheckpoint(ctx context.Context, note []byte, size uint64) er
 		if err == nil || !errors.Is(err, errUnmet) && !errors.Is(err, errPassing) {
 			return err
 		}
-		if !p.wait(ctx) {
+		if !again.wait(ctx) {
 			return errors.Join(ctx.Err(), err)
 		}
 	}

@@ -1,9 +1,11 @@
 package objectstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -154,6 +156,62 @@ func TestOutcomeUnknown(t *testing.T) {
 	})
 }
 
+// What was committed or published by a write of unknown outcome is public as anything else is, once
+// this handle has found out.
+func TestUnknownOutcomeIsFannedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unheard := func(key string) func(objectstoretest.Request) objectstoretest.Fault {
+			return func(r objectstoretest.Request) objectstoretest.Fault {
+				switch {
+				case !strings.HasSuffix(r.Key, key):
+					return objectstoretest.None
+				case r.Method == "PUT":
+					return objectstoretest.Unheard
+				}
+				return objectstoretest.Hang
+			}
+		}
+		w := newWorld()
+		w.config = manual
+		s, link := taken(t, w)
+		log := newSignedLog(t)
+		log.commit(s, 300)
+		log.publish(s, 300)
+		fanOut(t, s)
+		fails := func(what string, write func(context.Context) error) {
+			t.Helper()
+			link.Set(unheard(what))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := write(ctx); err == nil || errors.Is(err, ledger.ErrConflict) {
+				t.Fatalf("%s: %v", what, err)
+			}
+			link.Set(nil)
+		}
+		fails("private/head", func(ctx context.Context) error { return s.Extend(ctx, log.Grow(5)) })
+		log.size += 5
+		log.commit(s, 4)
+		log.publish(s, 309)
+		fanOut(t, s)
+		if size := publicCheckpoint(t, w); size != 309 {
+			t.Errorf("size %d is public, want 309", size)
+		}
+		log.commit(s, 300)
+		next := log.sign(609)
+		fails("private/published", func(ctx context.Context) error { return s.Publish(ctx, log.note, next) })
+		log.note = next
+		if err := s.Archive(t.Context(), 0, []byte("a")); err != nil {
+			t.Fatal(err)
+		}
+		fanOut(t, s)
+		if size := publicCheckpoint(t, w); size != 609 {
+			t.Errorf("size %d is public, want 609", size)
+		}
+		log.check(s)
+		log.check(w.Handle(t))
+	})
+}
+
 // A body that is cut off and told as whole is damage that is found, and read again.
 func TestCutBody(t *testing.T) {
 	w := newWorld()
@@ -256,4 +314,140 @@ func TestEndpoints(t *testing.T) {
 	if h, err := s.Head(t.Context()); err != nil || h != log.Head(3) {
 		t.Errorf("head %v, %v", h, err)
 	}
+}
+
+// That nothing can be fanned out is logged, and whoever waits for it is told why.
+func TestFanOutFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var warned bytes.Buffer
+		w := newWorld()
+		w.config = func(c *objectstore.Config) { c.Log = slog.New(slog.NewTextHandler(&warned, nil)) }
+		s, link := taken(t, w)
+		log := newSignedLog(t)
+		log.commit(s, 256)
+		synctest.Wait()
+		link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
+			if strings.HasPrefix(r.Key, publicPrefix) {
+				return objectstoretest.SlowDown
+			}
+			return objectstoretest.None
+		})
+		for range 32 {
+			log.commit(s, 256)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 61*time.Second)
+		defer cancel()
+		err := s.Extend(ctx, log.Clone().Grow(1))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "503 SlowDown") || !strings.Contains(warned.String(), "503 SlowDown") {
+			t.Errorf("%v; and what was logged is %q", err, &warned)
+		}
+		link.Set(nil)
+		log.commit(s, 1)
+	})
+}
+
+// An endpoint that does not answer keeps nobody from trying the store over the others, and says so.
+func TestProbeWithoutAnEndpoint(t *testing.T) {
+	for _, fault := range []objectstoretest.Fault{objectstoretest.Lost, objectstoretest.Hang} {
+		synctest.Test(t, func(t *testing.T) {
+			link := objectstoretest.NewLink(objectstoretest.NewServer())
+			alive := "alive.example"
+			link.FaultOf = func(r objectstoretest.Request) objectstoretest.Fault {
+				if r.Host != alive {
+					return fault
+				}
+				return objectstoretest.None
+			}
+			var warned bytes.Buffer
+			c := objectstoretest.Config(link)
+			c.Log = slog.New(slog.NewTextHandler(&warned, nil))
+			c.Endpoints = []string{"http://dead.example", "http://alive.example"}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := objectstore.Probe(ctx, c, nil); err != nil || !strings.Contains(warned.String(), "endpoint=http://dead.example") {
+				t.Errorf("%v: %v, and it said %q", fault, err, &warned)
+			}
+			alive = "" // now none is
+			if err := objectstore.Probe(ctx, c, nil); err == nil || errors.Is(err, objectstore.ErrUnfit) || ctx.Err() != nil {
+				t.Errorf("%v, of all: %v", fault, err)
+			}
+		})
+	}
+}
+
+// An answer without an ETag makes no write unconditional: who was taken over writes nothing.
+func TestNoETag(t *testing.T) {
+	without := func(method, key string) func(objectstoretest.Request) objectstoretest.Fault {
+		return func(r objectstoretest.Request) objectstoretest.Fault {
+			if r.Method == method && strings.HasSuffix(r.Key, key) {
+				return objectstoretest.NoETag
+			}
+			return objectstoretest.None
+		}
+	}
+	for _, key := range []string{"private/head", "private/published", "public/checkpoint"} {
+		w := newWorld()
+		w.config = manual
+		w.faults = func(l *objectstoretest.Link) { l.FaultOf = without("PUT", key) }
+		zombie, link := taken(t, w)
+		log := newSignedLog(t)
+		log.commit(zombie, 10)
+		log.publish(zombie, 10)
+		fanOut(t, zombie)
+		after, _ := taken(t, w)
+		late := log.Clone()
+		late.Salt = "of a zombie"
+		log.commit(after, 5)
+		log.publish(after, 15)
+		fanOut(t, after)
+		if err := zombie.Extend(t.Context(), late.Grow(3)); !errors.Is(err, ledger.ErrTakenOver) {
+			t.Errorf("%s without an ETag: a zombie extended: %v", key, err)
+		}
+		if err := zombie.Publish(t.Context(), log.sign(10), log.sign(5)); !errors.Is(err, ledger.ErrTakenOver) {
+			t.Errorf("%s without an ETag: a zombie published: %v", key, err)
+		}
+		log.check(w.Handle(t))
+		// Where reading gives none either, nothing is swapped.
+		link.Set(without("GET", key))
+		err := errors.Join(zombie.Take(t.Context()), zombie.FanOut(t.Context()))
+		if key != "public/checkpoint" && !errors.Is(err, objectstore.ErrUnfit) {
+			t.Errorf("%s is never read with an ETag: %v", key, err)
+		}
+		log.check(w.Handle(t))
+	}
+}
+
+// Before anything was published, that nothing is there is no loss: neither where the head cannot be read,
+// nor where the first writer comes meanwhile.
+func TestNothingPublishedIsNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.config = manual
+		reader := w.Handle(t)
+		lost := func(r objectstoretest.Request) objectstoretest.Fault {
+			if strings.HasSuffix(r.Key, "private/head") {
+				return objectstoretest.Lost
+			}
+			return objectstoretest.None
+		}
+		w.links[reader].Set(lost)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if p, err := reader.Published(ctx); err == nil || errors.Is(err, ledger.ErrCorrupt) {
+			t.Errorf("the head of a new store cannot be read: %q, %v", p, err)
+		}
+		log := newSignedLog(t)
+		begun := false
+		w.links[reader].Set(func(r objectstoretest.Request) objectstoretest.Fault {
+			if !begun && strings.HasSuffix(r.Key, "private/head") {
+				begun = true
+				writer, _ := taken(t, w)
+				log.commit(writer, 3)
+			}
+			return objectstoretest.None
+		})
+		if p, err := reader.Published(t.Context()); p != nil || err != nil || !begun {
+			t.Errorf("a first writer came meanwhile: %q, %v", p, err)
+		}
+	})
 }

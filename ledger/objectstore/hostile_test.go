@@ -2,6 +2,7 @@ package objectstore_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,14 +24,19 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // endless is an answer that does not end before limit bytes, and counts those that were read.
-type endless struct{ read, limit int }
+type endless struct {
+	read, limit int
+	fill        byte
+}
 
 func (e *endless) Read(b []byte) (int, error) {
 	if e.read >= e.limit {
 		return 0, io.EOF
 	}
 	e.read += len(b)
-	clear(b)
+	for i := range b {
+		b[i] = e.fill
+	}
 	return len(b), nil
 }
 
@@ -41,10 +47,10 @@ func TestAnswersAreBounded(t *testing.T) {
 		status, most int
 		ask          func(*objectstore.Store) error
 	}{
-		"a head":    {200, 64 << 20, func(s *objectstore.Store) error { _, err := s.Head(t.Context()); return err }},
-		"a blob":    {200, ledger.MaxBlobBytes, func(s *objectstore.Store) error { _, err := s.Blob(t.Context(), "lease"); return err }},
-		"an error":  {400, 8 << 20, func(s *objectstore.Store) error { _, err := s.Blob(t.Context(), "lease"); return err }},
-		"a listing": {400, 8 << 20, func(s *objectstore.Store) error { _, err := s.ListBlobs(t.Context(), ""); return err }},
+		"a head":       {200, 64 << 20, func(s *objectstore.Store) error { _, err := s.Head(t.Context()); return err }},
+		"a blob":       {200, ledger.MaxBlobBytes, func(s *objectstore.Store) error { _, err := s.Blob(t.Context(), "lease"); return err }},
+		"an error":     {400, 8 << 20, func(s *objectstore.Store) error { _, err := s.Blob(t.Context(), "lease"); return err }},
+		"of a listing": {400, 8 << 20, func(s *objectstore.Store) error { _, err := s.ListBlobs(t.Context(), ""); return err }},
 	} {
 		body := &endless{limit: 256 << 20}
 		s := hostile(t, func(*http.Request) (int, io.Reader) { return one.status, body })
@@ -54,6 +60,36 @@ func TestAnswersAreBounded(t *testing.T) {
 		if body.read > one.most+64<<10 {
 			t.Errorf("%s: %d bytes were read, and it may have %d", name, body.read, one.most)
 		}
+	}
+}
+
+// Of a listing without an end no more is read either.
+func TestListingIsBounded(t *testing.T) {
+	body, asked := &endless{limit: 256 << 20, fill: 'k'}, 0
+	s := hostile(t, func(*http.Request) (int, io.Reader) {
+		if asked++; asked > 1 {
+			return 403, strings.NewReader("") // or it would be asked for ever
+		}
+		return 200, io.MultiReader(strings.NewReader("<ListBucketResult><Contents><Key>some/log/private/blobs/"), body)
+	})
+	if names, err := s.ListBlobs(t.Context(), ""); err == nil {
+		t.Errorf("a listing without an end: %d names", len(names))
+	}
+	if body.read > 8<<20 || asked != 2 {
+		t.Errorf("%d bytes were read, and it was asked %d times", body.read, asked)
+	}
+}
+
+// A listing of no key that says that there are more is no proof that nothing is there: no log begins on it.
+func TestListingOfNothing(t *testing.T) {
+	s := hostile(t, func(r *http.Request) (int, io.Reader) {
+		if r.URL.Query().Has("list-type") {
+			return 200, strings.NewReader("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")
+		}
+		return 404, strings.NewReader("<Error><Code>NoSuchKey</Code></Error>")
+	})
+	if h, err := s.Head(t.Context()); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("head %v, %v; want ErrCorrupt", h, err)
 	}
 }
 

@@ -53,8 +53,9 @@ type Config struct {
 	Transport   http.RoundTripper       // nil: connections of its own
 	Log         *slog.Logger            // nil: none
 
-	// RequestTimeout is how long one request may take before it counts as lost, 10 s if zero;
-	// large ones get a second more for each MiB.
+	// RequestTimeout is how long one request may take before it counts as lost, and the next endpoint
+	// is asked; [DefaultRequestTimeout] if zero. Large ones get a second more for each MiB, and
+	// listings three times as long.
 	RequestTimeout time.Duration
 
 	// KeepStages is how long a stage stays after it was no longer needed, for whoever has an
@@ -65,6 +66,9 @@ type Config struct {
 	// it, and by Extend when too much has piled up.
 	Manual bool
 }
+
+// DefaultRequestTimeout leaves time to ask another endpoint within a third of a standby's lease.
+const DefaultRequestTimeout = 3 * time.Second
 
 const (
 	maxConcurrent  = 16                                // requests of one call at a time
@@ -83,7 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("an object store needs the name of its bucket")
 	}
 	if p := strings.Trim(c.Prefix, "/"); p != "" {
-		if err := checkName(p); err != nil {
+		if err := ledger.CheckBlobName(p); err != nil {
 			return c, fmt.Errorf("the prefix in the bucket: %w", err)
 		}
 		c.Prefix = p + "/"
@@ -94,7 +98,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.RequestTimeout <= 0 {
-		c.RequestTimeout = 10 * time.Second
+		c.RequestTimeout = DefaultRequestTimeout
 	}
 	if c.KeepStages <= 0 {
 		c.KeepStages = time.Hour

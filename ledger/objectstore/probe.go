@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -31,7 +32,8 @@ const (
 
 // Probe tries whether the store keeps what a log in it rests on, with some objects of its own
 // beside the log's, over each endpoint: there are stores that accept conditions and do not honour
-// them, or not among several of their servers. It calls tried, if that is not nil, with each promise, and with nil or
+// them, or not among several of their servers. Of several endpoints it leaves out those that do not
+// answer, and warns. It calls tried, if that is not nil, with each promise, and with nil or
 // with how it was broken ([ErrUnfit]) or could not be tried. It returns the first of these errors,
 // after which it tries nothing more. That a promise was kept proves little; that it was broken, all.
 func Probe(ctx context.Context, c Config, tried func(promise string, err error)) error {
@@ -45,16 +47,19 @@ func Probe(ctx context.Context, c Config, tried func(promise string, err error))
 		endpoints = []string{""}
 	}
 	for _, endpoint := range endpoints {
+		if endpoint != "" {
+			c.Endpoints = []string{endpoint}
+		}
 		for range probeConnection {
-			if endpoint != "" {
-				c.Endpoints = []string{endpoint}
-			}
 			b, err := openBucket(ctx, c)
 			if err != nil {
 				return err
 			}
 			p.buckets = append(p.buckets, b)
 		}
+	}
+	if err := p.leaveSilent(ctx, endpoints, c.Log); err != nil {
+		return err
 	}
 	defer p.remove(ctx)
 	for _, promise := range []struct {
@@ -95,6 +100,38 @@ func (p *probe) key(name string) string {
 	return p.prefix + name
 }
 
+// leaveSilent leaves out the endpoints that do not answer, of several: to the others they make no difference.
+func (p *probe) leaveSilent(ctx context.Context, endpoints []string, log *slog.Logger) error {
+	if len(endpoints) == 1 {
+		return nil
+	}
+	errs := make([]error, len(endpoints))
+	var all sync.WaitGroup
+	for i := range endpoints {
+		all.Go(func() {
+			b := p.buckets[i*probeConnection]
+			ctx, cancel := context.WithTimeout(ctx, b.patient)
+			defer cancel()
+			if _, err := b.read(ctx, p.prefix+"none", maxCellBytes); !errors.Is(err, errNoObject) {
+				errs[i] = err
+			}
+		})
+	}
+	all.Wait()
+	var answering []*bucket
+	for i, err := range errs {
+		if err == nil {
+			answering = append(answering, p.buckets[i*probeConnection:][:probeConnection]...)
+		} else {
+			log.Warn("an endpoint of the object store does not answer, and is left out", "endpoint", endpoints[i], "err", err)
+		}
+	}
+	if p.buckets = answering; len(answering) == 0 {
+		return fmt.Errorf("of %d endpoints none answers: %w", len(endpoints), errs[0])
+	}
+	return nil
+}
+
 func (p *probe) of(i int) *bucket { return p.buckets[i%len(p.buckets)] }
 
 func (p *probe) remove(ctx context.Context) {
@@ -125,8 +162,8 @@ func (p *probe) rounds() iter.Seq[int] {
 }
 
 func (p *probe) creation(ctx context.Context) error {
-	for round := range p.rounds() {
-		if _, err := p.race(ctx, p.key(fmt.Sprint("created", round)), condition{absent: true}); err != nil {
+	for range p.rounds() {
+		if _, _, err := p.race(ctx, "", condition{absent: true}); err != nil {
 			return err
 		}
 	}
@@ -134,20 +171,22 @@ func (p *probe) creation(ctx context.Context) error {
 }
 
 func (p *probe) swap(ctx context.Context) error {
-	key := p.key("swapped")
-	now, err := p.race(ctx, key, condition{absent: true})
+	key, now, err := p.race(ctx, "", condition{absent: true})
 	for range p.rounds() {
 		if err != nil {
 			return err
 		}
-		now, err = p.race(ctx, key, condition{etag: now})
+		_, now, err = p.race(ctx, key, condition{etag: now})
 	}
 	return err
 }
 
-// race has many write one object at once under one condition, and returns its ETag then.
-func (p *probe) race(ctx context.Context, key string, when condition) (etag string, err error) {
+// race has many write one object at once under one condition, and returns its key and its ETag then.
+func (p *probe) race(ctx context.Context, key string, when condition) (at, etag string, err error) {
 	for tries := (pause{}); ; {
+		if when.absent { // each time another one: what went unanswered may still come
+			key = p.key("raced" + newNonce())
+		}
 		bodies, errs := make([][]byte, probeWriters), make([]error, probeWriters)
 		var all sync.WaitGroup
 		for i := range probeWriters {
@@ -160,36 +199,36 @@ func (p *probe) race(ctx context.Context, key string, when condition) (etag stri
 			if err == nil {
 				told = append(told, i)
 			} else if !errors.Is(err, errUnmet) && !errors.Is(err, errPassing) {
-				return "", err
+				return "", "", err
 			}
 		}
 		if len(told) > 1 {
-			return "", unfit("%d of %d writers at once were told that they wrote an object, under a condition that holds for one", len(told), probeWriters)
+			return "", "", unfit("%d of %d writers at once were told that they wrote an object, under a condition that holds for one", len(told), probeWriters)
 		}
-		there, err := p.of(0).read(ctx, key, maxCellBytes)
+		there, err := p.of(0).readTagged(ctx, key, maxCellBytes)
 		switch {
 		case errors.Is(err, errNoObject) && len(told) == 1:
-			return "", unfit("what was written is not there")
+			return "", "", unfit("what was written is not there")
 		case err != nil && !errors.Is(err, errNoObject):
-			return "", err
+			return "", "", err
 		}
 		for i, body := range bodies {
 			if err != nil || !bytes.Equal(body, there.data) {
 				continue
 			}
 			if len(told) == 1 && told[0] != i {
-				return "", unfit("one writer was told that it wrote an object, and another's is there")
+				return "", "", unfit("one writer was told that it wrote an object, and another's is there")
 			}
-			if errors.Is(errs[i], errPassing) || len(told) == 1 {
-				return there.etag, nil
-			}
-			return "", unfit("a writer was told that its condition did not hold, and what it wrote is there")
+			return key, there.etag, nil // also if it was told that it did not: of a write that something repeats the second is refused
 		}
 		if len(told) == 1 {
-			return "", unfit("what was written was replaced, by none who was told so")
+			return "", "", unfit("what was written was replaced, by none who was told so")
+		}
+		if err == nil && !when.absent {
+			when.etag = there.etag // of an earlier round's, that came late
 		}
 		if !tries.wait(ctx) { // each was told to try again
-			return "", errors.Join(ctx.Err(), errs[0])
+			return "", "", errors.Join(ctx.Err(), errs[0])
 		}
 	}
 }
@@ -201,14 +240,14 @@ func (p *probe) stale(ctx context.Context) error {
 		if err := p.of(i).write(ctx, key, []byte(body), headers{}); err != nil {
 			return err
 		}
-		o, err := p.of(i).read(ctx, key, maxCellBytes)
+		o, err := p.of(i).readTagged(ctx, key, maxCellBytes)
 		if err != nil {
 			return err
 		}
 		etags = append(etags, o.etag)
 	}
-	if etags[0] == "" || etags[0] == etags[1] {
-		return unfit("two bodies of one object have the ETags %q and %q", etags[0], etags[1])
+	if etags[0] == etags[1] {
+		return unfit("two bodies of one object have the ETag %q", etags[0])
 	}
 	for i := range p.buckets {
 		for _, c := range []struct {

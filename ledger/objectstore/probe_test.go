@@ -18,6 +18,7 @@ func TestProbe(t *testing.T) {
 	for name, c := range map[string]struct {
 		broken objectstoretest.Broken
 		faults func(objectstoretest.Request) objectstoretest.Fault
+		late   bool // what does not arrive at once does some requests later
 		breaks string
 		says   string
 	}{
@@ -30,15 +31,21 @@ func TestProbe(t *testing.T) {
 		"good, and busy":             {faults: everySecond(objectstoretest.SlowDown)},
 		"good, and answers are lost": {faults: everySecond(objectstoretest.Unheard)},
 		"good, and told to repeat":   {faults: everySecond(objectstoretest.Conflict)},
+		"good, and repeated":         {faults: everySecond(objectstoretest.Repeated)},
+		"good, and late":             {faults: everySecond(objectstoretest.Later), late: true},
+		"good, and without ETags":    {faults: everySecond(objectstoretest.NoETag)},
+		"no ETags":                   {faults: func(objectstoretest.Request) objectstoretest.Fault { return objectstoretest.NoETag }, breaks: objectstore.AtomicCreation, says: "no ETag"},
 	} {
-		if c.breaks == objectstore.AtomicCreation || c.breaks == objectstore.AtomicSwap {
+		if c.says == "" && (c.breaks == objectstore.AtomicCreation || c.breaks == objectstore.AtomicSwap) {
 			c.says = "of 32 writers at once were told that they wrote an object"
 		}
 		t.Run(name, inBubble(func(t *testing.T) {
 			server := objectstoretest.NewServer()
 			server.Broken = c.broken
 			link := objectstoretest.NewLink(server)
-			link.Set(c.faults)
+			if link.Set(c.faults); c.late {
+				link.ReleaseEvery = 50
+			}
 			config := objectstoretest.Config(link)
 			config.Endpoints = []string{"http://a.example", "http://b.example"}
 			var tried []string

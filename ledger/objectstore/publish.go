@@ -27,17 +27,20 @@ func (s *Store) readPublished(ctx context.Context) (published, error) {
 		return published{}, err
 	}
 	p, err := readCell[published](ctx, s.bucket, s.publishedKey())
-	if err != nil {
+	if err == nil && !p.exists { // a taking makes it right after the head, before anything is appended
+		var h held[head]
+		if h, err = s.readHead(ctx); err != nil || h.body.Size == 0 {
+			return published{}, err
+		}
+		p, err = readCell[published](ctx, s.bucket, s.publishedKey()) // the log may have begun meanwhile
+	}
+	switch {
+	case err != nil:
 		return published{}, fmt.Errorf("reading what is published: %w", err)
+	case !p.exists:
+		return published{}, fmt.Errorf("%s was there: %w", s.publishedKey(), ErrLost)
 	}
-	if p.exists {
-		return p.body, nil
-	}
-	// A taking swaps it right after the head, before anything is appended.
-	if h, err := s.readHead(ctx); err != nil || h.body.Size > 0 {
-		return published{}, errors.Join(err, fmt.Errorf("%s was there: %w", s.publishedKey(), ErrLost))
-	}
-	return published{}, nil
+	return p.body, nil
 }
 
 // Publish implements [ledger.Store].

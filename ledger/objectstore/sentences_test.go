@@ -259,6 +259,11 @@ func TestHeadThatVanished(t *testing.T) {
 		if err := w.Handle(t).Take(t.Context()); !errors.Is(err, objectstore.ErrLost) || !errors.Is(err, ledger.ErrCorrupt) {
 			t.Errorf("without %v it was taken: %v", gone[:1], err)
 		}
+		if !slices.Contains(gone, "private/head") {
+			if err := s.Extend(t.Context(), log.Clone().Grow(4)); err == nil || errors.Is(err, ledger.ErrTakenOver) {
+				t.Errorf("without %v, which nobody could take, its writer is told: %v", gone[:1], err)
+			}
+		}
 		if after := w.server.Objects(); slices.Contains(gone, "private/head") && after["some/log/private/head"] != nil || len(gone) > 1 && len(after) > len(before)+2 {
 			t.Errorf("without %v a log began", gone[:1])
 		}
@@ -304,6 +309,38 @@ func TestCheckpointNeverGoesBack(t *testing.T) {
 		t.Errorf("a zombie's publication: %v", err)
 	}
 	log.check(w.Handle(t))
+}
+
+// A zombie that cannot read the public checkpoint does not take its place; who publishes does,
+// where it was spoilt.
+func TestCheckpointThatCannotBeRead(t *testing.T) {
+	w := newWorld()
+	w.config = manual
+	zombie, link := taken(t, w)
+	log := newSignedLog(t)
+	log.commit(zombie, 10)
+	log.publish(zombie, 10)
+	after, _ := taken(t, w)
+	log.commit(after, 10)
+	log.publish(after, 20)
+	fanOut(t, after)
+	link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
+		if r.Method == "GET" && strings.HasSuffix(r.Key, "public/checkpoint") {
+			return objectstoretest.Cut
+		}
+		return objectstoretest.None
+	})
+	fanOut(t, zombie)
+	if size := publicCheckpoint(t, w); size != 20 {
+		t.Errorf("a zombie's fan-out: size %d is public, 20 was", size)
+	}
+	w.server.Put(publicPrefix+"checkpoint", []byte("spoilt"))
+	log.commit(after, 5)
+	log.publish(after, 25)
+	fanOut(t, after)
+	if size := publicCheckpoint(t, w); size != 25 {
+		t.Errorf("size %d is public, 25 is published", size)
+	}
 }
 
 // A checkpoint that was cosigned again is of the same size: the one that was published last stays.
@@ -463,6 +500,44 @@ func TestCleanUp(t *testing.T) {
 	})
 }
 
+// A store that deletes nothing keeps nobody from committing, and once it does again, what is due goes.
+func TestCleanUpHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.config = func(c *objectstore.Config) { c.KeepStages = time.Hour }
+		s, link := taken(t, w)
+		log := newSignedLog(t)
+		commit := func(n int) {
+			t.Helper()
+			for range n {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				err := s.Extend(ctx, log.Grow(10))
+				cancel()
+				if log.size += 10; err != nil {
+					t.Fatal(err)
+				}
+			}
+			log.publish(s, log.size)
+			synctest.Wait()
+		}
+		commit(5)
+		link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
+			if r.Method == "LIST" || r.Method == "DELETE" {
+				return objectstoretest.SlowDown
+			}
+			return objectstoretest.None
+		})
+		time.Sleep(10*time.Minute + time.Second) // it looks for what is due
+		commit(40)
+		link.Set(nil)
+		commit(1) // whose head names no other stage
+		time.Sleep(2 * time.Hour)
+		if left := stages(w); len(left) > 2 {
+			t.Errorf("%d stages are left", len(left))
+		}
+	})
+}
+
 // Who closes the store leaves the public log at what was published last.
 func TestCloseFansOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -570,55 +645,77 @@ func TestPublishingStandsStill(t *testing.T) {
 	}
 }
 
-// An extension is staged while the head before it is swapped.
-func TestStagedMeanwhile(t *testing.T) {
+// What is committed is not kept in memory until it is published.
+func TestUnpublishedIsNotKept(t *testing.T) {
+	w := newWorld()
+	w.config = manual
+	s, _ := taken(t, w)
+	log := newSignedLog(t)
+	for range 200 {
+		log.commit(s, 100)
+	}
+	fanOut(t, s)
+	if entries, tiles := s.Behind(); entries >= 256 || tiles > 3 {
+		t.Errorf("%d entries and %d tiles of %d entries are in memory", entries, tiles, log.size)
+	}
+	log.publish(s, 300) // of which tiles and entries are read where they are
+	fanOut(t, s)
+	if size := publicCheckpoint(t, w); size != 300 {
+		t.Errorf("size %d is public, want 300", size)
+	}
+	log.publish(s, log.size)
+	fanOut(t, s)
+	if size := publicCheckpoint(t, w); size != uint64(log.size) {
+		t.Errorf("size %d is public, want %d", size, log.size)
+	}
+	log.commit(s, 1)
+	log.check(w.Handle(t))
+}
+
+// Extensions that are given at once go one after another, in their order. One that is given up while it waits
+// changes nothing of those before and behind it.
+func TestExtensionsGivenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.config = manual
-		s, link := taken(t, w)
-		link.Delay = time.Second
-		log := newSignedLog(t)
-		begun := time.Now()
-		const n = 5
-		errs := make(chan error, n)
-		for range n {
-			x := log.Grow(3)
-			go func() { errs <- s.Extend(t.Context(), x) }()
-			synctest.Wait() // in their order
-			log.size += 3
+		w.config = func(c *objectstore.Config) {
+			manual(c)
+			link := c.Transport
+			c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPut {
+					select {
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					case <-time.After(time.Second):
+					}
+				}
+				return link.RoundTrip(r)
+			})
 		}
+		s, _ := taken(t, w)
+		log := newSignedLog(t)
+		const n = 3
+		errs := make(chan error, n)
+		begin := func() {
+			x := log.Grow(3)
+			log.size += 3
+			go func() { errs <- s.Extend(t.Context(), x) }()
+			synctest.Wait()
+		}
+		begin()
+		time.Sleep(1500 * time.Millisecond) // its head is being swapped
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := s.Extend(ctx, log.Clone().Grow(5)); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > 100*time.Millisecond {
+			t.Errorf("given up while another one is under way: %v after %v", err, time.Since(begun))
+		}
+		begin()
+		begin()
 		for range n {
 			if err := <-errs; err != nil {
 				t.Error(err)
 			}
 		}
-		if took := time.Since(begun); took != (n+1)*time.Second {
-			t.Errorf("it took %v, want one PUT each after the first stage", took)
-		}
-		log.check(s)
-		// If one fails, those behind it do, and the log goes on from where it is.
-		link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
-			if r.Method == "PUT" && strings.HasSuffix(r.Key, "private/head") {
-				return objectstoretest.Lost
-			}
-			return objectstoretest.None
-		})
-		ahead := log.Clone()
-		for range n {
-			x := ahead.Grow(3)
-			go func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				defer cancel()
-				errs <- s.Extend(ctx, x)
-			}()
-			synctest.Wait()
-		}
-		for range n {
-			if err := <-errs; err == nil {
-				t.Error("an extension of what never was")
-			}
-		}
-		link.Set(nil)
 		log.commit(s, 4)
 		log.check(s)
 	})

@@ -13,14 +13,10 @@ import (
 type writer struct {
 	epoch uint64
 
-	swapping lock // held by who swaps the head
-
-	extending lock // guards what follows
+	extending lock // held by who extends or seals; guards what follows
 	head      held[head]
-	accepted  ledger.Head   // where the newest accepted extension leads
-	before    chan struct{} // closed when that one is decided; nil: none was accepted
-	lost      bool          // the outcome of a swap is unknown: the head is read before the next
-	sealing   *head         // the head by which Seal seals, so that it can be repeated
+	lost      bool  // the outcome of a swap is unknown: the head is read before the next
+	sealing   *head // the head by which Seal seals, so that it can be repeated
 
 	publishing lock // guards what follows
 	published  held[published]
@@ -88,10 +84,10 @@ func (s *Store) Take(ctx context.Context) error {
 func (s *Store) TakeAfter(ctx context.Context, epoch uint64) error {
 	return s.take(ctx, func(h head, _ published) (head, error) {
 		switch {
-		case h.Epoch != epoch:
-			return h, fmt.Errorf("%w: it has epoch %d, and %d was the newest", ledger.ErrTakenOver, h.Epoch, epoch)
 		case h.Sealed != "":
 			return h, &ledger.SealedError{Why: h.Sealed}
+		case h.Epoch != epoch:
+			return h, fmt.Errorf("%w: it has epoch %d, and %d was the newest", ledger.ErrTakenOver, h.Epoch, epoch)
 		}
 		return h, nil
 	})
@@ -131,6 +127,9 @@ func (s *Store) take(ctx context.Context, may func(head, published) (head, error
 		if err != nil {
 			return fmt.Errorf("reading what is published: %w", err)
 		}
+		if !p.exists && h.body.Size > 0 { // found before the writer that still is one is ended
+			return fmt.Errorf("%s was there: %w", s.publishedKey(), ErrLost)
+		}
 		next, err := may(h.body, p.body)
 		if err != nil {
 			return err
@@ -146,8 +145,7 @@ func (s *Store) take(ctx context.Context, may func(head, published) (head, error
 	}
 	s.show(now)
 	w := &writer{
-		epoch: now.body.Epoch, head: now, accepted: now.body.tree(),
-		swapping: newLock(), extending: newLock(), publishing: newLock(),
+		epoch: now.body.Epoch, head: now, extending: newLock(), publishing: newLock(),
 	}
 	for {
 		p, err := readCell[published](ctx, s.bucket, s.publishedKey())
@@ -184,7 +182,7 @@ func (s *Store) Seal(ctx context.Context, why string) error {
 	if why == "" {
 		return errors.New("a store is sealed for a reason")
 	}
-	for _, l := range []lock{w.swapping, w.extending, w.publishing} {
+	for _, l := range []lock{w.extending, w.publishing} {
 		if err := l.take(ctx); err != nil {
 			return err
 		}
@@ -192,13 +190,6 @@ func (s *Store) Seal(ctx context.Context, why string) error {
 	}
 	if err := errors.Join(s.recallHead(ctx, w), s.recallPublished(ctx, w)); err != nil {
 		return err
-	}
-	if w.before != nil {
-		select {
-		case <-w.before:
-		default:
-			return errors.New("sealing while an extension is on its way")
-		}
 	}
 	next := w.published.body
 	next.Epoch, next.Nonce = w.epoch+1, newNonce()
@@ -236,12 +227,10 @@ func (s *Store) Unseal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range []lock{w.swapping, w.extending} {
-		if err := l.take(ctx); err != nil {
-			return err
-		}
-		defer l.release()
+	if err := w.extending.take(ctx); err != nil {
+		return err
 	}
+	defer w.extending.release()
 	if err := s.recallHead(ctx, w); err != nil {
 		return err
 	}
@@ -260,17 +249,26 @@ func (s *Store) Unseal(ctx context.Context) error {
 	return nil
 }
 
-// stillTaken is [ledger.ErrTakenOver] if another handle has taken the store since.
+// stillTaken is [ledger.ErrTakenOver] if another handle has taken the store since, and
+// [ledger.SealedError] if it has sealed it too.
 func (s *Store) stillTaken(ctx context.Context, w *writer) error {
 	h, err := s.readHead(ctx)
 	if err != nil {
 		return err
 	}
-	if h.body.Epoch > w.epoch {
+	return w.stillTaken(h.body)
+}
+
+func (w *writer) stillTaken(h head) error {
+	switch {
+	case h.Epoch <= w.epoch:
+		return nil
+	case h.Sealed != "":
+		w.end(&ledger.SealedError{Why: h.Sealed})
+	default:
 		w.end(ledger.ErrTakenOver)
-		return ledger.ErrTakenOver
 	}
-	return nil
+	return w.ended()
 }
 
 // conflict is the error for a write from another state than that of the store.
@@ -284,23 +282,19 @@ func (s *Store) conflict(ctx context.Context, w *writer, text string, args ...an
 // refused is the error for a swap that was not made. Where the cell has moved, it never
 // will be made, unless a request of it was lost: then it may have been there in between.
 func (s *Store) refused(ctx context.Context, w *writer, what string, err error) error {
-	var epoch uint64
 	var unsure bool
 	var ofHead *moved[head]
 	var ofPublished *moved[published]
 	switch {
 	case errors.As(err, &ofHead):
-		epoch, unsure = ofHead.now.body.Epoch, ofHead.unsure
+		unsure, err = ofHead.unsure, w.stillTaken(ofHead.now.body)
 	case errors.As(err, &ofPublished):
-		epoch, unsure = ofPublished.now.body.Epoch, ofPublished.unsure
+		unsure, err = ofPublished.unsure, s.stillTaken(ctx, w)
 	default:
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if epoch > w.epoch {
-		w.end(ledger.ErrTakenOver)
-		err = ledger.ErrTakenOver
-	} else {
-		err = s.conflict(ctx, w, "an earlier write of this handle came late")
+	if err == nil {
+		err = fmt.Errorf("%w: an earlier write of this handle came late", ledger.ErrConflict)
 	}
 	if unsure {
 		return fmt.Errorf("%s: the store did not answer, and then: %v", what, err)
@@ -320,11 +314,13 @@ func (s *Store) recallHead(ctx context.Context, w *writer) error {
 	if !h.exists {
 		return fmt.Errorf("%s was there: %w", s.headKey(), ErrLost)
 	}
-	if h.body.Epoch > w.epoch {
-		w.end(ledger.ErrTakenOver)
-		return ledger.ErrTakenOver
+	if err := w.stillTaken(h.body); err != nil {
+		return err
 	}
-	w.head, w.accepted, w.before, w.lost = h, h.body.tree(), nil, false
+	if h.body.tree() != w.head.body.tree() { // the extension was made
+		w.fan.recalled(h.body)
+	}
+	w.head, w.lost = h, false
 	return nil
 }
 
@@ -346,5 +342,6 @@ func (s *Store) recallPublished(ctx context.Context, w *writer) error {
 		}
 	}
 	w.published, w.forgotten = p, false
+	w.fan.publishedNow(p.body)
 	return nil
 }

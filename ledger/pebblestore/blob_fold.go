@@ -152,14 +152,10 @@ func (x *BlobFold) Replay(_ context.Context, entries [][]byte, head ledger.Head)
 
 // Lookup implements [ledger.Fold].
 func (x *BlobFold) Lookup(id ledger.ID) (uint64, bool, error) {
-	v, closer, err := x.db.Get(append([]byte{keyItem}, id[:]...))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, false, nil
-	}
-	if err != nil {
+	v, err := x.db.Row(append([]byte{keyItem}, id[:]...))
+	if v == nil || err != nil {
 		return 0, false, err
 	}
-	defer closer.Close()
 	return binary.BigEndian.Uint64(v), true, nil
 }
 

@@ -147,8 +147,8 @@ func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 
 // Extend implements [ledger.Store].
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
-	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) {
-		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	if err := x.Check(); err != nil {
+		return err
 	}
 	s.sealing.RLock()
 	defer s.sealing.RUnlock()
@@ -284,15 +284,8 @@ func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 
 // get returns a copy of a value; nil if there is none.
 func get(db *disk.DB, key []byte) ([]byte, error) {
-	v, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, judged(err)
-	}
-	defer closer.Close()
-	return append(make([]byte, 0, len(v)), v...), nil
+	v, err := db.Row(key)
+	return v, judged(err)
 }
 
 // ArchivedCount implements [ledger.Store]: the last number and one.

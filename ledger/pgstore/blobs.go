@@ -3,31 +3,15 @@ package pgstore
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
-// maxBlobName is the longest name of a blob, in bytes.
-const maxBlobName = 200
-
-// checkBlobName wants a path of letters, digits, dots, dashes and underscores.
-func checkBlobName(name string) error {
-	ok := len(name) <= maxBlobName
-	for part := range strings.SplitSeq(name, "/") {
-		ok = ok && part != "" && part != "." && part != ".." && strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
-	}
-	if !ok {
-		return fmt.Errorf("%q is no name of a blob: a path of letters, digits, dots, dashes and underscores of at most %d bytes", name, maxBlobName)
-	}
-	return nil
-}
-
 // PutBlob implements [ledger.Shared].
 func (s *Store) PutBlob(ctx context.Context, name string, blob []byte) error {
-	if err := checkBlobName(name); err != nil {
+	if err := ledger.CheckBlobName(name); err != nil {
 		return err
 	}
 	if len(blob) > ledger.MaxBlobBytes {
@@ -53,7 +37,7 @@ func (s *Store) PutBlob(ctx context.Context, name string, blob []byte) error {
 
 // Blob implements [ledger.Shared].
 func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
-	if err := checkBlobName(name); err != nil {
+	if err := ledger.CheckBlobName(name); err != nil {
 		return nil, err
 	}
 	return readOne(ctx, s, "blob "+name, `SELECT blob FROM blobs WHERE name = $1`, name)
@@ -62,21 +46,21 @@ func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
 // ListBlobs implements [ledger.Shared].
 func (s *Store) ListBlobs(ctx context.Context, prefix string) ([]string, error) {
 	return read(ctx, s, func(c *session) ([]string, error) {
-		rows, err := c.conn.Query(ctx, `SELECT name FROM blobs WHERE starts_with(name, $1) ORDER BY name`, prefix)
-		if err != nil {
+		rows, _ := c.conn.Query(ctx, `SELECT name FROM blobs WHERE starts_with(name, $1) ORDER BY name`, prefix) // rows have its error
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		switch {
+		case isNew(err):
+			return nil, nil
+		case err != nil:
 			return nil, fmt.Errorf("listing blobs: %w", err)
 		}
-		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if isNew(err) {
-			return nil, nil
-		}
-		return names, err
+		return names, nil
 	})
 }
 
 // DeleteBlob implements [ledger.Shared].
 func (s *Store) DeleteBlob(ctx context.Context, name string) error {
-	if err := checkBlobName(name); err != nil {
+	if err := ledger.CheckBlobName(name); err != nil {
 		return err
 	}
 	return s.retry(ctx, 0, func(c *session) error {

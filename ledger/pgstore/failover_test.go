@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,20 +39,27 @@ func (w *loaded) progress() (acked, reopened int) {
 	return w.acked, w.reopened
 }
 
-// run works until ctx ends.
+// run works until ctx ends. Every other round it archives and publishes at once.
 func (w *loaded) run(ctx context.Context) {
 	for s := w.take(ctx); s != nil; {
 		pending := w.log.Clone()
 		x := pending.Grow(7)
 		note, blob := fmt.Append(nil, "checkpoint ", x.New.Size), fmt.Append(nil, "blob ", w.count)
+		together := w.count%2 == 1 // one write instead of two
 		err := s.Extend(ctx, x)
 		if err == nil {
 			w.log, w.entries = pending, append(w.entries, x.Entries...)
-			err = s.Publish(ctx, w.note, note)
+			if together {
+				err = s.ArchiveAndPublish(ctx, w.count, blob, w.note, note)
+			} else {
+				err = s.Publish(ctx, w.note, note)
+			}
 		}
 		if err == nil {
 			w.note = note
-			err = s.Archive(ctx, w.count, blob)
+			if !together {
+				err = s.Archive(ctx, w.count, blob)
+			}
 		}
 		if err == nil {
 			w.count++
@@ -65,7 +73,7 @@ func (w *loaded) run(ctx context.Context) {
 		}
 		s.Close()
 		if s = w.take(ctx); s != nil {
-			w.settle(s, pending, x, note, blob)
+			w.settle(s, pending, x, note, together)
 			w.mu.Lock()
 			w.reopened++
 			w.mu.Unlock()
@@ -92,7 +100,7 @@ func (w *loaded) take(ctx context.Context) *pgstore.Store {
 }
 
 // settle finds out what became of the writes of one round: each is there whole, or is not.
-func (w *loaded) settle(s *pgstore.Store, pending *storetest.ReferenceLog, x ledger.Extension, note, blob []byte) {
+func (w *loaded) settle(s *pgstore.Store, pending *storetest.ReferenceLog, x ledger.Extension, note []byte, together bool) {
 	h, err := s.Head(w.t.Context())
 	if err != nil || h != x.New && h.Size != uint64(len(w.entries)) {
 		w.t.Errorf("head %v, %v; %d entries were acknowledged", h, err, len(w.entries))
@@ -105,10 +113,14 @@ func (w *loaded) settle(s *pgstore.Store, pending *storetest.ReferenceLog, x led
 	if err != nil || !bytes.Equal(p, w.note) && !bytes.Equal(p, note) {
 		w.t.Errorf("published %q, %v; %q was acknowledged", p, err, w.note)
 	}
+	shown := bytes.Equal(p, note)
 	w.note = p
 	n, err := s.ArchivedCount(w.t.Context())
 	if err != nil || n != w.count && n != w.count+1 {
 		w.t.Errorf("%d are archived, %v; %d were acknowledged", n, err, w.count)
+	}
+	if together && shown != (n == w.count+1) {
+		w.t.Errorf("published: %v, and archived %d of %d: one write, half of which is there", shown, n, w.count+1)
 	}
 	w.count = n
 }
@@ -184,4 +196,29 @@ func TestFailover(t *testing.T) {
 	}
 	acked, reopened := w.progress()
 	t.Logf("%d rounds of three writes were acknowledged, %d times the store was opened anew", acked, reopened)
+}
+
+// A primary that says nothing more, as of a machine without power, is left for the next server of the URL
+// within a call's deadline.
+func TestSilentPrimary(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	server := pgstoretest.Start(t)
+	way, other := pgstoretest.NewProxy(t, server), pgstoretest.NewProxy(t, server)
+	_, host, _ := strings.Cut(way.URL(), "@")
+	host, _, _ = strings.Cut(host, "/")
+	s := takenStore(t, strings.Replace(other.URL(), "@", "@"+host+",", 1))
+	log := &storetest.ReferenceLog{}
+	if err := s.Extend(t.Context(), log.Grow(3)); err != nil {
+		t.Fatal(err)
+	}
+	server.SQL("SELECT pg_sleep(1.5)") // after a second without use a connection is asked first
+	way.Hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	if err := s.CheckStandby(ctx); err == nil || strings.Contains(err.Error(), "a commit has waited") {
+		t.Errorf("no commit has waited: %v", err)
+	}
+	if err := s.Extend(ctx, log.Grow(3)); err != nil {
+		t.Errorf("extending: %v", err)
+	}
 }

@@ -44,8 +44,10 @@ func Probe(ctx context.Context, c Config, tried func(promise string, err error))
 		try  func() error
 	}{
 		{ServerKeeps, func() (err error) {
-			now, err = unjudgedSettings(ctx, config.ConnConfig)
-			return errors.Join(err, now.serverKeeps())
+			if now, err = unjudgedSettings(ctx, config.ConnConfig); err != nil {
+				return err
+			}
+			return now.serverKeeps()
 		}},
 		{SessionWaits, func() error {
 			if err := now.sessionWaits(); err != nil {
@@ -57,8 +59,11 @@ func Probe(ctx context.Context, c Config, tried func(promise string, err error))
 		{AtomicSwap, func() error { return s.probeSwap(ctx) }},
 	} {
 		err := promise.try()
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrUnsafe):
 			err = fmt.Errorf("%w; it has to promise: %s", err, promise.name)
+		case err != nil:
+			err = fmt.Errorf("trying whether %s: %w", promise.name, err)
 		}
 		if tried != nil {
 			tried(promise.name, err)
@@ -77,11 +82,7 @@ func unjudgedSettings(ctx context.Context, config *pgx.ConnConfig) (settings, er
 		return settings{}, fmt.Errorf("connecting: %w", err)
 	}
 	defer conn.Close(ctx)
-	s, err := readSettings(ctx, conn)
-	if err != nil {
-		s.version = minVersion // nothing is known of it
-	}
-	return s, err
+	return readSettings(ctx, conn)
 }
 
 // probeSessions has sessions tell several times who they are.

@@ -92,6 +92,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Of a server that cannot be reached nothing is known.
+func TestProbeOfNoServer(t *testing.T) {
+	err := pgstore.Probe(t.Context(), pgstore.Config{URL: "postgres://docket@127.0.0.1:1/docket"}, nil)
+	if err == nil || errors.Is(err, pgstore.ErrUnsafe) || !strings.Contains(err.Error(), "connecting") {
+		t.Errorf("%v, want that it could not connect", err)
+	}
+}
+
 // A head that was there and is missing is a loss, and no beginning; a format to come is left alone.
 func TestLoss(t *testing.T) {
 	server := pgstoretest.Start(t)

@@ -69,6 +69,8 @@ func stateOf(c *pgconn.PgConn) *sessionState {
 // prepareSessions has each connection of the pool judged before it is used, and closed, not
 // cancelled, when a deadline has passed.
 func prepareSessions(config *pgxpool.Config) {
+	config.PingTimeout = connectTimeout // of a connection that was idle; without it a dead one costs a call all its time
+	config.ConnConfig.DialFunc = dialer().DialContext
 	config.ConnConfig.OnNotice = func(c *pgconn.PgConn, n *pgconn.Notice) {
 		if state := stateOf(c); n.SeverityUnlocalized == "WARNING" && state.warning == nil {
 			state.warning = n
@@ -98,6 +100,22 @@ func prepareSessions(config *pgxpool.Config) {
 		}
 		_, err := judge(ctx, c)
 		return err
+	}
+}
+
+// How long a server may be silent, on the level of TCP, that is to answer: one whose machine lost its power says
+// nothing. One that lives answers, also while a commit of it waits for a standby.
+const (
+	aliveIdle     = 5 * time.Second
+	aliveInterval = 2 * time.Second
+	aliveCount    = 3
+	deadAfter     = aliveIdle + aliveCount*aliveInterval
+)
+
+func dialer() *net.Dialer {
+	return &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: aliveIdle, Interval: aliveInterval, Count: aliveCount},
+		Control:         endUnacknowledged,
 	}
 }
 
@@ -282,6 +300,7 @@ func (s *Store) retry(ctx context.Context, patience time.Duration, f func(c *ses
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 20*time.Millisecond, time.Second
 	var last error
+	told := false
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		last = s.on(ctx, f)
 		if last != nil && (ctx.Err() != nil || s.closed.Load() || !Passes(last)) {
@@ -289,7 +308,10 @@ func (s *Store) retry(ctx context.Context, patience time.Duration, f func(c *ses
 		}
 		return struct{}{}, last
 	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(patience), backoff.WithNotify(func(err error, after time.Duration) {
-		s.log.Warn("PostgreSQL: trying again", "err", err, "after", after.String())
+		if !told { // once of each call, however often it tries
+			s.log.Warn("PostgreSQL: trying again", "err", err, "after", after.String())
+		}
+		told = true
 	}))
 	if err != nil && last != nil {
 		return inTime(ctx, last)
@@ -318,3 +340,6 @@ func Passes(err error) bool {
 	}
 	return refused.Code == "25006" // read_only_sql_transaction: it is a standby now
 }
+
+// Answered tells whether an error is what a PostgreSQL server answered.
+func Answered(err error) bool { return errors.As(err, new(*pgconn.PgError)) }

@@ -222,6 +222,26 @@ func TestSynchronousStandby(t *testing.T) {
 		extend(writer)
 	})
 
+	t.Run("the list of standbys is emptied while a taking is in doubt", func(t *testing.T) {
+		taking := openStore(whole, way.URL())
+		thaw := standby.Freeze()
+		take := begin(whole, taking.Take)
+		awaitWaiting(primary, 1)
+		flow := way.Hold() // so that it asks what became of it only when the list is empty
+		primary.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+		primary.Reload("synchronous_standby_names = ''")
+		primary.Await("SHOW synchronous_standby_names", "")
+		flow()
+		if err := <-take.done; !errors.Is(err, pgstore.ErrNoStandby) {
+			t.Errorf("taking: %v, want ErrNoStandby", err)
+		}
+		thaw()
+		primary.Reload("synchronous_standby_names = 'standby'")
+		primary.Await("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'", "1")
+		writer = taken()
+		extend(writer)
+	})
+
 	t.Run("the primary is killed while a commit waits, starts again, and the standby is promoted", func(t *testing.T) {
 		before := log.Clone()
 		x := log.Grow(10)

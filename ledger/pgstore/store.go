@@ -2,7 +2,7 @@
 // [ledger.Shared] for those who run a database with a synchronous standby.
 //
 // Each write is one statement, which is a transaction: nothing stays locked for a client that is
-// gone. It swaps one row of one table, of this writer's epoch, and what hangs on it comes along.
+// gone. It swaps one row of one table, or of two, of this writer's epoch, and what hangs on it comes along.
 // It counts once its commit is where a fail-over finds it: on the synchronous standby, if the
 // server has one. PostgreSQL shows more than that after a restart, after a wait for replication
 // was cancelled, after its list of standbys was emptied. So a write whose outcome is in doubt is
@@ -64,7 +64,10 @@ type Store struct {
 	seenArchived  seen[uint64]
 }
 
-var _ ledger.Shared = (*Store)(nil)
+var (
+	_ ledger.Shared         = (*Store)(nil)
+	_ ledger.ArchivingStore = (*Store)(nil)
+)
 
 // defaultSchema is where the tables lie if the URL says nothing.
 const defaultSchema = "docket"

@@ -15,7 +15,7 @@ import (
 const formatVersion = 1
 
 // ErrLaterVersion: the store was written by a later version of docket.
-var ErrLaterVersion = errors.New("update docket first")
+var ErrLaterVersion = errors.New("upgrade docket")
 
 // tables makes a new store. Three rows are
 // swapped: each has the epoch of who may, a fence, which is raised when an outcome is in doubt, so
@@ -63,7 +63,7 @@ func (s *Store) makeTables(c *session) error {
 // readFormat refuses tables that this version does not know.
 func (s *Store) readFormat(c *session) error {
 	var format int
-	err := c.row(`SELECT format, synchronous FROM head`).Scan(&format, &c.synchronous)
+	err := c.row(`SELECT format FROM head`).Scan(&format)
 	switch {
 	case isNew(err):
 		return nil

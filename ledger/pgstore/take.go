@@ -21,7 +21,8 @@ type standing struct {
 	empty       bool // nothing was ever written but takings
 }
 
-// standing reads it; of a store without tables it is the zero of a new one.
+// standing reads it, and whether this session's commits have to be on a standby; of a store without tables
+// it is the zero of a new one.
 func (c *session) standing() (now standing, err error) {
 	err = c.row(`SELECT head.epoch, holder, sealed, synchronous, size = 0 AND note = '' AND count = 0 FROM head, published, archived`).
 		Scan(&now.epoch, &now.holder, &now.sealed, &now.synchronous, &now.empty)
@@ -29,9 +30,10 @@ func (c *session) standing() (now standing, err error) {
 		return standing{empty: true}, nil
 	}
 	if err != nil {
-		err = fmt.Errorf("reading who may write: %w", lost(err))
+		return now, fmt.Errorf("reading who may write: %w", lost(err))
 	}
-	return now, err
+	c.synchronous = now.synchronous
+	return now, nil
 }
 
 // Take implements [ledger.Store].
@@ -265,6 +267,7 @@ const standbyPatience = 10 * time.Second
 func (s *Store) CheckStandby(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, standbyPatience)
 	defer cancel()
+	committing := false
 	err := s.on(within, func(c *session) error {
 		standby, err := c.hasStandby()
 		if err != nil {
@@ -273,10 +276,10 @@ func (s *Store) CheckStandby(ctx context.Context) error {
 		if !standby {
 			return errNoStandby
 		}
-		c.synchronous, c.noOther = true, false
+		c.synchronous, c.noOther, committing = true, false, true
 		return c.settle()
 	})
-	if err != nil && ctx.Err() == nil && within.Err() != nil {
+	if err != nil && committing && ctx.Err() == nil && within.Err() != nil {
 		return fmt.Errorf("%w that answers: a commit has waited for %v; synchronous_standby_names names one that does not follow", ErrNoStandby, standbyPatience)
 	}
 	return err

@@ -30,10 +30,10 @@ func (r *row) raise(c *session, epoch uint64) (raised bool, swaps int64, err err
 	return raised, swaps, err
 }
 
-// change is one write to a row.
+// change is one write to a row, or to several at once.
 type change struct {
-	*row
-	swap string // given epoch, fence and args; returns a number if it has swapped
+	rows []*row // in the order of [Store.rows]
+	swap string // given epoch, the fence of each row, and args; returns a number if it has swapped
 	args []any
 }
 
@@ -41,20 +41,25 @@ type change struct {
 var errUnknown = errors.New("the outcome of a write is unknown")
 
 // write makes a change, and settles it if its outcome is in doubt: a synchronous write raises the
-// row's fence, after which no earlier attempt can arrive, and tells what the row holds.
+// fence of each row, after which no earlier attempt can arrive, and tells what the row holds.
 func (s *Store) write(ctx context.Context, x change) error {
-	if err := x.busy.Acquire(ctx, 1); err != nil {
-		return err
+	for _, r := range x.rows {
+		if err := r.busy.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer r.busy.Release(1)
 	}
-	defer x.busy.Release(1)
 	epoch := s.epoch.Load()
 	if epoch == 0 {
 		return ledger.ErrNotTaken
 	}
-	sent := false
+	sent, applied := false, false
 	return s.retry(ctx, 0, func(c *session) error {
-		if x.doubt {
-			raised, swaps, err := x.raise(c, epoch)
+		for _, r := range x.rows {
+			if !r.doubt {
+				continue
+			}
+			raised, swaps, err := r.raise(c, epoch)
 			switch {
 			case err != nil:
 				return fmt.Errorf("asking what became of a write: %w", err)
@@ -63,22 +68,29 @@ func (s *Store) write(ctx context.Context, x change) error {
 			case !raised:
 				return c.whyNot(epoch)
 			}
-			applied := swaps > x.swaps
-			x.doubt, x.swaps = false, swaps
-			if sent && applied {
-				return nil
-			}
+			applied = applied || sent && swaps > r.swaps
+			r.doubt, r.swaps = false, swaps
 		}
-		x.doubt, sent = true, true
-		swapped, err := c.commit(x.swap, append([]any{int64(epoch), x.fence}, x.args...), new(int64))
+		if applied {
+			return nil
+		}
+		args := []any{int64(epoch)}
+		for _, r := range x.rows {
+			args, r.doubt = append(args, r.fence), true
+		}
+		sent = true
+		swapped, err := c.commit(x.swap, append(args, x.args...), new(int64))
 		if err != nil {
 			return err
 		}
-		x.doubt = false
+		for _, r := range x.rows {
+			if r.doubt = false; swapped {
+				r.swaps++
+			}
+		}
 		if !swapped {
 			return c.whyNot(epoch)
 		}
-		x.swaps++
 		return nil
 	})
 }
@@ -99,15 +111,18 @@ func (c *session) whyNot(epoch uint64) error {
 
 // Extend implements [ledger.Store].
 func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
-	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) || x.New.Size > math.MaxInt64 {
-		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	if err := x.Check(); err != nil {
+		return err
+	}
+	if x.New.Size > math.MaxInt64 {
+		return fmt.Errorf("an extension to %d, which no bigint is", x.New.Size)
 	}
 	levels, indexes, hashes := make([]int16, len(x.Tiles)), make([]int64, len(x.Tiles)), make([][]byte, len(x.Tiles))
 	for i, t := range x.Tiles {
 		levels[i], indexes[i], hashes[i] = int16(t.ID.Level), int64(t.ID.Index), t.Hashes
 	}
 	err := s.write(ctx, change{
-		row: &s.head,
+		rows: []*row{&s.head},
 		swap: `WITH swapped AS (UPDATE head SET swaps = swaps + 1, size = $5, root = $6 WHERE epoch = $1 AND fence = $2 AND size = $3 AND root = $4 RETURNING size),
 			added AS (INSERT INTO entries SELECT $3 + place - 1, entry FROM swapped, unnest($7::bytea[]) WITH ORDINALITY AS new (entry, place)),
 			grown AS (INSERT INTO tiles SELECT level, index, hashes FROM swapped, unnest($8::smallint[], $9::bigint[], $10::bytea[]) AS new (level, index, hashes)
@@ -118,18 +133,22 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if err != nil {
 		return err
 	}
-	s.seenHead.value.Store(&x.New)
+	h := x.New // alone: the entries are not kept
+	s.seenHead.value.Store(&h)
 	return nil
 }
 
 // Publish implements [ledger.Store].
 func (s *Store) Publish(ctx context.Context, old, next []byte) error {
-	err := s.write(ctx, change{
-		row:  &s.published,
+	return s.publish(ctx, next, change{
+		rows: []*row{&s.published},
 		swap: `UPDATE published SET swaps = swaps + 1, note = $4 WHERE epoch = $1 AND fence = $2 AND note = $3 RETURNING 1`,
-		args: []any{append([]byte{}, old...), append([]byte{}, next...)}, // nil would be NULL
+		args: []any{bytesOf(old), bytesOf(next)},
 	})
-	if err != nil {
+}
+
+func (s *Store) publish(ctx context.Context, next []byte, x change) error {
+	if err := s.write(ctx, x); err != nil {
 		return err
 	}
 	shown := string(next)
@@ -137,23 +156,48 @@ func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 	return nil
 }
 
+// bytesOf is never nil, which would be NULL.
+func bytesOf(b []byte) []byte { return append([]byte{}, b...) }
+
 // Archive implements [ledger.Store].
 func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
 	err := s.write(ctx, change{
-		row: &s.archived,
+		rows: []*row{&s.archived},
 		swap: `WITH swapped AS (UPDATE archived SET swaps = swaps + 1, count = count + 1 WHERE epoch = $1 AND fence = $2 AND count = $3 RETURNING count),
 			added AS (INSERT INTO archive SELECT $3, $4 FROM swapped)
 			SELECT count FROM swapped`,
-		args: []any{int64(min(number, math.MaxInt64)), append([]byte{}, blob...)},
+		args: []any{int64(min(number, math.MaxInt64)), bytesOf(blob)},
 	})
-	if errors.Is(err, ledger.ErrConflict) && !errors.Is(err, ledger.ErrTakenOver) {
-		same, readErr := s.isNewest(ctx, number, blob)
-		if same {
-			return nil
-		}
-		if readErr != nil {
-			err = readErr
-		}
+	return s.unlessNewest(ctx, err, number, blob, func() error { return nil })
+}
+
+// ArchiveAndPublish implements [ledger.ArchivingStore]. Both rows are locked, each as it is then, before
+// either is swapped: one that has changed meanwhile keeps the other as it was.
+func (s *Store) ArchiveAndPublish(ctx context.Context, number uint64, blob, old, next []byte) error {
+	err := s.publish(ctx, next, change{
+		rows: []*row{&s.published, &s.archived},
+		swap: `WITH held AS (SELECT count FROM published, archived
+				WHERE published.epoch = $1 AND published.fence = $2 AND note = $4 AND archived.epoch = $1 AND archived.fence = $3 AND count = $6 FOR UPDATE),
+			shown AS (UPDATE published SET swaps = swaps + 1, note = $5 FROM held),
+			swapped AS (UPDATE archived SET swaps = swaps + 1, count = archived.count + 1 FROM held),
+			added AS (INSERT INTO archive SELECT count, $7 FROM held)
+			SELECT count FROM held`,
+		args: []any{bytesOf(old), bytesOf(next), int64(min(number, math.MaxInt64)), bytesOf(blob)},
+	})
+	return s.unlessNewest(ctx, err, number, blob, func() error { return s.Publish(ctx, old, next) })
+}
+
+// unlessNewest goes on where what did not archive a blob is a conflict, since that is the newest already.
+func (s *Store) unlessNewest(ctx context.Context, err error, number uint64, blob []byte, goOn func() error) error {
+	if !errors.Is(err, ledger.ErrConflict) || errors.Is(err, ledger.ErrTakenOver) {
+		return err
+	}
+	same, readErr := s.isNewest(ctx, number, blob)
+	switch {
+	case same:
+		return goOn()
+	case readErr != nil:
+		return readErr
 	}
 	return err
 }

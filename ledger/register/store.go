@@ -126,16 +126,14 @@ type database = atomic.Pointer[disk.DB]
 
 // get reads one plain row; nil means that there is none.
 func (r rowReader) get(key []byte) ([]byte, error) {
-	b, closer, err := r.db.Load().Get(key)
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return nil, r.chargeRow(len(key))
-	case err != nil:
+	b, err := r.db.Load().Row(key)
+	if err != nil {
 		return nil, fmt.Errorf("reading register row: %w", err)
 	}
-	b = append([]byte{}, b...)
-	r.touch(key, b)
-	return b, errors.Join(closer.Close(), r.chargeRow(len(key)+len(b)))
+	if b != nil {
+		r.touch(key, b)
+	}
+	return b, r.chargeRow(len(key) + len(b))
 }
 
 // touch tells whoever asked which record wrote a row.

@@ -283,28 +283,46 @@ func getStuck(t testing.TB, w SharedMedium, h SharedHandle, write write) (releas
 	return release
 }
 
-// lawSealingConflictsLateWrites: what is in flight when the store is sealed comes too late.
+// lawSealingConflictsLateWrites: what is in flight when the store is sealed comes too late, and who took it before
+// is told of the seal.
 func lawSealingConflictsLateWrites(t *testing.T, w SharedMedium) {
-	zombie := takenHandle(t, w)
-	log := newSharedLog(t, zombie)
+	writer, before := takenHandle(t, w), SharedHandle(nil)
+	log := newSharedLog(t, writer)
+	var releases []func()
 	for _, write := range log.writes()[:3] {
-		release := getStuck(t, w, zombie, write)
-		second := takenHandle(t, w)
-		if write.name != "archiving" {
-			defer release()
-			zombie = second
-			continue
-		}
-		if err := second.Seal(t.Context(), "moved"); err != nil {
-			t.Fatal(err)
-		}
+		releases = append(releases, getStuck(t, w, writer, write))
+		before, writer = takenHandle(t, w), takenHandle(t, w)
+	}
+	if err := writer.Seal(t.Context(), "moved"); err != nil {
+		t.Fatal(err)
+	}
+	for _, release := range releases {
 		release()
-		log.check(t, second)
-		log.check(t, openHandle(t, w))
-		if err := openHandle(t, w).Take(t.Context()); !isSealed(err, "moved") {
-			t.Errorf("taking a sealed store: %v", err)
+	}
+	log.check(t, writer)
+	log.check(t, openHandle(t, w))
+	epoch, err := writer.Epoch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []uint64{0, epoch, epoch + 1} {
+		if err := openHandle(t, w).TakeAfter(t.Context(), after); !isSealed(err, "moved") {
+			t.Errorf("taking a sealed store of epoch %d after %d: %v", epoch, after, err)
 		}
 	}
+	if err := openHandle(t, w).Take(t.Context()); !isSealed(err, "moved") {
+		t.Errorf("taking a sealed store: %v", err)
+	}
+	for range 2 { // also when they know
+		for _, write := range log.writes() {
+			for what, h := range map[string]SharedHandle{"who sealed it": writer, "who took it before": before} {
+				if err := write.do(t.Context(), h); !isSealed(err, "moved") {
+					t.Errorf("%s a sealed store, by %s: %v", write.name, what, err)
+				}
+			}
+		}
+	}
+	log.check(t, openHandle(t, w))
 }
 
 // lawOneTakerStays has many take at once: each gets an epoch of its own, and all but the
@@ -333,13 +351,14 @@ func lawOneTakerStays(t *testing.T, w SharedMedium) {
 			t.Errorf("taker %d: %v, and taker %d extended", i, err, won)
 		}
 	}
-	reader := openHandle(t, w)
-	if won >= 0 {
-		log.growAs(fmt.Sprint("taker ", won), 5+won)
+	if won < 0 {
+		t.Fatalf("of %d takers none stayed", takers)
 	}
+	reader := openHandle(t, w)
+	log.growAs(fmt.Sprint("taker ", won), 5+won)
 	log.check(t, reader)
-	if n, err := reader.Epoch(t.Context()); err != nil || n < 2 {
-		t.Errorf("epoch %d, %v", n, err)
+	if n, err := reader.Epoch(t.Context()); err != nil || n < 1+takers {
+		t.Errorf("epoch %d, %v; want one for each of %d takers", n, err, takers)
 	}
 }
 
@@ -387,9 +406,18 @@ func lawTakeAfter(t *testing.T, w SharedMedium) {
 }
 
 func lawBlobs(t *testing.T, w SharedMedium) {
-	writer, other := takenHandle(t, w), openHandle(t, w)
+	ctx, other := t.Context(), openHandle(t, w)
+	if names, err := other.ListBlobs(ctx, ""); err != nil || len(names) > 0 {
+		t.Errorf("listing in a new store: %q, %v", names, err)
+	}
+	if b, err := other.Blob(ctx, "lease"); !errors.Is(err, ledger.ErrMissing) {
+		t.Errorf("reading in a new store: %q, %v; want ErrMissing", b, err)
+	}
+	if err := other.DeleteBlob(ctx, "lease"); err != nil {
+		t.Errorf("deleting in a new store: %v", err)
+	}
+	writer := takenHandle(t, w)
 	log := newSharedLog(t, writer)
-	ctx := t.Context()
 	if b, err := other.Blob(ctx, "lease"); !errors.Is(err, ledger.ErrMissing) {
 		t.Errorf("a blob that nobody put: %q, %v; want ErrMissing", b, err)
 	}
@@ -425,7 +453,7 @@ func lawBlobs(t *testing.T, w SharedMedium) {
 	if err := writer.PutBlob(ctx, "large", make([]byte, ledger.MaxBlobBytes+1)); err == nil {
 		t.Error("a blob that is too large was put")
 	}
-	for _, name := range []string{"", "/", "/lease", "lease/", "a//b", ".", "..", "../head", "a/../b", "a b", "a\nb", "ä", `a\b`, strings.Repeat("a", 300)} {
+	for _, name := range []string{"", "/", "/lease", "lease/", "a//b", ".", "..", "../head", "a/../b", ".hidden", "a/.b", "a b", "a\nb", "ä", `a\b`, strings.Repeat("a", 300)} {
 		if err := writer.PutBlob(ctx, name, []byte("x")); err == nil {
 			t.Errorf("a blob was put under the name %q", name)
 		}

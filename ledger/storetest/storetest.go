@@ -172,6 +172,18 @@ func lawConflictChangesNothing(t *testing.T, w Medium) {
 		}
 		checkStore(t, s, log)
 	}
+	at := log.Head(len(log.entries))
+	elsewhere := at
+	elsewhere.Root[0] ^= 1
+	for name, x := range map[string]ledger.Extension{
+		"to another root of the same size": {Old: at, New: elsewhere},
+		"to a larger size without entries": {Old: at, New: ledger.Head{Size: at.Size + 1, Root: elsewhere.Root}},
+	} {
+		if err := s.Extend(t.Context(), x); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+		checkStore(t, s, log)
+	}
 	s = reopenStore(t, w, s)
 	checkStore(t, s, log)
 	extend(t, s, log.Grow(1))
@@ -485,6 +497,21 @@ func lawContextEndsCalls(t *testing.T, w Medium) {
 		log = grown
 	}
 	checkStore(t, s, log)
+	if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, note) && string(p) != "another" {
+		t.Errorf("published %q, %v; want that of before, or that of after", p, err)
+	}
+	n, err := s.ArchivedCount(t.Context())
+	if err != nil || n != 1 && n != 2 {
+		t.Fatalf("%d are archived, %v; want 1 or 2", n, err)
+	}
+	for i, want := range []string{"blob", "another"}[:n] {
+		if b, err := s.Archived(t.Context(), uint64(i)); err != nil || string(b) != want {
+			t.Errorf("archived %d is %q, %v; want %q", i, b, err, want)
+		}
+	}
+	if b, err := s.Archived(t.Context(), n); !errors.Is(err, ledger.ErrMissing) {
+		t.Errorf("archived %d of %d is %q, %v; want ErrMissing", n, n, b, err)
+	}
 }
 
 // NewLogKey makes a log key and the policy that wants it and no witness.

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	private "github.com/seed-53cf897a/docket/ledger/customers"
 	"github.com/seed-53cf897a/docket/ledger/customers/event"
@@ -29,6 +30,7 @@ type Outcome struct {
 	Problem   string         `json:"problem,omitempty"`   // it was refused: a kind of problem
 	Detail    string         `json:"detail,omitempty"`    // why, for people
 	Faults    []record.Fault `json:"faults,omitempty"`    // with pointers from the event's root
+	SeenAfter time.Time      `json:"seenAfter,omitzero"`  // of a closing: when the customer was seen after it, from which on he is kept
 }
 
 // Taken is the answer to a batch of which nothing was refused.
@@ -115,7 +117,7 @@ func outcomeOf(r private.Result) Outcome {
 		p := problemOf(r.Err)
 		return Outcome{Problem: string(p.kind), Detail: p.detail, Faults: p.faults}
 	}
-	return Outcome{Index: &r.Index, Duplicate: r.Duplicate}
+	return Outcome{Index: &r.Index, Duplicate: r.Duplicate, SeenAfter: r.SeenAfter}
 }
 
 func (s *Server) answerOutcomes(x *request, outcomes []Outcome) error {

@@ -73,7 +73,7 @@ func newWorldIn(t testing.TB, c customers.Config, files vfs.FS, dir string, opti
 		if err != nil {
 			return nil, err
 		}
-		l, err := private.Open(ctx, private.Config{FS: files, Dir: at("c"), Party: "acme-cloud", Ledger: record.ID{1}, Origin: origin, Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: w.disclosers})
+		l, err := private.Open(ctx, private.Config{FS: files, Dir: at("c"), Party: "acme-cloud", Ledger: record.ID{1}, Origin: origin, Signers: []*proof.Signer{signer}, Store: store, Keys: keys, Vault: v, Health: health, Disclosers: func() ([]*record.Key, error) { return w.disclosers, nil }})
 		t.Cleanup(func() {
 			if err := errors.Join(l.Close(), keys.Close(), store.Close()); err != nil {
 				t.Error(err)

@@ -147,12 +147,15 @@ func (b *Bundle) Format() ([]byte, error) {
 }
 
 // ErrTooLarge: it would be larger than [MaxBytes].
-var ErrTooLarge = fmt.Errorf("the bundle would be larger than %d MiB: ask for fewer customers at a time, or for a shorter period", MaxBytes>>20)
+var ErrTooLarge = fmt.Errorf("the bundle would be larger than %d MiB", MaxBytes>>20)
 
 const (
 	chainLine  = "chain "
 	digestLine = "digest "
 )
+
+// Size is how many bytes the customer takes in a bundle.
+func (c *Customer) Size() int { return len(c.append(nil)) }
 
 func (c *Customer) append(b []byte) []byte {
 	b = schema.AppendString(append(b, `{"handle":`...), c.Handle.String())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -13,9 +14,9 @@ import (
 )
 
 // Erase destroys customers' keys and all rows that lead to them. Once it has returned, their
-// bytes lie in no file of the store. What it costs depends on the size of the store rather
-// than on how many customers go at once. Refs without a key are fine, and so are none: then
-// it only finishes what was cut off.
+// bytes lie in no file of the store. For a few customers it rewrites the tables in which they
+// are; for more all of them, which costs as much for a thousand as for ten. Refs without a
+// key are fine, and so are none: then it only finishes what was cut off.
 //
 // After an error, such as that of ctx, customers are gone and bytes may be left. The next
 // call, or [OpenStore], sees to them.
@@ -44,17 +45,28 @@ type span struct{ from, to []byte }
 // everything are all keys.
 var everything = []span{{[]byte{0}, []byte{0xff}}}
 
-// maxSpans is how many rows are compacted one by one; of more, all tables are.
-const maxSpans = 2_000
+// maxSpans is how many spans are compacted one by one: those of a few customers. Of more, all
+// tables are, since they would be in most of them.
+const maxSpans = 400
 
-// spansOf are the ranges in which rows lie.
+// spansOf are the ranges in which rows lie. Those of one customer that begin with the ref are
+// beside each other, with nothing between.
 func spansOf(rows [][]byte) (spans []span) {
-	if len(rows) > maxSpans {
-		return everything
-	}
 	slices.SortFunc(rows, bytes.Compare)
+	var owner []byte
 	for _, row := range rows {
-		spans = append(spans, span{row, append(bytes.Clone(row), 0)})
+		past := append(bytes.Clone(row), 0)
+		if owner != nil && bytes.HasPrefix(row, owner) {
+			spans[len(spans)-1].to = past
+			continue
+		}
+		spans = append(spans, span{row, past})
+		if owner = nil; row[0] == tableTerm || row[0] == tableNamed {
+			owner = row[:1+len(Ref{})]
+		}
+	}
+	if len(spans) > maxSpans {
+		return everything
 	}
 	return spans
 }
@@ -106,7 +118,7 @@ func (s *Store) dropRows(b *pebble.Batch, ref Ref) (gone dropped, err error) {
 		gone.rows = append(gone.rows, key)
 		err = errors.Join(err, b.Delete(key, nil))
 	}
-	key, err := get(s.db, keyRow(ref))
+	key, err := s.db.Row(keyRow(ref))
 	if err != nil {
 		return gone, err
 	}
@@ -133,7 +145,7 @@ func (s *Store) dropRows(b *pebble.Batch, ref Ref) (gone dropped, err error) {
 			table = tableAccount
 		}
 		row := append([]byte{table}, key[1+16+1:]...)
-		if whose, err := get(s.db, row); err != nil {
+		if whose, err := s.db.Row(row); err != nil {
 			return false, err
 		} else if bytes.Equal(whose, ref[:]) { // and not somebody who has the account now
 			put(row)
@@ -149,17 +161,7 @@ func (s *Store) dropRows(b *pebble.Batch, ref Ref) (gone dropped, err error) {
 // anew until no manifest names them as the ends of a table and no write-ahead log has them.
 // Only then it takes away the mark, [metaErasing], that has it done again.
 func (s *Store) scrub(ctx context.Context, spans []span) error {
-	err := s.read(func(db *disk.DB) error {
-		if err := db.Flush(); err != nil {
-			return err
-		}
-		for _, one := range spans {
-			if err := db.Compact(ctx, one.from, one.to, false); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.read(func(db *disk.DB) error { return compact(ctx, db, spans) })
 	// Pebble keeps the manifest before the current one, and write-ahead logs to use again, as
 	// long as a database is open. Opening removes the logs and begins a manifest, a second time
 	// the manifest of before; a third one waits, in the closing between, until that is done, and
@@ -172,6 +174,35 @@ func (s *Store) scrub(ctx context.Context, spans []span) error {
 	}
 	return s.apply(pebble.Sync, func(b *pebble.Batch) error { return b.Delete(metaErasing, nil) })
 }
+
+// compact writes out what is in memory, and rewrites the tables that overlap the spans, from the
+// first level to the last, so that a deleted row meets its deletion and both go.
+func compact(ctx context.Context, db *disk.DB, spans []span) error {
+	if err := db.Flush(); err != nil {
+		return err
+	}
+	// The first one takes with it what lies in the first level, which overlaps the others.
+	if err := db.Compact(ctx, spans[0].from, spans[0].to, len(spans) == 1); err != nil {
+		return err
+	}
+	var each sync.WaitGroup
+	errs := make([]error, compactors)
+	rest := spans[1:]
+	for w := range errs {
+		each.Go(func() {
+			for _, one := range rest[w*len(rest)/compactors : (w+1)*len(rest)/compactors] {
+				if errs[w] = db.Compact(ctx, one.from, one.to, false); errs[w] != nil {
+					return
+				}
+			}
+		})
+	}
+	each.Wait()
+	return errors.Join(errs...)
+}
+
+// compactors is how many spans are compacted at once: as many as the database does.
+const compactors = 2
 
 // reopen closes the database and opens it anew.
 func (s *Store) reopen() error {

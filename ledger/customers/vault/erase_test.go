@@ -133,6 +133,43 @@ func (h *house) erases(t *testing.T) {
 	}
 }
 
+// Of many at once nothing is left either: then all tables are written anew.
+func TestEraseOfMany(t *testing.T) {
+	h := build(t)
+	one, others := h.many()
+	gone := append(others[:20:20], one)
+	var traces [][]byte
+	var refs []Ref
+	for _, c := range gone {
+		traces, refs = append(traces, h.traces(c)...), append(refs, c.Ref)
+	}
+	h.ok(h.read(func(db *diskDB) error {
+		b := db.NewBatch()
+		defer b.Close()
+		var all [][]byte
+		for _, ref := range refs {
+			one, err := h.dropRows(b, ref)
+			h.ok(err)
+			all = append(all, one.rows...)
+		}
+		if spans := spansOf(all); len(spans) != 1 {
+			t.Errorf("%d spans of %d rows: the test is to be of those that are too many", len(spans), len(all))
+		}
+		return nil
+	}))
+	h.ok(h.Erase(t.Context(), refs...))
+	h.noTrace(traces)
+	h.crash().noTrace(traces)
+	for _, c := range others[20:] {
+		if got := must(h.Customer(c.Ref)); got.Handle != c.Handle {
+			t.Fatal("another customer is gone")
+		}
+	}
+	if n := must(h.Stats()).Customers; n != uint64(len(others)-20) {
+		t.Errorf("%d customers are left, want %d", n, len(others)-20)
+	}
+}
+
 func valuesOf(files map[string][]byte) func(func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for _, data := range files {

@@ -157,16 +157,21 @@ func (x *search) run(all every, hints [][][]byte, limit int) (found Found, err e
 // query: a key counts the more, the fewer customers have it.
 func (x *search) similar(keys [][]byte) ([]Ref, error) {
 	weights := make(map[Ref]int)
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableSearch}, UpperBound: []byte{tableSearch + 1}})
+	if err != nil {
+		return nil, err
+	}
+	x.open = append(x.open, it)
 	var refs []Ref
-	for _, key := range keys {
+	for _, key := range slices.SortedFunc(slices.Values(keys), bytes.Compare) { // as they lie on the disk
 		refs = refs[:0]
-		err := scan(x.db, append([]byte{tableSearch}, key...), func(key, _ []byte) (bool, error) {
-			if len(key) == 1+shortHash+16 {
-				refs = append(refs, Ref(key[1+shortHash:]))
+		prefix := append([]byte{tableSearch}, key...)
+		for ok := it.SeekGE(prefix); ok && bytes.HasPrefix(it.Key(), prefix) && len(refs) < maxSimilarRows; ok = it.Next() {
+			if len(it.Key()) == 1+shortHash+16 {
+				refs = append(refs, Ref(it.Key()[1+shortHash:]))
 			}
-			return len(refs) < maxSimilarRows, x.ctx.Err()
-		})
-		if err != nil {
+		}
+		if err := errors.Join(it.Error(), x.ctx.Err()); err != nil {
 			return nil, err
 		}
 		for _, ref := range refs {

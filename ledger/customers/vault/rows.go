@@ -43,6 +43,9 @@ type token struct {
 
 // tokens are those of what a customer bears; nil for what cannot be read as its kind.
 func (t Term) tokens() (all []token) {
+	if len(t.Text) > maxTerm || !utf8.ValidString(t.Text) {
+		return nil
+	}
 	switch t.Kind {
 	case Name:
 		form := screen.FormOf(t.Text)
@@ -72,9 +75,13 @@ func (t Term) tokens() (all []token) {
 			all = append(all, tokenOf(q))
 		}
 	case Account:
-		all = append(all, token{hashAccount, accountOf(t.Text)})
+		if account := accountOf(t.Text); account != "" {
+			all = append(all, token{hashAccount, account})
+		}
 	case Number:
-		all = append(all, token{hashNumber, numberOf(t.Text)})
+		if number := numberOf(t.Text); number != "" {
+			all = append(all, token{hashNumber, number})
+		}
 	}
 	return unique(all)
 }

@@ -28,7 +28,7 @@ func (s *Store) Stage(at uint64, all []New) error {
 	err = s.apply(pebble.Sync, func(b *pebble.Batch) error {
 		added := uint64(0)
 		for _, c := range all {
-			there, err := get(s.db, keyRow(c.Ref))
+			there, err := s.db.Row(keyRow(c.Ref))
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func (s *Store) putNames(b *pebble.Batch, ref Ref, handle *Handle, account strin
 }
 
 func (s *Store) addCount(b *pebble.Batch, n uint64) error {
-	row, err := get(s.db, metaCount)
+	row, err := s.db.Row(metaCount)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 			fresh := s.fresh[rows.Ref]
 			there, asked := known[rows.Ref]
 			if there = there || fresh; !there && !asked {
-				key, err := get(s.db, keyRow(rows.Ref))
+				key, err := s.db.Row(keyRow(rows.Ref))
 				if err != nil {
 					return err
 				}
@@ -156,7 +156,11 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 			}
 			for _, term := range rows.Terms {
 				one := borneBy(rows.Ref, term)
-				if _, lately := s.lately.Get(one); lately || term.Check() != nil {
+				if _, lately := s.lately.Get(one); lately {
+					continue
+				}
+				tokens := term.tokens()
+				if len(tokens) == 0 {
 					continue
 				}
 				if term.Kind == Account && rows.Account == term.Text {
@@ -164,7 +168,7 @@ func (s *Store) Advance(to Cursor, all []Rows) error {
 						return err
 					}
 				}
-				if err := s.putTerm(b, rows.Ref, term, fresh); err != nil {
+				if err := s.putTerm(b, rows.Ref, term, tokens, fresh); err != nil {
 					return err
 				}
 				written = append(written, one)
@@ -204,22 +208,22 @@ func (s *Store) settle(b *pebble.Batch, size uint64) error {
 	})
 }
 
-// putTerm writes the search rows of a term, with the one that lets them go, unless they are
-// there, which nobody looks for where the customer is fresh.
-func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, fresh bool) error {
+// putTerm writes the search rows of a term's tokens, with the one that lets them go, unless they
+// are there, which nobody looks for where the customer is fresh.
+func (s *Store) putTerm(b *pebble.Batch, ref Ref, t Term, tokens []token, fresh bool) error {
 	var rows error
 	locked := s.vault.hashes(func(hash func(byte, string) [32]byte) {
 		id := hash(hashTerm, t.Kind.String()+"\x00"+t.Text)
 		term := append(termRows(ref), id[:shortHash]...)
 		if !fresh {
-			there, err := get(s.db, term)
+			there, err := s.db.Row(term)
 			if err != nil || there != nil {
 				rows = err
 				return
 			}
 		}
 		var hashes []byte
-		for _, part := range t.tokens() {
+		for _, part := range tokens {
 			sum := hash(part.domain, part.text)
 			hashes = append(hashes, sum[:shortHash]...)
 			if err := b.Set(searchRow(sum[:shortHash], ref), nil, nil); err != nil {

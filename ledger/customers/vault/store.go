@@ -191,18 +191,30 @@ func (s *Store) openDB() (*disk.DB, error) {
 			p.MemTableStopWritesThreshold = 4
 			p.L0CompactionThreshold = 8
 			p.L0StopWritesThreshold = 64
-			// What is erased must not lie compressed, where a look for it does not find it; and
-			// the smaller a table is, the less is rewritten for one row that is to go.
+			p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+			// What is erased must not lie compressed, where a look for it does not find it. The last
+			// level has no filters: what is looked for there is there, and they are large.
 			for i := range p.Levels {
-				p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 				p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+				if i < len(p.Levels)-1 {
+					p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+				}
 			}
 			for i := range p.TargetFileSizes {
-				p.TargetFileSizes[i] = 4 << 20
+				p.TargetFileSizes[i] = tableBytes
 			}
+			p.MaxOpenFiles = maxOpenTables
 		},
 	})
 }
+
+// The smaller a table is, the less is rewritten for one row that is to go: of each level the table
+// in which it lies, and those of the next one that overlap it, some ten. A million customers
+// are some gigabytes.
+const (
+	tableBytes    = 512 << 10
+	maxOpenTables = 4_000
+)
 
 // begin checks that the store is of this vault and format, and finishes what was cut off.
 func (s *Store) begin(ctx context.Context) error {
@@ -293,19 +305,8 @@ func (s *Store) apply(o *pebble.WriteOptions, f func(b *pebble.Batch) error) err
 
 // get copies a row; nil if there is none.
 func (s *Store) get(key []byte) (value []byte, err error) {
-	err = s.read(func(db *disk.DB) (err error) { value, err = get(db, key); return err })
+	err = s.read(func(db *disk.DB) (err error) { value, err = db.Row(key); return err })
 	return value, err
-}
-
-func get(db *disk.DB, key []byte) ([]byte, error) {
-	value, closer, err := db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	return append([]byte{}, value...), nil
 }
 
 // scan calls f for the rows whose keys begin so, in order, until it has no more.
@@ -448,7 +449,7 @@ func (s *Store) Refs(after Ref, limit int) (refs []Ref, err error) {
 // Stats are the store's size.
 func (s *Store) Stats() (stats Stats, err error) {
 	err = s.read(func(db *disk.DB) error {
-		row, err := get(db, metaCount)
+		row, err := db.Row(metaCount)
 		if len(row) == 8 {
 			stats.Customers = binary.BigEndian.Uint64(row)
 		}

@@ -35,11 +35,12 @@ const (
 	OldList         // a listing as it was when the first one with that prefix was asked for
 	OldBody         // what is read is what lay there before
 	OldETag         // what is read bears the ETag of what lay there before
+	NoETag          // what is read or written is told without an ETag
 
 	faults
 )
 
-var faultNames = [faults]string{"none", "lost", "unheard", "later", "hang", "hang later", "409", "412", "repeated", "500", "500 applied", "503", "truncated", "cut", "old list", "old body", "old ETag"}
+var faultNames = [faults]string{"none", "lost", "unheard", "later", "hang", "hang later", "409", "412", "repeated", "500", "500 applied", "503", "truncated", "cut", "old list", "old body", "old ETag", "no ETag"}
 
 func (f Fault) String() string { return faultNames[f] }
 
@@ -180,13 +181,15 @@ func (l *Link) RoundTrip(r *http.Request) (*http.Response, error) {
 	a := apply()
 	response := l.remember(request, a, fault).response(r)
 	switch fault {
+	case NoETag:
+		response.Header.Del("ETag")
 	case Truncated:
 		half := a.body.Bytes()[:a.body.Len()/2]
 		response.Body = io.NopCloser(io.MultiReader(bytes.NewReader(half), brokenReader{}))
 	case Cut:
 		half := a.body.Bytes()[:a.body.Len()/2]
 		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(half)), int64(len(half))
-		response.Header.Set("Content-Length", itoa(len(half)))
+		response.Header.Set("Content-Length", strconv.Itoa(len(half)))
 	}
 	return response, nil
 }
@@ -202,6 +205,8 @@ func (r Request) takes(f Fault) bool {
 		return r.Method == "LIST"
 	case OldETag, OldBody:
 		return r.Method == "GET"
+	case NoETag:
+		return r.Method == "GET" || r.Method == "PUT"
 	}
 	return true
 }
@@ -289,5 +294,3 @@ func widen() {
 		runtime.Gosched()
 	}
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

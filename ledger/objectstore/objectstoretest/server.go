@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/johannesboyne/gofakes3"
@@ -66,17 +67,24 @@ func (s *Server) Objects() map[string][]byte {
 		panic(err)
 	}
 	for _, o := range list.Contents {
-		object, err := s.backend.GetObject(Bucket, o.Key, nil)
-		if err != nil {
-			continue // deleted meanwhile
+		if data := s.Object(o.Key); data != nil { // it may be deleted meanwhile
+			all[o.Key] = data
 		}
-		data, err := io.ReadAll(object.Contents)
-		if err != nil {
-			panic(err)
-		}
-		all[o.Key] = data
 	}
 	return all
+}
+
+// Object is one of them; nil if there is none.
+func (s *Server) Object(key string) []byte {
+	object, err := s.backend.GetObject(Bucket, key, nil)
+	if err != nil {
+		return nil
+	}
+	data, err := io.ReadAll(object.Contents)
+	if err != nil {
+		panic(err)
+	}
+	return data
 }
 
 // Put writes an object past all links.
@@ -143,7 +151,7 @@ func (s *Server) do(r *http.Request, body []byte) *answer {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	if r.Method == http.MethodPut {
-		r.Header.Set("Content-Length", itoa(len(body)))
+		r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	a := &answer{header: http.Header{}}
 	s.handler.ServeHTTP(a, r)

@@ -34,6 +34,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // What lies in a log's directory.
@@ -107,10 +108,6 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 	if err != nil {
 		return nil, err
 	}
-	disclosers, err := c.Settings.disclosers()
-	if err != nil {
-		return nil, err
-	}
 	v, err := vault.Open(c.Files, at(VaultFile), identities...)
 	if err != nil {
 		return nil, err
@@ -144,7 +141,7 @@ func (n *Node) Open(ctx context.Context, identities ...age.Identity) (_ *custome
 		FS: c.Files, Dir: c.Dir, Party: c.Settings.Party, Ledger: c.Settings.Ledger, Origin: c.Settings.Origin,
 		Signers: []*proof.Signer{signer}, Store: n.store, Keys: n.keys, Vault: v, Retention: c.Settings.Retention,
 		KeysMarked: marked, MarkKeys: func() error { return n.mark() }, Log: c.Log, Health: n.health,
-		Disclosers: disclosers,
+		Disclosers: func() ([]*record.Key, error) { return Disclosers(c.Files, c.Dir) },
 	})
 	return n.log, err
 }

@@ -43,6 +43,16 @@ type Discloser struct {
 	Key  record.PEM `json:"key"` // public
 }
 
+// Disclosers reads from a directory's settings whose signatures let a bundle out. It is asked
+// each time, so that whoever is added or removed is so from then on.
+func Disclosers(files vfs.FS, dir string) ([]*record.Key, error) {
+	s, err := ReadSettings(files, dir)
+	if err != nil {
+		return nil, err
+	}
+	return s.disclosers()
+}
+
 // disclosers are their keys.
 func (s *Settings) disclosers() (keys []*record.Key, err error) {
 	for _, d := range s.Disclosers {

@@ -45,6 +45,8 @@ func Look(ctx context.Context, files vfs.FS, dir string) (seen Seen, err error) 
 		return seen, err
 	}
 	defer store.Close() // it was only read
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
 	if seen.Sealed, err = store.Sealed(ctx); err != nil {
 		return seen, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -71,6 +72,9 @@ func HasStore(files vfs.FS, dir string) error {
 	return err
 }
 
+// lookTime is how long a store is asked what it holds, before a ledger is opened on it.
+const lookTime = time.Minute
+
 // OpenStore opens the store of a ledger's directory for who is to write: given, or without it
 // the one that the directory notes; nil if that is Pebble's, which [Open] opens. What was given is noted, where the
 // directory has no store yet or its ledger has moved there; otherwise it must be the one that
@@ -105,7 +109,9 @@ func OpenStore(ctx context.Context, files vfs.FS, dir string, given stores.URL, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	why, err := store.Sealed(ctx)
+	asked, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	why, err := store.Sealed(asked)
 	if err == nil && why != "" {
 		err = &ledger.SealedError{Why: why}
 	}
@@ -113,7 +119,7 @@ func OpenStore(ctx context.Context, files vfs.FS, dir string, given stores.URL, 
 		return nil, errors.Join(fmt.Errorf("%s: %w", at, err), store.Close())
 	}
 	if isNew {
-		if err = checkNew(ctx, files, dir, at, store); err == nil {
+		if err = checkNew(asked, files, dir, at, store); err == nil {
 			err = NoteStore(files, dir, at)
 		}
 		if err != nil {
@@ -157,7 +163,9 @@ func mayLeave(ctx context.Context, files vfs.FS, dir string, noted, given stores
 	if err != nil {
 		return err
 	}
-	why, err := store.Sealed(ctx)
+	asked, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	why, err := store.Sealed(asked)
 	if err = errors.Join(err, store.Close()); err != nil {
 		return err
 	}

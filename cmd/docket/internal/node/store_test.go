@@ -1,10 +1,13 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -93,6 +96,50 @@ func TestLostBucket(t *testing.T) {
 	n, _, err = p.openIn(files, bucket)
 	check(t, err)
 	check(t, n.Close())
+}
+
+// A store that falls silent once it was found is waited for, but not for ever.
+func TestStoreThatFallsSilent(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "key")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	at, err := stores.Parse("s3://" + objectstoretest.Bucket + "/some/log?endpoint=http://s3.example&path-style&region=us-east-1")
+	check(t, err)
+	for name, open := range map[string]struct {
+		reads int // of the head that are answered
+		do    func(context.Context, vfs.FS, stores.Options) error
+	}{
+		"to write": {2, func(ctx context.Context, files vfs.FS, o stores.Options) error {
+			_, err := node.OpenStore(ctx, files, "d/ledger", stores.URL{}, o)
+			return err
+		}},
+		"to leave it": {1, func(ctx context.Context, files vfs.FS, o stores.Options) error {
+			other, err := stores.Parse("s3://elsewhere/log")
+			check(t, err)
+			_, err = node.OpenStore(ctx, files, "d/ledger", other, o)
+			return err
+		}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			files, link := vfs.NewMem(), objectstoretest.NewLink(objectstoretest.NewServer())
+			check(t, node.NoteStore(files, "d/ledger", at))
+			writer, err := objectstore.Open(t.Context(), objectstoretest.Config(link))
+			check(t, err)
+			check(t, errors.Join(writer.Take(t.Context()), writer.Close()))
+			link.Set(func(r objectstoretest.Request) objectstoretest.Fault {
+				if r.Method == "GET" && strings.HasSuffix(r.Key, "private/head") {
+					if open.reads--; open.reads < 0 {
+						return objectstoretest.Hang
+					}
+				}
+				return objectstoretest.None
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			if err := open.do(ctx, files, stores.Options{Transport: link}); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
 }
 
 // A directory that notes a store is not opened without it.

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -42,7 +41,7 @@ type Store struct {
 	kept    *ledger.KeptCheckpoints
 	watcher *standby.Watcher
 
-	mu     sync.Mutex // guards what follows
+	turn   chan struct{} // holds a value while somebody has what follows
 	looked time.Time
 }
 
@@ -51,7 +50,7 @@ type Store struct {
 // reaches: whoever can write to the store says in the lease where the writer is, and has what strangers
 // send to a replica be sent there.
 func NewStore(store ledger.Shared, name *url.URL, c standby.Config) *Store {
-	return &Store{Ahead: elsewhere(), base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c)}
+	return &Store{Ahead: elsewhere(), base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c), turn: make(chan struct{}, 1)}
 }
 
 // elsewhere is a transport to other machines. It dials itself, so that the address is seen to which a name
@@ -170,8 +169,12 @@ func (s *Store) askWriter(req *http.Request, path string) (*http.Response, error
 
 // writer is where the store's writer takes records, by its lease.
 func (s *Store) writer(ctx context.Context) (*url.URL, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done(): // another one looks, and has patience
+		return nil, ctx.Err()
+	}
 	if time.Since(s.looked) > lookEvery {
 		s.watcher.Look(context.WithoutCancel(ctx)) // for all who ask within a second, not for this one alone
 		s.looked = time.Now()

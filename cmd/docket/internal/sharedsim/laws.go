@@ -3,7 +3,9 @@ package sharedsim
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -33,15 +35,19 @@ type laws struct {
 	published uint64               // the largest size that was seen published
 	public    uint64               // likewise in the public part of the bucket
 
-	mu     sync.Mutex // guards what follows
-	signed []signed
-	proven int // of those, how many were of the one history
+	checks int // how often they were checked
+
+	mu       sync.Mutex // guards what follows
+	signed   []signed
+	proven   int     // of those, how many were of the one history
+	breaches []error // that a process has met
 }
 
 // signed is a checkpoint that a machine has signed and shown to the witnesses.
 type signed struct {
 	by   string
 	tree proof.Tree
+	note []byte // without a cosignature
 }
 
 func newLaws(sim *simulation) *laws {
@@ -62,14 +68,50 @@ func (l *laws) reopen() {
 	must(err)
 }
 
-func (l *laws) noteSigned(by string, cp proof.Checkpoint) {
+func (l *laws) noteSigned(by string, s *proof.Signed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.signed = append(l.signed, signed{by, cp.Tree()})
+	l.signed = append(l.signed, signed{by, s.Checkpoint().Tree(), s.Note()})
 }
 
-// check holds all that is there against all that ever was.
+// newestSigned is the largest checkpoint that a machine has signed, which no quorum has cosigned.
+func (l *laws) newestSigned() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	newest := l.signed[0]
+	for _, s := range l.signed {
+		if s.tree.Size >= newest.tree.Size {
+			newest = s
+		}
+	}
+	return newest.note
+}
+
+// breach says that a process has met what no process may.
+func (l *laws) breach(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.breaches = append(l.breaches, err)
+}
+
+// checkEvery is how often all entries are read again, which costs most of all.
+const checkEvery = 8
+
+// check holds what is there against all that ever was: of the entries mostly what is new.
 func (l *laws) check() error {
+	if l.checks++; l.checks%checkEvery == 0 {
+		return l.checkAll()
+	}
+	return l.checkFrom(uint64(len(l.entries)))
+}
+
+// checkAll is check of all entries.
+func (l *laws) checkAll() error { return l.checkFrom(0) }
+
+func (l *laws) checkFrom(from uint64) error {
+	if err := l.checkReplicas(); err != nil { // before what is published is read again
+		return err
+	}
 	head, err := l.store.Head(l.sim.ctx)
 	if err != nil {
 		return fmt.Errorf("%w: the head cannot be read: %w", errLaw, err)
@@ -84,17 +126,24 @@ func (l *laws) check() error {
 	if err := l.checkTree("the head", proof.Tree(head)); err != nil {
 		return err
 	}
-	all, err := l.store.Entries(l.sim.ctx, 0, head.Size)
-	if err != nil {
-		return fmt.Errorf("%w: what is below size %d cannot be read: %w", errLaw, head.Size, err)
-	}
-	for i := range all {
-		if !bytes.Equal(all[i], l.entries[i]) {
-			return fmt.Errorf("%w: entry %d is another one than before", errLaw, i)
+	if from < known {
+		all, err := l.store.Entries(l.sim.ctx, from, head.Size)
+		if err != nil {
+			return fmt.Errorf("%w: what is below size %d cannot be read: %w", errLaw, head.Size, err)
+		}
+		for i := range all {
+			if !bytes.Equal(all[i], l.entries[from+uint64(i)]) {
+				return fmt.Errorf("%w: entry %d is another one than before", errLaw, from+uint64(i))
+			}
 		}
 	}
-	if err := l.checkPublished(head.Size); err != nil {
+	if err := l.checkPublished(); err != nil {
 		return err
+	}
+	for _, c := range l.sim.replicas {
+		if c.shown.size > l.published {
+			return fmt.Errorf("%w: %s shows size %d, and %d is published", errLaw, c.name, c.shown.size, l.published)
+		}
 	}
 	for id, at := range l.acked {
 		if where, there := l.index[id]; !there || where != at {
@@ -110,7 +159,52 @@ func (l *laws) check() error {
 			}
 		}
 	}
+	return errors.Join(l.breaches...)
+}
+
+// checkReplicas wants what each replica shows to be published, as far as that is known, with the very
+// entries, and never to go back, whatever it went through.
+func (l *laws) checkReplicas() error {
+	for _, c := range l.sim.replicas {
+		status, note, err := c.get("/checkpoint")
+		if err != nil || status != http.StatusOK || bytes.Equal(note, c.shown.note) {
+			continue // it is off, or begins, or ends
+		}
+		p, err := l.sim.policy.Verify(note, time.Now())
+		if err != nil {
+			return fmt.Errorf("%w: what %s shows does not verify: %w", errLaw, c.name, err)
+		}
+		tree := p.Checkpoint().Tree()
+		if tree.Size < c.shown.size {
+			return fmt.Errorf("%w: what %s shows went back from size %d to %d", errLaw, c.name, c.shown.size, tree.Size)
+		}
+		head := l.size()
+		if err := l.grow(uint64(len(l.entries)), head); err != nil {
+			return err
+		}
+		if err := l.checkTree("what "+c.name+" shows", tree); err != nil {
+			return err
+		}
+		c.shown = shownNote{note, tree.Size}
+		path := proof.EntryBundleID{Width: int(tree.Size)}.Path()
+		status, bundle, err := c.get("/" + path)
+		if err != nil || status != http.StatusOK {
+			return fmt.Errorf("%w: %s shows size %d, and has no %s: %d %s, %v", errLaw, c.name, tree.Size, path, status, bundle, err)
+		}
+		want, err := proof.FormatEntryBundle(l.entries[:tree.Size])
+		must(err)
+		if !bytes.Equal(bundle, want) {
+			return fmt.Errorf("%w: the entries that %s shows are not those of the log", errLaw, c.name)
+		}
+	}
 	return nil
+}
+
+// epoch is how often the store was taken.
+func (l *laws) epoch() uint64 {
+	epoch, err := l.store.Epoch(l.sim.ctx)
+	must(err)
+	return epoch
 }
 
 // size is how much is durable now.
@@ -161,7 +255,7 @@ func (l *laws) checkTree(what string, tree proof.Tree) error {
 }
 
 // checkPublished judges what is published, in both places.
-func (l *laws) checkPublished(head uint64) error {
+func (l *laws) checkPublished() error {
 	note, err := l.store.Published(l.sim.ctx)
 	if err != nil {
 		return fmt.Errorf("%w: what is published cannot be read: %w", errLaw, err)
@@ -169,12 +263,8 @@ func (l *laws) checkPublished(head uint64) error {
 	if err := l.checkNote("published", note, &l.published); err != nil {
 		return err
 	}
-	for key, object := range l.sim.bucket.Objects() {
-		if key == publicCheckpoint {
-			if err := l.checkNote("public", object, &l.public); err != nil {
-				return err
-			}
-		}
+	if err := l.checkNote("public", l.sim.bucket.Object(publicCheckpoint), &l.public); err != nil {
+		return err
 	}
 	if l.public > l.published {
 		return fmt.Errorf("%w: size %d is public, and %d is published", errLaw, l.public, l.published)
@@ -210,22 +300,22 @@ func (l *laws) noteReceipt(id record.ID, r *client.Receipt) error {
 	return l.checkTree(fmt.Sprintf("the receipt of %.8s", id), r.Published().Checkpoint().Tree())
 }
 
-// checkRegister wants a register made anew from the entries to be the machine's.
-func (l *laws) checkRegister(m *machine) error {
+// checkRegister wants a register made anew from the entries to be that of whoever has one.
+func (l *laws) checkRegister(name string, r *register.Register) error {
 	o := client.RegisterOptions()
 	o.CacheBytes, o.Health = 1<<20, registertest.Health()
 	fresh, err := register.Open(vfs.NewMem(), "register", o)
 	must(err)
 	defer fresh.Close()
-	follower, err := ledger.Follow(l.store, public.Fold(fresh), m.config())
+	follower, err := ledger.Follow(l.store, public.Fold(fresh), ledger.Config{Origin: origin, Signers: l.sim.keys.Signers})
 	if err == nil {
 		err = follower.CatchUp(l.sim.ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: the register cannot be made anew: %w", errLaw, err)
 	}
-	if a, b := digest(fresh), digest(m.register); a != b {
-		return fmt.Errorf("%w: the register of %s, of size %d, is not the one that the entries make, of size %d", errLaw, m.name, m.register.Size(), fresh.Size())
+	if a, b := digest(fresh), digest(r); a != b {
+		return fmt.Errorf("%w: the register of %s, of size %d, is not the one that the entries make, of size %d", errLaw, name, r.Size(), fresh.Size())
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
 	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
@@ -28,61 +30,48 @@ import (
 // errLaw is an error that breaks a law.
 var errLaw = errors.New("a law is broken")
 
+const lease = standby.DefaultLease
+
 // machine is a disk with a register, and while it is up a process that stands by or writes.
 type machine struct {
-	sim    *simulation
-	name   string
-	disk   *vfs.MemFS
-	cutOff bool // from the store
-	blind  bool // it does not reach the witnesses
-	held   bool // its public checkpoint gets stuck on the way
+	route
+	disk *vfs.MemFS
 
-	life      int // number of its process
-	ctx       context.Context
+	life      int                // number of its process
+	ctx       context.Context    // of that; written with mu held
 	kill      context.CancelFunc // nil while it is off
-	dead      *bool              // shared with the link of the process
+	stop      context.CancelFunc // has it stand by no more, or end its writing, and go on as far as it was
+	running   sync.WaitGroup     // its one goroutine
+	dead      *atomic.Bool       // shared with the link of the process
 	link      *objectstoretest.Link
 	store     *objectstore.Store
 	register  *register.Register
 	collector *cosignatures.Collector
-	follower  *ledger.Follower[record.Verified]
-	ledger    *public.Ledger // nil before it has taken the store
-	handler   http.Handler
 
-	mu sync.Mutex // guards handler
+	mu      sync.Mutex // guards what follows
+	handler http.Handler
+	ledger  *public.Ledger // nil before it has taken the store
+	held    *standby.Holder
+	ended   bool // its process has come to its end by itself
 }
 
-// faultOf says what becomes of the request of a process.
-func (m *machine) faultOf(life int, dead *bool) func(objectstoretest.Request) objectstoretest.Fault {
-	return func(r objectstoretest.Request) objectstoretest.Fault {
-		dice := m.sim.dice(fmt.Sprintf("%s %d %s %s", m.name, life, r.Method, r.Key))
-		switch all := objectstoretest.All(); {
-		case m.cutOff || *dead:
-			return objectstoretest.Lost
-		case m.held && r.Method == http.MethodPut && r.Key == publicCheckpoint:
-			return objectstoretest.HangLater
-		case m.sim.calm || dice%100 >= storeFaultPercent:
-			return objectstoretest.None
-		default:
-			f := all[dice/100%uint64(len(all))]
-			m.sim.countEvent("store: " + f.String())
-			return f
-		}
-	}
+func newMachine(sim *simulation, name string) *machine {
+	return &machine{route: route{sim: sim, name: name}, disk: vfs.NewCrashableMem()}
 }
 
 // start starts a process that has its register open and reaches the store.
 func (m *machine) start() error {
 	m.life++
-	m.ctx, m.kill = context.WithCancel(m.sim.ctx)
-	m.dead = new(bool)
-	link := objectstoretest.NewLink(m.sim.bucket)
-	link.Delay = time.Duration(1+m.sim.rng.IntN(40)) * time.Millisecond
-	link.Set(m.faultOf(m.life, m.dead))
-	m.link = link
-	m.sim.links = append(m.sim.links, link)
-	c := objectstoretest.Config(link)
-	c.Manual = true
+	ctx, kill := context.WithCancel(m.sim.ctx)
+	m.mu.Lock()
+	m.ctx = ctx
+	m.mu.Unlock()
+	m.kill = kill
+	m.dead = new(atomic.Bool)
+	m.link = m.storeLink(m.life, m.dead, time.Duration(1+m.sim.rng.IntN(100))*time.Millisecond)
+	m.sim.links = append(m.sim.links, m.link)
+	c := objectstoretest.Config(throughGates{&m.route, m.link})
+	c.Manual, c.KeepStages = true, keepStages
 	var err error
 	if m.store, err = objectstore.Open(m.ctx, c); err != nil {
 		return err
@@ -92,78 +81,133 @@ func (m *machine) start() error {
 	if m.register, err = register.Open(m.disk, "register", o); err != nil {
 		return fmt.Errorf("%w: %s opens its register: %w", errLaw, m.name, err)
 	}
-	m.collector = cosignatures.New(cosignatures.Config{Transport: toWitnesses{m}, Timeout: 3 * time.Second})
+	m.collector = cosignatures.New(cosignatures.Config{Transport: throughGates{&m.route, witnessLink{&m.route}}, Timeout: 3 * time.Second})
 	return nil
-}
-
-// toWitnesses is the machine's way to the witnesses.
-type toWitnesses struct{ m *machine }
-
-func (w toWitnesses) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.m.blind {
-		return nil, errCut
-	}
-	return w.m.sim.hosts.RoundTrip(r)
 }
 
 func (m *machine) config() ledger.Config {
 	return ledger.Config{
 		Origin: origin, Signers: m.sim.keys.Signers, MaxBatchItems: 3, MaxPoolItems: 40, MaxBacklog: 60,
 		Cosign: func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
-			m.sim.laws.noteSigned(m.name, ask.Signed.Checkpoint())
+			m.sim.laws.noteSigned(m.name, ask.Signed)
 			return m.collector.Cosign(ctx, ask)
 		},
 	}
 }
 
-// standBy brings the register of a machine that does not write up to what is published.
-func (m *machine) standBy() {
-	if m.ledger != nil {
-		return
-	}
-	if m.kill == nil {
-		if err := m.start(); err != nil {
-			m.sim.tracef("%s starts: %v", m.name, err)
-			m.crash()
-			return
-		}
-	}
-	var err error
-	if m.follower == nil {
-		m.follower, err = ledger.Follow(m.store, public.Fold(m.register), m.config())
-	}
-	if err == nil {
-		err = m.follower.CatchUp(m.ctx)
-	}
-	m.sim.tracef("%s stands by: %v", m.name, err)
-	m.sim.countEvent("stands by")
+func (m *machine) lease() standby.Config {
+	return standby.Config{URL: "http://" + m.name, Lease: lease}
 }
 
-// take has the machine take the store, whoever has it.
+// run has the goroutine of the process do something, until stop.
+func (m *machine) run(what func(context.Context)) {
+	ctx, stop := context.WithCancel(m.ctx)
+	m.stop = stop
+	m.running.Go(func() {
+		what(ctx)
+		if ctx.Err() == nil {
+			m.mu.Lock()
+			m.ended = true
+			m.mu.Unlock()
+		}
+	})
+}
+
+// standBy has a machine that is off wait for the writer to die, and then take its place.
+func (m *machine) standBy() {
+	if m.kill != nil {
+		return
+	}
+	if err := m.start(); err != nil {
+		m.sim.tracef("%s starts: %v", m.name, err)
+		m.crash()
+		return
+	}
+	c := m.config()
+	c.StoreTimeout = lease
+	follower, err := ledger.Follow(m.store, public.Fold(m.register), c)
+	must(err)
+	by := standby.New(m.store, m.lease())
+	m.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "it stands by", http.StatusServiceUnavailable)
+	}))
+	m.sim.tracef("%s stands by", m.name)
+	m.sim.countEvent("stands by")
+	m.run(func(ctx context.Context) {
+		held, err := by.Become(ctx, follower, m.open)
+		if err == nil {
+			m.sim.countEvent("a standby takes over")
+			m.sim.tracef("%s takes over, after %d", m.name, held.Taken()-1)
+			m.hold(ctx, held)
+		} else if ctx.Err() == nil {
+			m.sim.countEvent("a standby gives up")
+			m.sim.tracef("%s stands by no more: %v", m.name, err)
+		}
+	})
+}
+
+// open opens the ledger of a process that is to take the store.
+func (m *machine) open(ctx context.Context, held *standby.Holder) error {
+	c := m.config()
+	c.Take = held.Take
+	l, err := ledger.Open(ctx, m.store, public.Fold(m.register), c)
+	if errors.Is(err, ledger.ErrRollback) || errors.Is(err, objectstore.ErrLost) {
+		err = fmt.Errorf("%w: %s cannot take the store: %w", errLaw, m.name, err)
+		m.sim.laws.breach(err)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := server.New(server.Config{Ledger: l, Register: m.register})
+	must(err)
+	m.sim.countEvent("takes the store")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ledger, m.held, m.handler = l, held, s.Handler()
+	return nil
+}
+
+// hold renews the lease of a machine that writes, until it is told to stop or was taken over.
+func (m *machine) hold(ctx context.Context, held *standby.Holder) {
+	err := held.Run(ctx, func(ctx context.Context) error {
+		<-ctx.Done()
+		return m.writes().Err()
+	})
+	held.End(ctx)
+	if over := (*standby.OverError)(nil); errors.As(err, &over) {
+		m.sim.countEvent("a zombie ends")
+	}
+	m.sim.tracef("%s holds the lease no more: %v", m.name, err)
+}
+
+// take has the machine take the store although its writer may well live, as one does whose standby
+// believes a lease that is not there, or is told to by its operator.
 func (m *machine) take() error {
-	m.sim.owner = nil
 	if m.kill == nil {
 		if err := m.start(); err != nil {
 			m.crash()
 			return err
 		}
+	} else {
+		m.stop()
+		m.running.Wait()
+		if m.writes() != nil {
+			m.crash()
+			return errors.New("it had taken it just then, and ended")
+		}
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, 5*time.Minute)
 	defer cancel()
-	l, err := ledger.Open(ctx, m.store, public.Fold(m.register), m.config())
+	epoch, err := m.store.Epoch(ctx)
 	if err == nil {
-		var s *server.Server
-		if s, err = server.New(server.Config{Ledger: l, Register: m.register}); err == nil {
-			m.ledger, m.sim.owner = l, m
-			m.serve(s.Handler())
-			m.sim.countEvent("takes the store")
+		held := standby.NewHolder(m.store, epoch, m.lease())
+		if err = m.open(ctx, held); err == nil {
+			m.run(func(ctx context.Context) { m.hold(ctx, held) })
 			return nil
 		}
+		held.End(ctx)
 	}
 	m.crash()
-	if errors.Is(err, ledger.ErrRollback) || errors.Is(err, objectstore.ErrLost) {
-		return fmt.Errorf("%w: %s cannot take the store: %w", errLaw, m.name, err)
-	}
 	return err
 }
 
@@ -173,8 +217,29 @@ func (m *machine) serve(h http.Handler) {
 	m.handler = h
 }
 
+// writes is the ledger of a machine that has taken the store; nil before.
+func (m *machine) writes() *public.Ledger {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ledger
+}
+
+// epoch is that of its taking; 0 before.
+func (m *machine) epoch() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ledger == nil {
+		return 0
+	}
+	return m.held.Taken()
+}
+
 // RoundTrip is a call to the machine.
 func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
+	if m.isStill() {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	m.mu.Lock()
 	h, process := m.handler, m.ctx
 	m.mu.Unlock()
@@ -201,27 +266,43 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // append has a machine that writes take a new record into its pool.
 func (m *machine) append() error {
-	v, err := record.Open(m.sim.pickRecord(), m.register.CandidateKeys)
+	v, err := record.Open(m.sim.newRecord(), m.register.CandidateKeys)
 	if err == nil {
-		_, err = m.ledger.Append(m.ctx, v)
+		_, err = m.writes().Append(m.ctx, v)
 	}
 	return err
 }
 
+// hasEnded says that its process has come to its end by itself.
+func (m *machine) hasEnded() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ended
+}
+
+// reap has a machine be off whose process has come to its end.
+func (m *machine) reap() {
+	if m.hasEnded() && !m.frozen.isShut() {
+		m.crash()
+	}
+}
+
 // work commits and publishes once, and perhaps fans out. A ledger that stopped ends its process.
 func (m *machine) work(fanOut bool) error {
-	if m.ledger == nil {
+	m.reap()
+	l := m.writes()
+	if l == nil || m.frozen.isShut() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, time.Minute)
 	defer cancel()
-	committed := m.ledger.Commit(ctx)
-	published := m.ledger.Publish(ctx)
-	m.sim.tracef("%s commits: %v; publishes: %v; size %d", m.name, committed, published, m.ledger.Head().Size)
+	committed := l.Commit(ctx)
+	published := l.Publish(ctx)
+	m.sim.tracef("%s commits: %v; publishes: %v; size %d", m.name, committed, published, l.Head().Size)
 	if fanOut {
 		m.fanOut()
 	}
-	err := m.ledger.Err()
+	err := l.Err()
 	switch {
 	case err == nil:
 		return nil
@@ -233,6 +314,8 @@ func (m *machine) work(fanOut bool) error {
 		m.sim.countEvent("a writer stops")
 	}
 	m.sim.tracef("%s ends: %v", m.name, err)
+	m.stop()
+	m.running.Wait()
 	m.crash()
 	return nil
 }
@@ -248,7 +331,7 @@ func (m *machine) fanOut() {
 
 // cleanUp removes what the store needs no more, as its writer does now and then.
 func (m *machine) cleanUp(fanOut bool) {
-	if m.ledger == nil {
+	if m.writes() == nil || m.frozen.isShut() {
 		return
 	}
 	if fanOut {
@@ -261,6 +344,27 @@ func (m *machine) cleanUp(fanOut bool) {
 	m.sim.countEvent("cleans up")
 }
 
+// freeze is SIGSTOP, thaw SIGCONT.
+func (m *machine) freeze() {
+	m.sim.tracef("%s is frozen", m.name)
+	m.sim.countEvent("frozen")
+	m.frozen.close()
+}
+
+func (m *machine) thaw() {
+	if m.frozen.isShut() {
+		m.sim.tracef("%s is thawed", m.name)
+		m.frozen.open()
+	}
+}
+
+// heal has it reach all again.
+func (m *machine) heal() {
+	m.thaw()
+	m.toStore.Store(int32(whole))
+	m.toWitnesses.Store(int32(whole))
+}
+
 // crash is kill −9 of its process, or a loss of its power: what was not synced may be gone.
 func (m *machine) crash() {
 	if m.kill == nil {
@@ -268,10 +372,12 @@ func (m *machine) crash() {
 	}
 	m.sim.tracef("%s crashes", m.name)
 	m.sim.countEvent("crashes")
-	left := m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * m.sim.rng.IntN(2), RNG: rand.New(rand.NewPCG(m.sim.rng.Uint64(), 0))})
-	*m.dead = true
+	left := m.sim.crashed(m.disk)
+	m.dead.Store(true)
 	m.serve(nil)
 	m.kill()
+	m.thaw()
+	m.running.Wait()
 	synctest.Wait()
 	if m.store != nil {
 		m.store.Close()
@@ -282,8 +388,13 @@ func (m *machine) crash() {
 	if m.register != nil {
 		m.register.Close() // of a process that is dead: only its goroutines are to end
 	}
-	if m.sim.owner == m {
-		m.sim.owner = nil
-	}
-	m.kill, m.store, m.register, m.collector, m.follower, m.ledger, m.disk = nil, nil, nil, nil, nil, nil, left
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kill, m.stop, m.store, m.register, m.collector, m.disk = nil, nil, nil, nil, nil, left
+	m.handler, m.ledger, m.held, m.ended = nil, nil, nil, false
+}
+
+// crashed is what a crash leaves of a disk.
+func (sim *simulation) crashed(disk *vfs.MemFS) *vfs.MemFS {
+	return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * sim.rng.IntN(2), RNG: rand.New(rand.NewPCG(sim.rng.Uint64(), 0))})
 }

@@ -1,13 +1,19 @@
 // Package sharedsim simulates, from one seed, a ledger in an object store that several machines
-// reach: who writes, who stands by and takes over, zombies that were taken over, and clients that
-// know the URLs of all, over links that lose requests and answers, hang, apply late and list what
-// was. Store, ledger, register, server, client and witnesses are the real ones; the bucket is
-// gofakes3 in this process. After each step the laws are checked by somebody whom nothing fails
-// (laws.go).
+// reach: who writes and renews a lease, who stands by and takes over, zombies that were taken over,
+// two replicas, and clients that know the URLs of all. Machines are killed, frozen and cut off, also in one
+// direction; links lose requests and answers, hang, apply late and list what was; replicas
+// are told lies. Store, ledger, register, server, lease, replica, client and witnesses are the real ones; the
+// bucket is gofakes3 in this process. After each step the laws are checked by somebody whom nothing fails
+// (laws.go). In the end the log shows a second history, which ends both replicas.
 //
 // What becomes of a request hangs on the seed, on who sends it, on its object and on how often
 // that was asked for, and not on the order in which goroutines come to it. A simulation is one
 // synctest bubble. It is test support.
+//
+// Many seeds, of which each has a second of a processor:
+//
+//	go test -c -o sharedsim.test ./cmd/docket/internal/sharedsim
+//	./sharedsim.test -first 1000 -seeds 2000 -test.timeout 0
 package sharedsim
 
 import (
@@ -19,6 +25,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,10 +47,14 @@ const (
 	origin    = "docket.example/shared"
 	machines  = 3
 	witnesses = 3
+	replicas  = 2
 	clients   = 2
 
 	storeFaultPercent = 4 // of the requests to the store
 	callFaultPercent  = 8 // of the calls to a machine
+	liePercent        = 4 // of what a replica is answered
+
+	lateCheckpointPercent = 25 // of the public checkpoints come later
 
 	publicCheckpoint = "some/log/public/checkpoint"
 )
@@ -57,26 +68,31 @@ type Report struct {
 
 // simulation is everything there is. It belongs to the goroutine of [Run].
 type simulation struct {
-	seed     uint64
-	rng      *rand.Rand
-	ctx      context.Context
-	bucket   *objectstoretest.Server
-	keys     node.Keys
-	policy   *proof.Policy
-	hosts    nodetest.Hosts // the witnesses
-	machines []*machine
-	clients  []*user
-	writing  *registertest.World // who writes the records
-	laws     *laws
-	events   map[string]int
-	trace    strings.Builder
-	records  []record.Envelope // all that were ever submitted
-	calm     bool              // nothing fails any more
-	owner    *machine          // whose process has taken the store last; nil where that is not known
-	links    []*objectstoretest.Link
+	t         *testing.T
+	seed      uint64
+	rng       *rand.Rand
+	ctx       context.Context
+	bucket    *objectstoretest.Server
+	keys      node.Keys
+	witnesses []*proof.Cosigner
+	policy    *proof.Policy
+	hosts     nodetest.Hosts // the witnesses
+	machines  []*machine
+	replicas  []*copyServer
+	clients   []*user
+	writing   *registertest.World // who writes the records
+	laws      *laws
+	records   []record.Envelope // all that were ever submitted
+	links     []*objectstoretest.Link
 
-	mu    sync.Mutex     // guards counts
-	count map[string]int // how often a request was made
+	calm      atomic.Bool // nothing fails now but what is cut off, frozen or dead
+	forked    atomic.Bool // there are two histories
+	suspended gate        // everything stands still
+
+	mu     sync.Mutex     // guards what follows
+	count  map[string]int // how often a request was made
+	events map[string]int
+	trace  strings.Builder
 }
 
 // Run lets so many steps happen. The error is a law that was broken.
@@ -101,7 +117,7 @@ func Run(t *testing.T, seed uint64, steps int) (r *Report, err error) {
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
-	sim := &simulation{seed: seed, rng: rand.New(rand.NewPCG(seed, 15)), ctx: t.Context(), bucket: objectstoretest.NewServer(), events: map[string]int{}, count: map[string]int{}}
+	sim := &simulation{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 15)), ctx: t.Context(), bucket: objectstoretest.NewServer(), events: map[string]int{}, count: map[string]int{}}
 	sim.keys, _ = nodetest.NewKeys(t, origin)
 	text, names := "", ""
 	for _, s := range sim.keys.Signers {
@@ -110,14 +126,11 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	for i := range witnesses {
 		host := fmt.Sprintf("w%d.example", i)
 		key := nodetest.NewCosigner(t, host)
-		c := nodetest.WitnessConfig(vfs.NewMem(), sim.keys, key)
-		must(witness.CreateState(c))
-		served := nodetest.OpenWitness(t, c)
-		sim.hosts.Handle(host, served.Handler())
+		sim.witnesses = append(sim.witnesses, key)
 		text += fmt.Sprintf("witness w%d %s http://%s\n", i, key.Key(), host)
 		names += fmt.Sprintf(" w%d", i)
-		t.Cleanup(func() { served.Close() })
 	}
+	sim.witnessAnew()
 	text += fmt.Sprintf("group all 2%s\nquorum all\n", names)
 	var err error
 	sim.policy, err = proof.ParsePolicy([]byte(text))
@@ -125,20 +138,36 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	sim.writing = registertest.New(time.Now(), origin, text)
 	sim.laws = newLaws(sim)
 	for i := range machines {
-		sim.machines = append(sim.machines, &machine{sim: sim, name: fmt.Sprintf("m%d.example", i), disk: vfs.NewCrashableMem()})
+		sim.machines = append(sim.machines, newMachine(sim, fmt.Sprintf("m%d.example", i)))
+	}
+	for i := range replicas {
+		sim.replicas = append(sim.replicas, &copyServer{route: route{sim: sim, name: fmt.Sprintf("r%d.example", i)}, fromStore: i == 0, disk: vfs.NewCrashableMem()})
 	}
 	for i := range clients {
 		var urls []string
 		for j := range machines {
 			urls = append(urls, "http://"+sim.machines[(i+j)%machines].name)
 		}
-		servers, err := wire.NewServers(calls{sim, i}, urls...)
+		urls = append(urls, "http://"+sim.replicas[i%replicas].name)
+		name := fmt.Sprintf("client-%d", i)
+		servers, err := wire.NewServers(calls{sim, name}, urls...)
 		must(err)
-		u := &user{sim: sim, name: fmt.Sprintf("client-%d", i), disk: vfs.NewMem(), Client: client.At(servers)}
+		u := &user{sim: sim, name: name, disk: vfs.NewMem(), Client: client.At(servers)}
 		servers.OnSwitch = func(string, string, error) { sim.countEvent("a client goes on with another server") }
 		sim.clients = append(sim.clients, u)
 	}
 	return sim
+}
+
+// witnessAnew has the witnesses begin with nothing seen.
+func (sim *simulation) witnessAnew() {
+	for _, key := range sim.witnesses {
+		c := nodetest.WitnessConfig(vfs.NewMem(), sim.keys, key)
+		must(witness.CreateState(c))
+		served := nodetest.OpenWitness(sim.t, c)
+		sim.hosts.Handle(key.Key().Name(), served.Handler())
+		sim.t.Cleanup(func() { served.Close() })
+	}
 }
 
 func must(err error) {
@@ -148,7 +177,10 @@ func must(err error) {
 }
 
 func (sim *simulation) tracef(format string, args ...any) {
-	fmt.Fprintf(&sim.trace, format+"\n", args...)
+	line := fmt.Sprintf(format+"\n", args...)
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	sim.trace.WriteString(line)
 }
 
 func (sim *simulation) countEvent(what string) {
@@ -169,7 +201,7 @@ func (sim *simulation) dice(what string) uint64 {
 
 // begin has one machine take the store and admit the first records.
 func (sim *simulation) begin() error {
-	sim.calm = true
+	sim.calm.Store(true)
 	m := sim.machines[0]
 	if err := m.take(); err != nil {
 		return fmt.Errorf("the first taking: %w", err)
@@ -180,66 +212,84 @@ func (sim *simulation) begin() error {
 		if err != nil {
 			return err
 		}
-		if _, err := m.ledger.Append(sim.ctx, v); err != nil {
+		l := m.writes()
+		if _, err := l.Append(sim.ctx, v); err != nil {
 			return err
 		}
-		if err := errors.Join(m.ledger.Commit(sim.ctx), m.ledger.Publish(sim.ctx)); err != nil {
+		if err := errors.Join(l.Commit(sim.ctx), l.Publish(sim.ctx)); err != nil {
 			return err
 		}
 		sim.writing.NoteAdmitted(env)
 		sim.records = append(sim.records, env)
 	}
-	sim.calm = false
+	for _, c := range sim.replicas {
+		c.start()
+	}
+	sim.calm.Store(false)
 	return sim.laws.check()
 }
 
 // step is one thing that happens, after which the laws hold.
 func (sim *simulation) step() error {
-	m := sim.machines[sim.rng.IntN(machines)]
+	m, c := sim.machines[sim.rng.IntN(machines)], sim.replicas[sim.rng.IntN(replicas)]
 	u := sim.clients[sim.rng.IntN(clients)]
+	m.reap()
+	c.reap()
 	var err error
 	switch n := sim.rng.IntN(100); {
-	case n < 40:
+	case n < 34:
 		err = u.submit(sim.pickRecord())
-	case n < 50:
+	case n < 42:
 		err = sim.drive()
-	case n < 60:
-		if m.ledger == nil {
-			finish := sim.writeMeanwhile(m)
-			err = m.take()
-			finish()
-			if errors.Is(err, errLaw) {
-				break
-			}
-			sim.tracef("%s takes the store: %v", m.name, err)
-			err = nil
-		}
-	case n < 66:
+	case n < 50:
+		err = sim.force(m)
+	case n < 56:
 		m.standBy()
-	case n < 74:
+	case n < 62:
 		m.crash()
-	case n < 78:
-		m.cutOff = !m.cutOff
-		sim.tracef("%s is cut off from the store: %v", m.name, m.cutOff)
+	case n < 66:
+		how := cut(sim.rng.IntN(int(cuts)))
+		m.toStore.Store(int32(how))
+		sim.tracef("%s is cut off from the store: %v", m.name, how)
 		sim.countEvent("cut off from the store")
-	case n < 80:
-		m.blind = !m.blind
-		sim.tracef("%s is cut off from the witnesses: %v", m.name, m.blind)
+	case n < 68:
+		how := cut(sim.rng.IntN(int(cuts)))
+		m.toWitnesses.Store(int32(how))
+		sim.tracef("%s is cut off from the witnesses: %v", m.name, how)
 		sim.countEvent("cut off from the witnesses")
-	case n < 86:
+	case n < 71:
+		if m.frozen.isShut() {
+			m.thaw()
+		} else {
+			m.freeze()
+		}
+	case n < 75:
+		if c.kill == nil {
+			c.start()
+		} else {
+			c.crash()
+		}
+	case n < 79:
 		sim.tracef("what was held arrives")
 		err = sim.releaseStrangers()
 		sim.release()
-	case n < 88:
+	case n < 81:
 		err = sim.cleanUp()
-	case n < 91:
+	case n < 86:
 		err = sim.overtake()
+	case n < 91:
+		err = sim.succession()
 	case n < 96:
 		err = u.sync()
 	default:
-		d := []time.Duration{time.Second, time.Minute, 2 * time.Hour}[sim.rng.IntN(3)]
-		sim.tracef("%s go by", d)
-		time.Sleep(d)
+		switch d := []time.Duration{time.Second, 20 * time.Second, 5 * time.Minute}[sim.rng.IntN(3)]; d {
+		case 5 * time.Minute:
+			sim.tracef("%s go by, and everything stands still", d)
+			sim.sleepLong(d)
+		default:
+			sim.tracef("%s go by", d)
+			time.Sleep(d)
+		}
 	}
 	if err != nil {
 		return err
@@ -252,6 +302,10 @@ func (sim *simulation) pickRecord() record.Envelope {
 	if sim.rng.IntN(3) == 0 {
 		return sim.records[sim.rng.IntN(len(sim.records))]
 	}
+	return sim.newRecord()
+}
+
+func (sim *simulation) newRecord() record.Envelope {
 	sim.writing.Now = time.Now()
 	id := fmt.Sprintf("%04d", len(sim.records))
 	env := sim.writing.ImportListed(id, sim.writing.NewListedDesignation(id, "Entity "+id))
@@ -259,144 +313,18 @@ func (sim *simulation) pickRecord() record.Envelope {
 	return env
 }
 
-// drive has each that writes, or thinks so, commit and publish once.
-func (sim *simulation) drive() error {
-	for _, m := range sim.machines {
-		before := sim.laws.size()
-		if err := m.work(sim.rng.IntN(2) == 0); err != nil {
-			return err
-		}
-		if after := sim.laws.size(); sim.owner != nil && sim.owner != m && after != before {
-			return fmt.Errorf("%w: %s brought the log from size %d to %d, after %s had taken the store", errLaw, m.name, before, after, sim.owner.name)
-		}
-	}
-	return nil
-}
-
-// cleanUp has all who write, or think so, clean up twice, more than an hour apart: the stages that the
-// head named all that time are there for who knows none of them yet.
-func (sim *simulation) cleanUp() error {
-	fanOut := sim.rng.IntN(2) == 0
-	for range 2 {
-		for _, m := range sim.machines {
-			m.cleanUp(fanOut)
-		}
-		time.Sleep(61 * time.Minute)
-	}
-	sim.laws.reopen()
-	return sim.laws.check()
-}
-
-// overtake has who writes publish, another take the store, publish more and fan it out, and then the
-// first one fan out what it knows of; perhaps after its checkpoint has arrived that got stuck.
-func (sim *simulation) overtake() error {
-	m, other := sim.owner, sim.machines[sim.rng.IntN(machines)]
-	if m == nil || other == m {
-		return nil
-	}
-	if err := m.append(); err != nil {
-		sim.tracef("%s appends: %v", m.name, err)
-		return nil
-	}
-	if err := m.work(false); err != nil || m.ledger == nil {
-		return err
-	}
-	stuck := sim.rng.IntN(2) == 0
-	if stuck {
-		m.held = true
-		m.fanOut()
-		m.held = false
-	}
-	other.crash()
-	if err := other.take(); err != nil {
-		sim.tracef("%s takes the store: %v", other.name, err)
-		if errors.Is(err, errLaw) {
-			return err
-		}
-		return nil
-	}
-	if err := other.append(); err != nil {
-		sim.tracef("%s appends: %v", other.name, err)
-	}
-	if err := errors.Join(other.work(true), sim.laws.check()); err != nil {
-		return err
-	}
-	sim.countEvent("who was taken over fans out")
-	if stuck {
-		sim.tracef("the checkpoint of %s arrives", m.name)
-		m.link.Release()
-		if err := sim.laws.check(); err != nil {
-			return err
-		}
-	}
-	sim.tracef("%s fans out", m.name)
-	m.fanOut()
-	return nil
-}
-
-// writeMeanwhile has another machine, which writes or thinks so, commit a record while the store is
-// taken from it, and what was held arrive. What it returns waits for the end of that.
-func (sim *simulation) writeMeanwhile(taker *machine) (finish func()) {
-	var going sync.WaitGroup
-	if sim.rng.IntN(2) == 0 {
-		going.Go(func() {
-			time.Sleep(60 * time.Millisecond)
-			sim.release()
-		})
-	}
-	for _, other := range sim.machines {
-		if other == taker || other.ledger == nil {
-			continue
-		}
-		v, err := record.Open(sim.pickRecord(), other.register.CandidateKeys)
-		if err != nil {
-			continue // it does not know the importer yet
-		}
-		l, ctx := other.ledger, other.ctx
-		going.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, time.Minute)
-			defer cancel()
-			if _, err := l.Append(ctx, v); err == nil {
-				l.Commit(ctx)
-			}
-		})
-	}
-	return going.Wait
-}
-
-// releaseStrangers lets what was held arrive of processes that are not the one which has taken
-// the store: it changes nothing.
-func (sim *simulation) releaseStrangers() error {
-	if sim.owner == nil {
-		return nil
-	}
-	before := sim.laws.size()
-	for _, l := range sim.links {
-		if l != sim.owner.link {
-			l.Release()
-		}
-	}
-	if after := sim.laws.size(); after != before {
-		return fmt.Errorf("%w: what came late brought the log from size %d to %d, after %s had taken the store", errLaw, before, after, sim.owner.name)
-	}
-	return nil
-}
-
-// release lets what was held on the way arrive, also of those who are dead.
-func (sim *simulation) release() {
-	for _, l := range sim.links {
-		l.Release()
-	}
-}
-
 // finish heals everything: what was acknowledged is there, is the same for all, and a register made anew
 // from the entries is the one in use.
 func (sim *simulation) finish() error {
 	sim.tracef("the end:")
-	sim.calm = true
+	sim.calm.Store(true)
 	for _, m := range sim.machines {
-		m.cutOff, m.blind = false, false
+		m.heal()
 		m.crash()
+	}
+	for _, c := range sim.replicas {
+		c.reap()
+		c.start()
 	}
 	sim.release()
 	m := sim.machines[sim.rng.IntN(machines)]
@@ -421,20 +349,27 @@ func (sim *simulation) finish() error {
 			}
 		}
 	}
-	if err := errors.Join(sim.drive(), sim.laws.check()); err != nil { // what was committed and no more submitted is published too
+	if err := errors.Join(sim.drive(), sim.laws.checkAll()); err != nil { // what was committed and no more submitted is published too
 		return err
 	}
 	if n := uint64(len(sim.laws.entries)); sim.laws.published != n {
 		return fmt.Errorf("%w: %d of %d entries are published, when all was well", errLaw, sim.laws.published, n)
 	}
-	return sim.laws.checkRegister(m)
+	if err := sim.laws.checkRegister(m.name, m.register); err != nil {
+		return err
+	}
+	return sim.fork(m)
 }
 
 // end ends all processes, that the bubble may.
 func (sim *simulation) end() {
-	sim.calm = true
+	sim.calm.Store(true)
+	sim.suspended.open()
 	for _, m := range sim.machines {
 		m.crash()
+	}
+	for _, c := range sim.replicas {
+		c.end()
 	}
 	for _, u := range sim.clients {
 		u.close()
@@ -442,34 +377,43 @@ func (sim *simulation) end() {
 	sim.release()
 }
 
-// calls are the calls of a client to the machines.
+// calls are somebody's calls to the machines and the replicas.
 type calls struct {
 	sim  *simulation
-	from int
+	from string
 }
 
 var errCut = errors.New("the connection broke")
 
 // RoundTrip implements [http.RoundTripper]. A call is lost, or its answer is.
 func (c calls) RoundTrip(r *http.Request) (*http.Response, error) {
-	var to *machine
-	for _, m := range c.sim.machines {
-		if m.name == r.URL.Host {
-			to = m
-		}
-	}
-	fault := c.sim.dice(fmt.Sprintf("call %d %s %s %s", c.from, to.name, r.Method, r.URL.Path)) % 200
-	if c.sim.calm {
+	fault := c.sim.dice(fmt.Sprintf("call %s %s %s %s", c.from, r.URL.Host, r.Method, r.URL.Path)) % 200
+	if c.sim.calm.Load() {
 		fault = 200
 	}
 	if fault < callFaultPercent {
 		c.sim.countEvent("a call is lost")
 		return nil, errCut
 	}
-	res, err := to.RoundTrip(r)
+	res, err := c.sim.to(r.URL.Host).RoundTrip(r)
 	if fault < 2*callFaultPercent {
 		c.sim.countEvent("an answer is lost")
 		return nil, errCut
 	}
 	return res, err
+}
+
+// to is who answers at a host.
+func (sim *simulation) to(host string) http.RoundTripper {
+	for _, m := range sim.machines {
+		if m.name == host {
+			return m
+		}
+	}
+	for _, c := range sim.replicas {
+		if c.name == host {
+			return c
+		}
+	}
+	panic("sharedsim: no host " + host)
 }

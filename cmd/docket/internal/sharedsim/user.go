@@ -23,8 +23,8 @@ type user struct {
 	lastErr error         // of its last call
 }
 
-// patienceOfUser is how long a client waits for anything.
-const patienceOfUser = 2 * time.Minute
+// patienceOfUser is how long a client waits for anything: longer than for another writer.
+const patienceOfUser = 45 * time.Second
 
 // submit has the client submit a record, while those who write do their work.
 func (u *user) submit(env record.Envelope) error {

@@ -153,9 +153,11 @@ func (n *customerNode) open(ctx context.Context) (err error) {
 	if n.keys, err = vault.OpenStore(ctx, vault.StoreOptions{FS: fs, Dir: "keys", CacheBytes: 1 << 20, Health: health}, v); err != nil {
 		return err
 	}
-	var disclosers []*record.Key
-	for _, h := range n.holders {
-		disclosers = append(disclosers, h.key)
+	disclosers := func() (keys []*record.Key, err error) {
+		for _, h := range n.holders {
+			keys = append(keys, h.key)
+		}
+		return keys, nil
 	}
 	n.log, err = customers.Open(ctx, customers.Config{
 		FS: fs, Party: provider, Ledger: n.sim.authors.Ledger, Origin: n.origin, Signers: []*proof.Signer{n.signer},

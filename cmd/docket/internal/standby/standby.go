@@ -161,7 +161,9 @@ func passes(err error) bool {
 
 // mayTake asks, of a store whose lease has lapsed, what has to be asked before it is taken.
 func (s *Standby) mayTake(ctx context.Context, c Candidate) (epoch uint64, ready bool, err error) {
-	why, err := s.store.Sealed(ctx)
+	asked, cancel := context.WithTimeout(ctx, s.config.Lease)
+	defer cancel()
+	why, err := s.store.Sealed(asked)
 	if err != nil {
 		return 0, false, err
 	}

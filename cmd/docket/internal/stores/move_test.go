@@ -49,7 +49,8 @@ func TestTwoMovesAtOnce(t *testing.T) {
 			})
 		}
 		both.Wait()
-		if err := writer.Extend(t.Context(), log.Clone().Grow(1)); !errors.Is(err, ledger.ErrTakenOver) {
+		var sealed *ledger.SealedError
+		if err := writer.Extend(t.Context(), log.Clone().Grow(1)); !errors.As(err, &sealed) || sealed.Why != "moved to b" {
 			t.Errorf("round %d: the writer of what has moved: %v", round, err)
 		}
 		if moved, err := move().Run(t.Context()); err != nil || moved.Head != log.Head(300) || moved.Archived != 1 {

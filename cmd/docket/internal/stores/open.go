@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
 	"github.com/seed-53cf897a/docket/ledger/pgstore"
@@ -45,14 +43,14 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 // answer, or said to ask again. Of a credential, a permission, a region or an object that is wrong it is
 // false.
 func Passes(err error) bool {
-	if errors.As(err, new(*pgconn.PgError)) {
+	if pgstore.Answered(err) {
 		return pgstore.Passes(err)
 	}
 	return errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ledger.ErrConflict)
 }
 
-// reachTimeout is how long a store is waited for that does not answer at all. Once it did, each
-// call has its own deadline.
+// reachTimeout is how long a store is waited for that does not answer at all, if not longer so that each of
+// its endpoints is asked. Once it did, each call has its own deadline.
 const reachTimeout = 10 * time.Second
 
 // probeTimeout is how long a probe may take.
@@ -60,7 +58,7 @@ const probeTimeout = 2 * time.Minute
 
 // OpenShared opens a bucket or a database that answers, and takes and writes nothing.
 func OpenShared(ctx context.Context, at URL, o Options) (Shared, error) {
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(reachTimeout, time.Duration(len(at.Endpoints)+1)*objectstore.DefaultRequestTimeout))
 	defer cancel()
 	s, err := open(ctx, at, o)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
 )
@@ -53,6 +54,39 @@ func TestUnreachable(t *testing.T) {
 			}
 			if took := time.Since(begun); took > 2*reachTimeout {
 				t.Errorf("%s: it took %v", name, took)
+			}
+		})
+	}
+}
+
+// Endpoints that hang are left for the one that answers, before a standby would take the writer for dead.
+func TestEndpointsThatHang(t *testing.T) {
+	at := bucket(t)
+	for _, hang := range []int{1, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			at.Endpoints = nil
+			for i := range hang {
+				at.Endpoints = append(at.Endpoints, fmt.Sprintf("http://hangs-%d.example", i))
+			}
+			at.Endpoints = append(at.Endpoints, "http://answers.example")
+			link := objectstoretest.NewLink(objectstoretest.NewServer())
+			link.FaultOf = func(r objectstoretest.Request) objectstoretest.Fault {
+				if r.Host == "answers.example" {
+					return objectstoretest.None
+				}
+				return objectstoretest.Hang
+			}
+			begun := time.Now()
+			s, err := OpenShared(t.Context(), at, Options{Transport: link})
+			if err != nil {
+				t.Fatalf("%d of %d hang: %v", hang, len(at.Endpoints), err)
+			}
+			defer s.Close()
+			if took := time.Since(begun); hang == 1 && took > standby.DefaultLease/3 {
+				t.Errorf("it took %v", took)
+			}
+			if err := Probe(t.Context(), at, Options{Transport: link}, nil); err != nil {
+				t.Errorf("%d of %d hang: %v", hang, len(at.Endpoints), err)
 			}
 		})
 	}

@@ -115,10 +115,11 @@ func (l *cluster) machine(name string) *process {
 	return l.serve(name, "--dir", dir, "--standby", "--store", l.store, "--lease", "1s", "--issuer-rate", "-1", "--min-free", "1")
 }
 
-// startReplica starts a replica of a machine that serves.
-func (l *cluster) startReplica(name string, of *process) *process {
+// startReplica starts a replica with a copy of its own, which follows a server (--from) or the store
+// (--store).
+func (l *cluster) startReplica(name, flag, of string) *process {
 	l.t.Helper()
-	p := l.serve(name, "--replica", "--trust", filepath.Join(filepath.Dir(l.first), name), "--from", of.url)
+	p := l.serve(name, "--replica", "--trust", filepath.Join(filepath.Dir(l.first), name), flag, of)
 	p.args = append(p.args, "--charter", l.id.String())
 	p.start()
 	p.args = p.args[:len(p.args)-2] // it is known from now on

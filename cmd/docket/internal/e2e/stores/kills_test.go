@@ -2,6 +2,7 @@ package stores
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -24,18 +25,15 @@ func TestKills(t *testing.T) {
 	l := newCluster(t, g.store("log"), storeKeys(), 3)
 	k := newKills(t, l)
 	public := serveStatic(t, g, "log")
-	k.watch.add(public + "/checkpoint")
-	replicas := map[*process]*process{k.writer: l.startReplica("replica-1", k.writer)}
+	k.watch.addPublic(public)
 	k.killWriter()
-	replicas[k.writer] = l.startReplica("replica-2", k.writer)
-	for _, p := range replicas {
-		k.watch.add(p.url + "/checkpoint")
-	}
-	k.submit(12, k.writer, k.standby, replicas[k.writer], replicas[k.standby])
+	k.follow("--from", k.writer.url) // which writes again at the end of each round
+	k.follow("--store", l.store)
+	k.submit(12, k.all()...)
 	for range *rounds {
 		k.kill(k.standby)
-		for _, p := range replicas {
-			k.kill(p)
+		for _, p := range k.replicas {
+			k.killReplica(p)
 		}
 		k.killWriter()
 		for _, p := range g.all {
@@ -46,7 +44,7 @@ func TestKills(t *testing.T) {
 		}
 		k.freezeWriter()
 	}
-	published := k.finish(replicas[k.writer])
+	published := k.finish()
 	checkStatic(l, public, published)
 	k.writer.terminate()
 }
@@ -56,6 +54,7 @@ type kills struct {
 	t               testing.TB
 	l               *cluster
 	writer, standby *process
+	replicas        []*process
 	loads           []*load
 	watch           *watch
 	rng             *rand.Rand
@@ -73,10 +72,23 @@ func newKills(t testing.TB, l *cluster) *kills {
 	k.writer.start()
 	l.enrol(newClient(t, k.writer))
 	k.standby.start()
-	k.watch = startWatch(l, k.writer.url+"/checkpoint", k.standby.url+"/checkpoint")
+	k.watch = startWatch(l, k.writer, k.standby)
 	k.submit(4, k.writer, k.standby)
 	k.more()
 	return k
+}
+
+// follow starts one more replica, which follows a server (--from) or the store (--store).
+func (k *kills) follow(flag, of string) {
+	k.t.Helper()
+	p := k.l.startReplica(fmt.Sprintf("replica-%d", len(k.replicas)+1), flag, of)
+	k.replicas = append(k.replicas, p)
+	k.watch.addMachine(p)
+}
+
+// all are those to whom a record may be sent.
+func (k *kills) all() []*process {
+	return append([]*process{k.writer, k.standby}, k.replicas...)
 }
 
 // submit lets n more submit to these machines.
@@ -98,6 +110,14 @@ func (k *kills) kill(p *process) {
 	k.more()
 	p.start()
 	k.more()
+}
+
+// killReplica kills a replica of what the writer writes. It comes back with what it had, and goes
+// on to what is published then.
+func (k *kills) killReplica(p *process) {
+	k.t.Helper()
+	k.kill(p)
+	awaitTree(k.t, p, newestTree(k.t, k.writer))
 }
 
 // killWriter kills the writer. The other one takes its place, and it comes back to stand by.
@@ -133,32 +153,50 @@ func (k *kills) promoted() {
 	k.promotions++
 }
 
-// finish holds everything against the log as it is in the end, as a replica of the writer shows
-// it, or the writer where there is none.
-func (k *kills) finish(shown *process) proof.Tree {
+// finish holds everything against the log as it is in the end, as each replica comes to show it,
+// and the writer does.
+func (k *kills) finish() proof.Tree {
 	k.t.Helper()
 	var receipts []*client.Receipt
 	for _, l := range k.loads {
 		receipts = append(receipts, l.stop()...)
 	}
 	published := newestTree(k.t, k.writer)
-	out := bounded(k.t).Done()
-	for newestTree(k.t, shown) != published {
+	for _, p := range k.replicas {
+		if shown := awaitTree(k.t, p, published); shown != published {
+			k.t.Errorf("%s shows %v, and the writer %v", p.name, shown, published)
+		}
+	}
+	check(k.l, append(k.replicas, k.writer), receipts, k.watch.stop(), 2)
+	k.t.Logf("%d killed, %d promotions (seed %d)", k.killed, k.promotions, k.seed)
+	return published
+}
+
+// awaitTree waits until a server shows as many entries as a tree has, and returns what it shows.
+func awaitTree(t testing.TB, p *process, tree proof.Tree) (shown proof.Tree) {
+	t.Helper()
+	c, out := newClient(t, p), bounded(t).Done()
+	for {
+		if shown = treeOf(t, p, c); shown.Size >= tree.Size {
+			return shown
+		}
 		select {
 		case <-out:
-			k.t.Fatalf("%s never came to %v", shown.name, published)
+			t.Fatalf("%s never came to %v: it shows %v\n%s", p.name, tree, shown, p.lastWords())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	check(k.l, newClient(k.t, shown), receipts, k.watch.stop(), 2)
-	k.t.Logf("%d killed, %d promotions (seed %d)", k.killed, k.promotions, k.seed)
-	return published
 }
 
 // newestTree is what a machine has published.
 func newestTree(t testing.TB, p *process) proof.Tree {
 	t.Helper()
-	note, err := newClient(t, p).Source().Checkpoint(t.Context())
+	return treeOf(t, p, newClient(t, p))
+}
+
+func treeOf(t testing.TB, p *process, c *client.Client) proof.Tree {
+	t.Helper()
+	note, err := c.Source().Checkpoint(t.Context())
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", p.name, err, p.lastWords())
 	}
@@ -172,6 +210,6 @@ func newestTree(t testing.TB, p *process) proof.Tree {
 // writes is whether a machine is the writer, and not one that stands by.
 func writes(t testing.TB, p *process) bool {
 	t.Helper()
-	_, err := newClient(t, p).Source().Checkpoint(t.Context())
-	return err == nil
+	health, err := newClient(t, p).GetUnverified(t.Context(), "/readyz")
+	return err == nil && !strings.Contains(string(health), `"role":"standby"`)
 }

@@ -8,21 +8,31 @@ import (
 )
 
 // TestPostgres kills the primary of a database under load, −9, and promotes the standby that
-// followed it synchronously; and the writer before and after. Every machine has both servers in
-// its URL, and is started again, as by its supervisor, where it ended.
+// followed it synchronously; and the writer before and after, and the replicas. Every machine has
+// both servers in its URL, and is started again, as by its supervisor, where it ended.
 func TestPostgres(t *testing.T) {
 	primary := pgstoretest.Start(t)
 	follower := primary.Standby()
-	k := newKills(t, newCluster(t, primary.URL(follower), nil, 1))
+	l := newCluster(t, primary.URL(follower), nil, 1)
+	k := newKills(t, l)
+	k.follow("--store", l.store)
+	k.follow("--from", k.replicas[0].url) // whoever writes
+	k.submit(4, k.all()...)
 	k.killWriter()
+	for _, p := range k.replicas {
+		k.killReplica(p)
+	}
 
+	thaw := follower.Freeze() // whatever does not wait for it now is lost
+	primary.Await("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'", "t")
 	primary.Kill()
+	thaw()
 	follower.Promote()
 	follower.Standby() // of which there is one at all times
 	k.revived()
 	k.killWriter()
 	k.freezeWriter()
-	k.finish(k.writer)
+	k.finish()
 	k.writer.terminate()
 }
 

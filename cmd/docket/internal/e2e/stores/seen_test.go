@@ -3,6 +3,7 @@ package stores
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -30,26 +31,53 @@ type watch struct {
 	seen map[proof.Tree]string // where it was seen first; guarded by mu
 }
 
-// startWatch looks at these URLs, and at the witnesses', until stop.
-func startWatch(l *cluster, checkpoints ...string) *watch {
+// startWatch looks at these machines, and at the witnesses, until stop.
+func startWatch(l *cluster, machines ...*process) *watch {
 	l.t.Helper()
 	w := &watch{t: l.t, http: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}, seen: make(map[proof.Tree]string)}
 	w.ctx, w.end = context.WithCancel(l.t.Context())
-	for _, p := range l.witnesses {
-		w.add(p.url + "/" + wire.OriginHash(origin) + "/checkpoint")
+	for _, p := range l.witnesses { // one that was killed has its newest cosignature no more, and shows the one before
+		w.add(p.url+"/"+wire.OriginHash(origin), func(_, _ proof.Tree) {})
 	}
-	for _, url := range checkpoints {
-		w.add(url)
+	for _, p := range machines {
+		w.addMachine(p)
 	}
 	l.t.Cleanup(func() { w.stop() })
 	return w
 }
 
-// add looks at one more.
-func (w *watch) add(url string) {
+// addMachine looks at one more machine. What it shows never goes back, and it hands out all of it.
+func (w *watch) addMachine(p *process) {
+	w.add(p.url, func(last, tree proof.Tree) {
+		w.wantNoSmaller(p.name, last, tree)
+		if tree.Size > last.Size {
+			if status, body := w.get(fmt.Sprint(p.url, "/v1/entries/", tree.Size-1)); status != 0 && status < 500 && status != http.StatusOK {
+				w.t.Errorf("%s shows %v, and of its last entry it says %d: %s", p.name, tree, status, body)
+			}
+		}
+	})
+}
+
+// addPublic looks at what a static server hands out, which never goes back.
+func (w *watch) addPublic(url string) {
+	w.add(url, func(last, tree proof.Tree) { w.wantNoSmaller(url, last, tree) })
+}
+
+func (w *watch) wantNoSmaller(where string, last, tree proof.Tree) {
+	if tree.Size < last.Size {
+		w.t.Errorf("%s showed %v, and then %v", where, last, tree)
+	}
+}
+
+// add looks at the checkpoint below one more URL, and has it judged beside the one before.
+func (w *watch) add(url string, judge func(last, tree proof.Tree)) {
 	w.wg.Go(func() {
+		var last proof.Tree
 		for {
-			w.look(w.ctx, url)
+			if tree, is := w.look(url + "/checkpoint"); is {
+				judge(last, tree)
+				last = tree
+			}
 			select {
 			case <-w.ctx.Done():
 				return
@@ -60,27 +88,36 @@ func (w *watch) add(url string) {
 }
 
 // look notes what is shown there now, if anything is.
-func (w *watch) look(ctx context.Context, url string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-	res, err := w.http.Do(req)
-	if err != nil {
-		return // it was killed
-	}
-	defer res.Body.Close()
-	note, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil || res.StatusCode != http.StatusOK {
-		return
+func (w *watch) look(url string) (tree proof.Tree, is bool) {
+	status, note := w.get(url)
+	if status != http.StatusOK {
+		return tree, false
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
 	if err != nil {
 		w.t.Errorf("%s shows no checkpoint: %v\n%s", url, err, note)
-		return
+		return tree, false
 	}
 	w.note(cp.Tree(), url)
+	return cp.Tree(), true
+}
+
+// get is status 0 where no whole answer comes, as from one that was killed.
+func (w *watch) get(url string) (status int, body []byte) {
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, url, nil)
+	if err != nil {
+		w.t.Error(err)
+		return 0, nil
+	}
+	res, err := w.http.Do(req)
+	if err != nil {
+		return 0, nil
+	}
+	defer res.Body.Close()
+	if body, err = io.ReadAll(io.LimitReader(res.Body, 1<<20)); err != nil {
+		return 0, nil
+	}
+	return res.StatusCode, body
 }
 
 func (w *watch) note(tree proof.Tree, where string) {
@@ -99,12 +136,13 @@ func (w *watch) stop() map[proof.Tree]string {
 }
 
 // check holds everything that was told and shown against the log as it is at the end: an audit
-// finds nothing, each record is there once, at the index and with the bytes of its
+// of any of the servers finds nothing, each record is there once, at the index and with the bytes of its
 // receipts, and every tree that was ever signed is a beginning of this one. others are
 // the entries that were not of the load.
-func check(l *cluster, c *client.Client, receipts []*client.Receipt, seen map[proof.Tree]string, others int) {
+func check(l *cluster, servers []*process, receipts []*client.Receipt, seen map[proof.Tree]string, others int) {
 	t := l.t
 	t.Helper()
+	c := newClient(t, servers[0])
 	trust, err := client.CreateTrust(t.Context(), vfs.NewMem(), "trust", c, l.id)
 	if err != nil {
 		t.Fatal(err)
@@ -155,9 +193,11 @@ func check(l *cluster, c *client.Client, receipts []*client.Receipt, seen map[pr
 	if want := len(told) + others; len(entries) != want {
 		t.Errorf("%d entries, want %d: each record once, and nothing else", len(entries), want)
 	}
-	audit, err := client.Audit{Source: c.Source(), Charter: l.id, Trusted: trust.Checkpoint(), RegisterFiles: vfs.NewMem(), RegisterDir: "audit"}.Run(t.Context())
-	if err != nil || len(audit.Findings) > 0 || audit.Checked != uint64(len(entries)) {
-		t.Errorf("the audit: %+v, %v", audit, err)
+	for _, p := range servers {
+		audit, err := client.Audit{Source: newClient(t, p).Source(), Charter: l.id, Trusted: trust.Checkpoint(), RegisterFiles: vfs.NewMem(), RegisterDir: "audit"}.Run(t.Context())
+		if err != nil || len(audit.Findings) > 0 || audit.Checked != uint64(len(entries)) {
+			t.Errorf("the audit of %s: %+v, %v", p.name, audit, err)
+		}
 	}
 	t.Logf("%d entries, %d receipts of %d records, %d trees shown", len(entries), len(receipts), len(told), len(seen))
 }

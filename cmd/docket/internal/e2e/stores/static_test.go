@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"testing"
-	"time"
 
 	fnote "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -31,13 +30,8 @@ func serveStatic(t testing.TB, g *gateways, prefix string) (at string) {
 func checkStatic(l *cluster, at string, published proof.Tree) {
 	t := l.t
 	t.Helper()
-	out := bounded(t).Done()
-	for newestTree(t, &process{name: "the static server", url: at}) != published {
-		select {
-		case <-out:
-			t.Fatalf("what is public never came to %v", published)
-		case <-time.After(20 * time.Millisecond):
-		}
+	if shown := awaitTree(t, &process{name: "the static server", url: at}, published); shown != published {
+		t.Fatalf("what is public is %v, and what is published %v", shown, published)
 	}
 	key := must(fnote.NewVerifier(l.vkey))
 	fetch := must(tessera.NewHTTPFetcher(must(url.Parse(at)), nil))
