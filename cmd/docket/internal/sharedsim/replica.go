@@ -64,10 +64,10 @@ func (c *copyServer) start() {
 	c.life++
 	ctx, kill := context.WithCancel(c.sim.ctx)
 	c.kill, c.dead = kill, new(atomic.Bool)
-	source, over := c.source(ctx, c.dead, time.Duration(1+c.sim.rng.IntN(40))*time.Millisecond)
+	source := c.source(ctx, c.dead, time.Duration(1+c.sim.rng.IntN(40))*time.Millisecond)
 	disk := c.disk
 	c.running.Go(func() {
-		err := c.serve(ctx, disk, source, over)
+		err := c.serve(ctx, disk, source)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.door = nil
@@ -85,17 +85,16 @@ func (c *copyServer) start() {
 	})
 }
 
-// source is whom it follows, and the way there. It verifies whatever that says, so it is told lies too.
-func (c *copyServer) source(ctx context.Context, dead *atomic.Bool, delay time.Duration) (*client.Client, http.RoundTripper) {
+// source is whom it follows. It verifies whatever that says, so it is told lies too.
+func (c *copyServer) source(ctx context.Context, dead *atomic.Bool, delay time.Duration) *client.Client {
 	if !c.fromStore {
 		var urls []string
 		for _, m := range c.sim.machines {
 			urls = append(urls, "http://"+m.name)
 		}
-		over := throughGates{&c.route, lies{c, dead, calls{c.sim, c.name}}}
-		servers, err := wire.NewServers(over, urls...)
+		servers, err := wire.NewServers(throughGates{&c.route, lies{c, dead, calls{c.sim, c.name}}}, urls...)
 		must(err)
-		return client.At(servers), over
+		return client.At(servers)
 	}
 	link := c.storeLink(c.life, dead, delay)
 	config := objectstoretest.Config(throughGates{&c.route, link})
@@ -105,8 +104,7 @@ func (c *copyServer) source(ctx context.Context, dead *atomic.Bool, delay time.D
 	must(err)
 	reads := replica.NewStore(c.store, c.at(), standby.Config{})
 	reads.Ahead = throughGates{&c.route, calls{c.sim, c.name}}
-	over := lies{c, dead, reads}
-	return client.At(wire.ServerOver(over, c.at())), over
+	return client.At(wire.ServerOver(lies{c, dead, reads}, c.at()))
 }
 
 // at is the store as it is named.
@@ -115,7 +113,7 @@ func (c *copyServer) at() *url.URL {
 }
 
 // serve is the process.
-func (c *copyServer) serve(ctx context.Context, disk *vfs.MemFS, source *client.Client, over http.RoundTripper) error {
+func (c *copyServer) serve(ctx context.Context, disk *vfs.MemFS, source *client.Client) error {
 	var trust *client.Trust
 	for {
 		var err error
@@ -132,7 +130,7 @@ func (c *copyServer) serve(ctx context.Context, disk *vfs.MemFS, source *client.
 	}
 	trust.Health = registertest.Health()
 	served, err := replica.Open(ctx, replica.Config{
-		Trust: trust, Source: source, Over: over, Health: trust.Health, Log: c.log(),
+		Trust: trust, Source: source, Health: trust.Health, Log: c.log(),
 		Forked: func(error) {},
 	})
 	if err != nil {
