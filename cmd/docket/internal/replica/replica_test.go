@@ -185,6 +185,7 @@ func TestRecordsGoToWhoTookOver(t *testing.T) {
 		t.Fatalf("by the writer: %d %s, of %s", res.StatusCode, text, s.of())
 	}
 	w.NoteAdmitted(first)
+	check(t, a.Listener.Close()) // so that what follows it comes back to nobody
 	a.CloseClientConnections()
 	a.Close()
 	if res, text := s.do(http.MethodPost, "/v1/records", w.Provider("borealis").Marshal()); res.StatusCode != http.StatusCreated {
