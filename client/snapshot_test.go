@@ -244,7 +244,7 @@ func TestSnapshotOfForbiddenEntry(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	must(t, l.Close())
-	if v, err := trust.startedFrom(); v != nil || err != nil || trust.hasStarted() {
+	if v, err := trust.Unreplayed(); v != nil || err != nil || trust.hasStarted() {
 		t.Errorf("it is there still: %v", err)
 	}
 	if err := trust.StartFromSnapshot(t.Context(), w.client(), keys, nil); err == nil || !strings.Contains(err.Error(), "snapshot-wrong.note") {
