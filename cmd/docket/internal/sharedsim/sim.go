@@ -52,7 +52,7 @@ const (
 
 	storeFaultPercent = 4 // of the requests to the store
 	callFaultPercent  = 8 // of the calls to a machine
-	liePercent        = 4 // of what a replica is answered
+	liePercent        = 8 // of what a replica is answered
 
 	lateCheckpointPercent = 25 // of the public checkpoints come later
 	lateSwapPercent       = 4  // likewise of the swaps of the head and of what is published
@@ -65,6 +65,7 @@ const (
 // Report is what happened.
 type Report struct {
 	Entries uint64
+	Took    time.Duration // in the simulation
 	Events  map[string]int
 	Trace   string
 }
@@ -101,7 +102,7 @@ type simulation struct {
 // Run lets so many steps happen. The error is a law that was broken.
 func Run(t *testing.T, seed uint64, steps int) (r *Report, err error) {
 	synctest.Test(t, func(t *testing.T) {
-		sim := newSimulation(t, seed)
+		begun, sim := time.Now(), newSimulation(t, seed)
 		defer sim.end()
 		if err = sim.begin(); err == nil {
 			for n := range steps {
@@ -114,7 +115,7 @@ func Run(t *testing.T, seed uint64, steps int) (r *Report, err error) {
 		if err == nil {
 			err = sim.finish()
 		}
-		r = &Report{Entries: uint64(len(sim.laws.entries)), Events: sim.events, Trace: sim.trace.String()}
+		r = &Report{Entries: uint64(len(sim.laws.entries)), Took: time.Since(begun), Events: sim.events, Trace: sim.trace.String()}
 	})
 	return r, err
 }
@@ -285,8 +286,8 @@ func (sim *simulation) step() error {
 	case n < 96:
 		err = u.sync()
 	default:
-		switch d := []time.Duration{time.Second, 20 * time.Second, 5 * time.Minute}[sim.rng.IntN(3)]; d {
-		case 5 * time.Minute:
+		switch d := []time.Duration{time.Second, 20 * time.Second, time.Minute}[sim.rng.IntN(3)]; d {
+		case time.Minute:
 			sim.tracef("%s go by, and everything stands still", d)
 			sim.sleepLong(d)
 		default:

@@ -48,7 +48,7 @@ func TestSharedStore(t *testing.T) {
 			if *story {
 				t.Log(r.Trace)
 			}
-			t.Logf("seed %d: %d entries, %v", s, r.Entries, r.Events)
+			t.Logf("seed %d: %d entries in %v, %v", s, r.Entries, r.Took.Round(time.Second), r.Events)
 			for what, n := range r.Events {
 				seen[what] += n
 			}

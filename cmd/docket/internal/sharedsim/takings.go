@@ -56,7 +56,7 @@ func (sim *simulation) force(m *machine) error {
 }
 
 // keepStages is how long a stage is kept that nobody needs: each second costs, since Pebble wakes ten times in it.
-const keepStages = time.Minute
+const keepStages = 10 * time.Second
 
 // cleanUp has all who write, or think so, clean up twice, with more than that between: the stages that the
 // head named all that time are there for who knows none of them yet.

@@ -24,7 +24,7 @@ type user struct {
 }
 
 // patienceOfUser is how long a client waits for anything: longer than for another writer.
-const patienceOfUser = 45 * time.Second
+const patienceOfUser = 30 * time.Second
 
 // submit has the client submit a record, while those who write do their work.
 func (u *user) submit(env record.Envelope) error {
