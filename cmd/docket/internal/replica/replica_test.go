@@ -175,7 +175,7 @@ func (s *serving) of() string {
 func TestRecordsGoToWhoTookOver(t *testing.T) {
 	w := newWriter(t)
 	a, b := httptest.NewServer(w.handler), httptest.NewServer(w.handler)
-	defer b.Close()
+	t.Cleanup(b.Close) // after the replica
 	servers, err := wire.NewServers(nil, a.URL, b.URL)
 	check(t, err)
 	r, s := w.follow(Config{Source: client.At(servers)})
@@ -261,7 +261,7 @@ func TestPastFromTheStore(t *testing.T) {
 	w := newWriter(t)
 	over := NewStore(w.store(), &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{})
 	h := httptest.NewServer(w.handler) // where the chain of charters is
-	defer h.Close()
+	t.Cleanup(h.Close) // after the replica
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, s := w.follow(Config{Source: source, Over: over})
