@@ -225,7 +225,7 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 	}
 	last := a.Trusted.Checkpoint().Tree()
 	if a.TrustedTiles != nil && r.Published != nil {
-		if r.Behind = asBehind(ctx, a.TrustedTiles, a.Trusted, r.Published); r.Behind != nil {
+		if r.Behind, _ = asBehind(ctx, a.TrustedTiles, a.Trusted, r.Published); r.Behind != nil {
 			return nil
 		}
 	}

@@ -369,7 +369,8 @@ func (t *Trust) clone(from, to string) error {
 	return nil
 }
 
-// removeUnknown removes what an earlier version of docket kept in the register's place.
+// removeUnknown removes what an earlier version of docket kept in the register's place. What a live copy
+// has of a snapshot stays until a copy of one's own stands in for it.
 func (t *Trust) removeUnknown() error {
 	names, err := t.files.List(t.path(registerDir))
 	if err != nil && !missing(err) {
@@ -379,10 +380,12 @@ func (t *Trust) removeUnknown() error {
 		names = nil // what else is there is a live copy's
 	}
 	for _, name := range names {
-		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextGenerationDir) || name == t.files.PathBase(t.nextPath()) {
+		known := []string{t.nextPath(), t.path(nextGenerationDir), t.path(startedDir), t.path(snapshotDir)}
+		path := t.files.PathJoin(t.path(registerDir), name)
+		if _, err := strconv.Atoi(name); err == nil || slices.Contains(known, path) {
 			continue
 		}
-		if err := t.files.RemoveAll(t.files.PathJoin(t.path(registerDir), name)); err != nil {
+		if err := t.files.RemoveAll(path); err != nil {
 			return err
 		}
 	}
@@ -394,7 +397,11 @@ func (t *Trust) keepReplayed(r *register.Register) error {
 	if t.live != nil {
 		return nil
 	}
-	return errors.Join(t.commitGeneration(r), t.Close())
+	err := errors.Join(t.commitGeneration(r), t.Close())
+	if err == nil && t.nextDir == "" && t.has(startedDir, snapshotDir, snapshotFile) {
+		err = t.discardStarted(func() error { return disk.Remove(t.files, t.path(snapshotFile)) })
+	}
+	return err
 }
 
 // dropReplayed closes the register that a sync has advanced in vain; a live one goes on.

@@ -31,6 +31,10 @@ const (
 	liveInterval     = 10 * time.Second
 	liveMaxPause     = 20 * time.Second
 	liveCosignatures = time.Minute
+	// What was knowable when holds up the next checkpoint while it is learnt: for so long at most, and
+	// not again for a while where that was not enough.
+	liveTimesTimeout = time.Minute
+	liveTimesPause   = 15 * time.Minute
 )
 
 // pace is how often a follower asks.
@@ -54,7 +58,8 @@ func (t *Trust) pace() pace {
 // and judged as by [Trust.Sync].
 //
 // What may pass (the server is out of reach, busy, or behind) is tried again with growing
-// pauses, and told to notify; everything else, a fork above all, is returned.
+// pauses, and told to notify; everything else, a fork above all, is returned. Whoever has no copy
+// yet cannot tell what is behind from a log that has gone back: that may pass too.
 func (t *Trust) Follow(ctx context.Context, c *Client, notify func(err error, next time.Duration), synced func() error) error {
 	pauses := backoff.NewExponentialBackOff()
 	pace := t.pace()
@@ -99,7 +104,8 @@ func mayPass(err error) bool {
 	var u *wire.UnreachableError
 	var s *wire.StatusError
 	var behind *BehindError
-	return errors.As(err, &p) && p.Retryable() || errors.As(err, &u) || errors.As(err, &s) && s.Code >= 500 ||
+	var fork *InconsistencyError
+	return errors.As(err, &fork) && fork.uncompared != nil || errors.As(err, &p) && p.Retryable() || errors.As(err, &u) || errors.As(err, &s) && s.Code >= 500 ||
 		errors.As(err, &behind) || errors.Is(err, ErrUnpublished) || errors.Is(err, ErrSyncing)
 }
 

@@ -24,6 +24,7 @@ type InconsistencyError struct {
 	// goes back to an older part of the one history.
 	Evidence []byte
 
+	uncompared  error     // why nothing here tells whether the trusted tree begins with the shown one: it may be old only
 	withinChain bool      // both stand in one chain, and neither was trusted
 	archivedAt  time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
 }
@@ -128,35 +129,35 @@ func (t *Trust) checkNewest(ctx context.Context, c *Client, shown *proof.Publish
 // *[BehindError] or a *[InconsistencyError].
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
 func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.Published) error {
-	if b := asBehind(ctx, t.copyDir().Tiles, t.checkpoint, shown); b != nil {
+	b, uncompared := asBehind(ctx, t.tiles, t.checkpoint, shown)
+	if uncompared != nil && c != nil && c.servers.Whole() != c.servers { // another server can prove it: the trusted root holds its tiles
+		b, uncompared = asBehind(ctx, wire.LogAt(c.servers.Whole()).Tiles, t.checkpoint, shown)
+	}
+	if b != nil {
 		return b
 	}
-	if c != nil && c.servers.Whole() != c.servers { // without a copy, another server can prove it: the trusted root holds its tiles
-		if b := asBehind(ctx, wire.LogAt(c.servers.Whole()).Tiles, t.checkpoint, shown); b != nil {
-			return b
-		}
-	}
-	read := t.copyDir().Tiles
+	read := t.tiles
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
 		read = c.log.Tiles
 	}
-	return newInconsistencyError(ctx, read, t.checkpoint, shown)
+	fork := newInconsistencyError(ctx, read, t.checkpoint, shown)
+	fork.uncompared = uncompared
+	return fork
 }
 
-// asBehind returns a *[BehindError] if the trusted tree begins with the shown one, nil
-// otherwise. If the quorum that cosigned it did so after the trusted checkpoint
+// asBehind returns a *[BehindError] if the trusted tree begins with the shown one, and an error if
+// the tiles do not tell that. If the quorum that cosigned it did so after the trusted checkpoint
 // existed, it is a rollback and not a delay: quorums of one policy intersect.
-func asBehind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Published) *BehindError {
+func asBehind(ctx context.Context, tiles proof.ReadTiles, trusted, shown *proof.Published) (*BehindError, error) {
 	b := &BehindError{Trusted: trusted.Checkpoint().Tree(), Shown: shown.Checkpoint().Tree(), At: shown.LastCosignedAt()}
 	back := shown.Policy().Fingerprint() == trusted.Policy().Fingerprint() && newestQuorumTime(shown).After(trusted.ExistedBy())
 	if b.Shown.Size >= b.Trusted.Size || back {
-		return nil
+		return nil, nil
 	}
-	past, err := proof.NewTileReader(own, -1).At(b.Trusted).TreeAt(ctx, b.Shown.Size)
-	if err != nil || past != b.Shown {
-		return nil
+	if past, err := proof.NewTileReader(tiles, -1).At(b.Trusted).TreeAt(ctx, b.Shown.Size); err != nil || past != b.Shown {
+		return nil, err
 	}
-	return b
+	return b, nil
 }
 
 // signedCheckpoint is a *[proof.Signed] or a *[proof.Published].

@@ -19,7 +19,8 @@ import (
 
 // Live is the replayed copy of a trust directory that goes on while it is read: a replica
 // serves it. One register is advanced in place, and what is shown is a checkpoint of which
-// all entries were fetched, verified and judged, as by [Trust.Sync]. Until Close the directory
+// all entries were fetched, verified and judged, as by [Trust.Sync]; of one that began with a snapshot, and
+// where the source withholds an entry, as many of them as its state says. Until Close the directory
 // is this process's: nobody else syncs it.
 //
 // [Live.Follow] has one goroutine; all else may be called from any.
@@ -34,6 +35,8 @@ type Live struct {
 
 	wrong bool // the snapshot was; set by Replay, read by Close
 
+	timesAgain time.Time // when it next learns what was knowable when; owned by Follow
+
 	times    atomic.Pointer[quorumTimes]
 	charters atomic.Pointer[charters]
 
@@ -44,10 +47,10 @@ type Live struct {
 
 // LiveState is how a live copy stands to its source.
 type LiveState struct {
-	Size    uint64    // that is shown
+	Size    uint64    // that is shown, as far as it is judged
 	Source  uint64    // of the newest checkpoint that the source has shown, never below Size
 	Reached time.Time // when the source last showed its newest checkpoint; zero: not since the start
-	Err     error     // why the last try to go on failed; nil if it did not
+	Err     error     // why the last try to go on failed, or the *[Withheld] beyond which it does not; nil if it goes on
 }
 
 // Lag is how many entries the source has published that are not shown yet, as far as is known.
@@ -97,7 +100,7 @@ func (t *Trust) OpenLive(ctx context.Context) (_ *Live, err error) {
 	}
 	l.reader, l.owner = reader.NewOwned(source, reader.Config{Published: t.checkpoint, Verify: t.verify})
 	l.keepCharters()
-	l.state = LiveState{Size: t.size(), Source: t.size()}
+	l.state = LiveState{Size: min(t.size(), r.Size()), Source: t.size()}
 	t.live = l
 	return l, nil
 }
@@ -110,7 +113,7 @@ func (l *Live) openStarted() (*register.Register, error) {
 		return nil, err
 	}
 	if l.unreplayed = began; t.Remote != nil {
-		l.partial = &partialCopy{t.copyDir(), t.Remote}
+		l.partial = newPartialCopy(t.copyDir(), t.Remote)
 	} else if began != nil {
 		return nil, fmt.Errorf("%s: %w: it began with a snapshot, and is not whole", t.dir, ErrNoCopy)
 	}
@@ -231,27 +234,38 @@ func (l *Live) believe(ctx context.Context, c *Client, next *newestCheckpoint) e
 	return err
 }
 
-// begin notes what the source shows before the copy goes on towards it.
-func (l *Live) begin(ctx context.Context, c *Client, next *proof.Published, intact bool) error {
+// begin notes what the source shows before the copy goes on towards it, if its right edge is there.
+func (l *Live) begin(ctx context.Context, c *Client, next *proof.Published, edge error) error {
 	t := l.trust
 	l.mu.Lock()
 	l.state.Source, l.state.Reached = max(l.state.Size, next.Checkpoint().Size), time.Now()
 	l.mu.Unlock()
-	if !intact {
-		return &DamageError{Dir: t.dir, Where: " at its right edge", Err: errors.New("its tiles do not make the trusted root")}
+	if edge != nil {
+		return edge
 	}
 	cursor := l.register.Cursor()
 	own := proof.Tree{Size: cursor.Size, Root: cursor.Root}
 	shown := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree(), tiles: proof.NewTileReader(c.log.Tiles, 0)}
+	if l.pending != nil && l.pending.Checkpoint().Size <= shown.tree.Size { // of which the register may have the beginning alone
+		one, err := shown.hasPrefix(ctx, l.pending.Checkpoint().Tree())
+		if err == nil && !one {
+			err = newInconsistencyError(ctx, c.log.Tiles, l.pending, next)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	switch one, err := shown.hasPrefix(ctx, own); {
 	case err != nil:
 		return err
 	case one:
-		l.pending = next
+		if l.pending == nil || l.pending.Checkpoint().Size <= shown.tree.Size {
+			l.pending = next
+		}
 		return nil
 	case own.Size > shown.tree.Size:
 		return &BehindError{Trusted: own, Shown: shown.tree, At: next.LastCosignedAt()}
-	case l.pending != nil: // signed, cosigned, and not continued by what is signed and cosigned now
+	case l.pending != nil: // whose beginning the register is
 		return newInconsistencyError(ctx, c.log.Tiles, l.pending, next)
 	}
 	return &DamageError{Dir: t.dir, Where: " in its register", Err: fmt.Errorf("an interrupted run has left %s of another history than size %d is of", register.FormatEntryCount(own.Size), shown.tree.Size)}
@@ -263,9 +277,9 @@ func (l *Live) replayTo(ctx context.Context, files *TileDir, read readBundle, si
 	if cursor.Size >= size {
 		return nil
 	}
-	grown, err := proof.LoadAppender(ctx, proof.Tree{Size: cursor.Size, Root: cursor.Root}, l.trust.tiles)
+	grown, err := l.trust.rightEdge(ctx, proof.Tree{Size: cursor.Size, Root: cursor.Root})
 	if err != nil {
-		return &DamageError{Dir: l.trust.dir, Where: " at its right edge", Err: err}
+		return err
 	}
 	f := &logReplayer{read: read, tree: grown, register: l.register, signedTree: signed, write: files.writeRun}
 	_, err = f.replayTo(ctx, size)
@@ -286,9 +300,21 @@ func (l *Live) show() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state.Size, l.state.Err = t.size(), nil
-	l.state.Source = max(l.state.Source, l.state.Size)
+	l.state.Size, l.state.Err = min(t.size(), l.register.Size()), nil
+	l.state.Source = max(l.state.Source, t.size())
+	if w := t.Withheld(); w != nil {
+		l.state.Err = w
+	}
 	return nil
+}
+
+// Sync brings the copy to the newest checkpoint of a source, once, and shows it. It stands in for a turn
+// of [Live.Follow], not beside that.
+func (l *Live) Sync(ctx context.Context, c *Client) error {
+	if err := l.trust.Sync(ctx, c, nil); err != nil {
+		return err
+	}
+	return l.show()
 }
 
 // Follow keeps the copy up to date until ctx ends, as [Trust.Follow] does, and shows what came.
@@ -303,13 +329,18 @@ func (l *Live) Follow(ctx context.Context, c *Client, notify func(err error, nex
 	}
 	pauses := backoff.NewExponentialBackOff()
 	pauses.MaxInterval = liveMaxPause
+	var told time.Time
 	for {
 		err := l.trust.Follow(ctx, c, failed, func() error {
 			pauses.Reset()
+			if err := l.trust.timesErr; err != nil && l.timesAgain != told {
+				told = l.timesAgain
+				notify(err, time.Until(told))
+			}
 			return l.show()
 		})
 		var fork *InconsistencyError
-		if ctx.Err() != nil || errors.As(err, &fork) {
+		if ctx.Err() != nil || errors.As(err, &fork) && fork.uncompared == nil {
 			return err
 		}
 		next := pauses.NextBackOff()
@@ -327,7 +358,7 @@ func (l *Live) Close() error {
 	t.live, t.copy = nil, nil
 	defer func() { t.nextDir = "" }()
 	if l.wrong {
-		return errors.Join(l.register.Close(), t.discardStarted(), l.release())
+		return errors.Join(l.register.Close(), t.discardStarted(t.keepWrongNote), l.release())
 	} else if unreplayed, _ := l.Unreplayed(); unreplayed != nil {
 		return errors.Join(l.register.Flush(), l.register.Close(), l.release())
 	}

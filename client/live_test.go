@@ -5,13 +5,17 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // live opens a trust directory's copy as a replica does.
@@ -20,14 +24,6 @@ func openLive(t *testing.T, trust *Trust) *Live {
 	l, err := trust.OpenLive(t.Context())
 	must(t, err)
 	return l
-}
-
-// step is one turn of [Live.Follow].
-func (l *Live) step(ctx context.Context, c *Client) error {
-	if err := l.trust.Sync(ctx, c, nil); err != nil {
-		return err
-	}
-	return l.show()
 }
 
 // A live copy grows while it is read: each checkpoint that it shows is whole, its rows are the
@@ -44,7 +40,7 @@ func TestLive(t *testing.T) {
 	for _, size := range []uint64{3, 4, 255, 256, 300, 300, 700} {
 		w.growTo(size)
 		_, next := l.Reader().Next()
-		must(t, l.step(t.Context(), w.client()))
+		must(t, l.Sync(t.Context(), w.client()))
 		select {
 		case <-next:
 		default:
@@ -94,7 +90,7 @@ func TestLiveCrash(t *testing.T) {
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	l := openLive(t, trust)
 	w.growTo(600)
-	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Sync(t.Context(), w.client()))
 	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
 	must(t, l.Close())
 
@@ -112,7 +108,7 @@ func TestLiveCrash(t *testing.T) {
 	}
 	w.wantSameRegister(trust)
 	w.growTo(601)
-	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Sync(t.Context(), w.client()))
 	w.wantSameRegister(trust)
 }
 
@@ -144,38 +140,55 @@ func TestLiveFork(t *testing.T) {
 }
 
 // What was signed and cosigned while it was replayed counts against a log that goes on with
-// another history, even though it was not shown yet.
+// another history, even though it was not shown yet: whether the histories part in what was folded of it, or
+// in what was not.
 func TestLiveForkWithinReplay(t *testing.T) {
-	ours, theirs := newWorld(t), newWorld(t)
-	theirs.growTo(900)
-	trust := ours.syncedTrust()
-	l := openLive(t, trust)
-	defer l.Close()
-	ours.growTo(700)
-	c := ours.client()
-	// The last bundle does not come: what came before it is folded.
-	ours.net.fail = func(r *http.Request) error {
-		if strings.HasPrefix(r.URL.Path, "/tile/entries/002") {
-			return errLost
+	w := newWorld(t)
+	trust := w.syncedTrust()
+	w.growTo(1100)
+	for _, c := range []struct{ parts, size int }{{600, 1150}, {1050, 1150}, {600, 1060}} {
+		l := openLive(t, trust)
+		w.net.respond = func(r *http.Request) *http.Response {
+			if strings.HasPrefix(r.URL.Path, "/tile/entries/004") { // the last: what came before is folded
+				return answerOf(503, "busy")
+			}
+			return nil
 		}
-		return nil
-	}
-	if err := l.step(t.Context(), c); !mayPass(err) || l.Reader().PublishedSize() != 2 {
-		t.Fatalf("cut off: %v at size %d", err, l.Reader().PublishedSize())
-	}
-	ours.net.fail = nil
-	must(t, l.step(t.Context(), c))
-	if l.Reader().PublishedSize() != 700 {
-		t.Errorf("it goes on to %d", l.Reader().PublishedSize())
-	}
-	var fork *InconsistencyError
-	if err := l.step(t.Context(), theirs.client()); !errors.As(err, &fork) {
-		t.Errorf("another history: %v", err)
+		if err := l.Sync(t.Context(), w.client()); !mayPass(err) || l.Reader().PublishedSize() != 2 || l.Register().Size() != 1024 {
+			t.Fatalf("cut off: %v at size %d of %d", err, l.Reader().PublishedSize(), l.Register().Size())
+		}
+		others := append(w.entries(), w.entries()[:50]...)[:c.size]
+		others[c.parts].Admitted = others[c.parts].Admitted.Add(time.Millisecond)
+		w.net.respond = mirrored(sourceOf(t, others))
+		var fork *InconsistencyError
+		if err := l.Sync(t.Context(), w.client()); !errors.As(err, &fork) || c.size > 1100 && fork.Evidence == nil || fork.Trusted.Size != 1100 || fork.Shown.Size != uint64(c.size) {
+			t.Errorf("size %d, parted at %d: %v", c.size, c.parts, err)
+		}
+		w.net.respond = nil
+		must(t, l.Close())
 	}
 }
 
 // A ledger that takes in what the rules refuse is no fork: what was judged before goes on being
 // shown, and nothing of it is.
+func TestLiveAndForbiddenEntry(t *testing.T) {
+	w := newWorld(t)
+	l := openLive(t, w.syncedTrust())
+	defer l.Close()
+	w.growTo(30)
+	entries := w.entries()
+	entries[20] = entries[19]
+	w.net.respond = mirrored(sourceOf(t, entries))
+	told, err := untilPause(t, func(ctx context.Context, notify func(error, time.Duration)) error {
+		return l.Follow(ctx, w.client(), notify)
+	})
+	if refused := (*register.EntryError)(nil); !errors.As(told, &refused) || refused.Index != 20 || !errors.Is(err, context.Canceled) || l.State().Size != 2 {
+		t.Errorf("told %v, ended with %v, shows %d", told, err, l.State().Size)
+	}
+}
+
+// What a source does not hand out, or hands out spoilt, is asked for again: what was judged before goes
+// on being shown.
 func TestLiveGoesOnThroughFaults(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
 	trust := w.syncedTrust()
@@ -206,11 +219,77 @@ func TestLiveGoesOnThroughFaults(t *testing.T) {
 		}
 	}
 	w.net.respond = nil
-	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Sync(t.Context(), w.client()))
 	if s := l.State(); s.Size != 300 || s.Err != nil {
 		t.Errorf("%+v", s)
 	}
 	w.wantSameRegister(trust)
+}
+
+// Beyond an entry that its source withholds a live copy says that it judges nothing, and does not fetch the
+// hashes from there on again with each checkpoint.
+func TestLiveAndWithheldEntry(t *testing.T) {
+	w := newWorld(t)
+	trust := w.syncedTrust()
+	w.growTo(600)
+	l := openLive(t, trust)
+	defer l.Close()
+	w.withhold(10)
+	must(t, l.Sync(t.Context(), w.client()))
+	w.growTo(700)
+	w.net.bundles()
+	must(t, l.Sync(t.Context(), w.client()))
+	if slices.Contains(w.net.paths, "/tile/0/001") {
+		t.Errorf("what it has of the hashes was fetched again: %v", w.net.paths)
+	}
+	if s := l.State(); s.Size != 10 || s.Lag() != 690 || !errors.As(s.Err, new(*Withheld)) {
+		t.Errorf("it says %+v", s)
+	}
+	w.wantWithheld(trust, 10, 700)
+	w.withhold()
+	must(t, l.Sync(t.Context(), w.client()))
+	if s := l.State(); s.Size != 700 || s.Lag() != 0 || s.Err != nil {
+		t.Errorf("once it is served: %+v", s)
+	}
+	w.wantSameRegister(trust)
+}
+
+// A checkpoint is shown before it is learnt what was knowable when, for which a source may take its
+// time; one that does not tell is not asked with each checkpoint.
+func TestLiveShowsBeforeItLearnsTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWitnessedWorld(t)
+		trust := w.trust(vfs.NewMem(), "trust")
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		l := openLive(t, trust)
+		defer l.Close()
+		var shown atomic.Uint64
+		w.net.respond = func(r *http.Request) *http.Response {
+			if r.URL.Path == "/v1/checkpoints" {
+				shown.Store(l.State().Size)
+				return answerOf(503, "busy")
+			}
+			return nil
+		}
+		next := func(id string) (asked int) {
+			time.Sleep(time.Minute)
+			w.admitDesignation(id)
+			w.net.countRequests()
+			must(t, l.Sync(t.Context(), w.client()))
+			return w.net.countRequests()
+		}
+		if asked := next("a"); asked == 0 || shown.Load() != 5 {
+			t.Errorf("asked %d times, while %d was shown", asked, shown.Load())
+		}
+		if asked := next("b"); asked != 0 || l.State().Size != 6 || trust.TimesErr() == nil {
+			t.Errorf("asked %d times more, at size %d: %v", asked, l.State().Size, trust.TimesErr())
+		}
+		w.net.respond = nil
+		time.Sleep(liveTimesPause)
+		if asked := next("c"); asked == 0 || trust.TimesErr() != nil {
+			t.Errorf("asked %d times a while later: %v", asked, trust.TimesErr())
+		}
+	})
 }
 
 func answerOf(status int, body string) *http.Response {

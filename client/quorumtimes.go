@@ -343,7 +343,11 @@ func (t *Trust) fetchQuorumTimes(ctx context.Context, c *Client, r *register.Reg
 		until = t.now()
 	}
 	log := archiveReader{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: t.tiles, limit: maxArchivedPerWalk}
-	ctx, stop := context.WithTimeout(ctx, archiveTimeout)
+	timeout := archiveTimeout
+	if t.live != nil {
+		timeout = liveTimesTimeout
+	}
+	ctx, stop := context.WithTimeout(ctx, timeout)
 	defer stop()
 	kept, faults, err := log.fetchBetween(ctx, last, until)
 	if err := errors.Join(append(faults, err)...); err != nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
@@ -22,11 +21,13 @@ import (
 // began as, and register/next the replay from the first entry on; entries and tiles that the
 // copy does not have yet are read from the source, and held against the trusted root.
 // snapshot.note is there until the replay has come to the same rows: until then the directory
-// has no copy for any other command, and it never becomes a generation.
+// has no copy for any other command, and it never becomes a generation. Where the replay shows
+// it wrong, it is kept as snapshot-wrong.note, and no other snapshot is begun with.
 const (
-	startedDir   = registerDir + "/started"
-	snapshotDir  = registerDir + "/snapshot"
-	snapshotFile = "snapshot.note"
+	startedDir        = registerDir + "/started"
+	snapshotDir       = registerDir + "/snapshot"
+	snapshotFile      = "snapshot.note"
+	wrongSnapshotFile = "snapshot-wrong.note"
 )
 
 // SnapshotKeys say by whose node keys a live copy may begin with a snapshot: of nodes of the same
@@ -38,16 +39,24 @@ func (k SnapshotKeys) Any() bool { return len(k.all()) > 0 }
 
 func (k SnapshotKeys) all() []proof.Key { return slices.Concat(k.Own, k.Others) }
 
-// SnapshotError is a snapshot whose rows are not those that the replay of the log makes: whoever signed it
-// lied, or its disk did. Nothing of it is left.
+// SnapshotError is a snapshot whose rows are not those that the replay of the log makes, or that is of
+// an entry which the rules refuse: whoever signed it lied, or its disk or its binary did. Nothing of it is
+// left but what was signed, in snapshot-wrong.note.
 type SnapshotError struct {
 	By          proof.Key
 	Size        uint64
 	Rows, Wrong uint64
+	Err         error // a *[register.EntryError] where the replay ends at an entry
 }
 
+func (e *SnapshotError) Unwrap() error { return e.Err }
+
 func (e *SnapshotError) Error() string {
-	return fmt.Sprintf("the snapshot of size %d that %s signed is not what the log says: of %d rows of the register %d are others, missing or too many", e.Size, e.By.Label(), e.Rows, e.Wrong)
+	why := fmt.Sprintf("of %d rows of the register %d are others, missing or too many", e.Rows, e.Wrong)
+	if e.Err != nil {
+		why = e.Err.Error()
+	}
+	return fmt.Sprintf("the snapshot of size %d that %s signed is not what the log says: %s", e.Size, e.By.Label(), why)
 }
 
 // ErrNoSnapshot: the source hands out none.
@@ -56,7 +65,8 @@ var ErrNoSnapshot = errors.New("no snapshot of the register is handed out")
 // StartFromSnapshot fetches the newest snapshot of the source's register, for a directory that has no copy:
 // then [Trust.OpenLive] begins with it. It is believed if one of the keys has signed it, and it is of
 // this ledger, by the rules and in the form of this binary, up to a tree that the newest checkpoint
-// continues, and that is no older than what was trusted before. What is cut off goes on.
+// continues, and that is no older than what was trusted before. Files that were fetched before it was cut off
+// are not fetched again.
 func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotKeys, progress func(done, all uint64)) error {
 	return t.StartRegister(ctx, c, keys, t.path(startedDir), progress)
 }
@@ -70,6 +80,9 @@ func (t *Trust) StartRegister(ctx context.Context, c *Client, keys SnapshotKeys,
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if t.has(wrongSnapshotFile) {
+		return fmt.Errorf("a snapshot that this directory began with was wrong: %s says which; no other is begun with while that is there", t.path(wrongSnapshotFile))
+	}
 	last := t.size()
 	if err := t.Refresh(ctx, c); err != nil {
 		return err
@@ -157,39 +170,9 @@ func (t *Trust) checkSnapshotRegister(v *snapshot.Verified) error {
 	return nil
 }
 
-// snapshotSilence is how long a source may send nothing of a snapshot's file.
-const snapshotSilence = time.Minute
-
-// heardBody is an answer that ends when its source falls silent.
-type heardBody struct {
-	io.ReadCloser
-	silent *time.Timer
-	cancel context.CancelFunc
-}
-
-func (b heardBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.silent.Reset(snapshotSilence)
-	return n, err
-}
-
-func (b heardBody) Close() error {
-	b.silent.Stop()
-	b.cancel()
-	return b.ReadCloser.Close()
-}
-
 // openSnapshot reads a file of the source's snapshot of a size.
 func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.File, offset uint64) (io.ReadCloser, error) {
-	return func(ctx context.Context, f snapshot.File, offset uint64) (_ io.ReadCloser, err error) {
-		ctx, cancel := context.WithCancel(ctx)
-		silent := time.AfterFunc(snapshotSilence, cancel)
-		defer func() {
-			if err != nil {
-				silent.Stop()
-				cancel()
-			}
-		}()
+	return func(ctx context.Context, f snapshot.File, offset uint64) (io.ReadCloser, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/v1/snapshot/%d/%s", c.URL(), size, f.Name), nil)
 		if err != nil {
 			return nil, err
@@ -199,7 +182,7 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 			want = http.StatusPartialContent
 		}
-		res, err := c.servers.Stream(req)
+		res, err := c.servers.Stream(req) // however long it is: who reads it ends what drips
 		if err != nil {
 			return nil, wire.CallError(err)
 		}
@@ -207,7 +190,7 @@ func (c *Client) openSnapshot(size uint64) func(ctx context.Context, f snapshot.
 			defer res.Body.Close()
 			return nil, readProblem(res)
 		}
-		return heardBody{res.Body, silent, cancel}, nil
+		return res.Body, nil
 	}
 }
 
@@ -221,6 +204,9 @@ func (t *Trust) Unreplayed() (*snapshot.Verified, error) {
 		return nil, err
 	}
 	v, err := snapshot.Verify(note, t.Snapshots.all()...)
+	if errors.Is(err, snapshot.ErrNotSigned) {
+		err = fmt.Errorf("%w: give that key again, or remove %s and %s, and the copy begins anew", err, t.path(startedDir), t.path(snapshotFile))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: the copy began with a snapshot: %w", t.dir, err)
 	}
@@ -228,15 +214,29 @@ func (t *Trust) Unreplayed() (*snapshot.Verified, error) {
 }
 
 // hasStarted says that the live register is one that began with a snapshot.
-func (t *Trust) hasStarted() bool {
-	_, err := t.files.Stat(t.path(startedDir))
-	return err == nil
+func (t *Trust) hasStarted() bool { return t.has(startedDir) }
+
+// has says that one of these is in the directory.
+func (t *Trust) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, err := t.files.Stat(t.path(name))
+		return err == nil
+	})
 }
+
+// maxRemoteReads is how many bundles are fetched at once for those who read a copy that is not whole:
+// their reads are the source's, whole bundles for single entries, up to 16 MiB each.
+const maxRemoteReads = 4
 
 // partialCopy reads what the copy has from its files, and the rest from the source.
 type partialCopy struct {
 	*TileDir
-	remote *Client
+	remote  *Client
+	reading chan struct{} // of maxRemoteReads
+}
+
+func newPartialCopy(own *TileDir, remote *Client) *partialCopy {
+	return &partialCopy{own, remote, make(chan struct{}, maxRemoteReads)}
 }
 
 func (p partialCopy) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
@@ -273,10 +273,16 @@ func (p partialCopy) Entries(ctx context.Context, start, end uint64) ([][]byte, 
 
 func (p partialCopy) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	entries, err := p.TileDir.Bundle(ctx, id)
-	if errors.Is(err, reader.ErrMissing) {
-		return p.remote.log.Bundle(ctx, id)
+	if !errors.Is(err, reader.ErrMissing) {
+		return entries, err
 	}
-	return entries, err
+	select {
+	case p.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-p.reading }()
+	return p.remote.log.Bundle(ctx, id)
 }
 
 // tiles reads tiles of the copy; of one that is not whole yet, of the source too.
@@ -331,7 +337,8 @@ func (l *Live) Replay(ctx context.Context, c *Client, progress func(reached, siz
 
 // ReplayBehind has the log replayed from its first entry up to the snapshot that a register began with, into
 // one of its own, which goes on from where it was cut off, and compares every row: a *[SnapshotError] where
-// one is another. Once they are the same nothing of the snapshot, or of the replay, is left beside the register.
+// one is another, or where the log has an entry that the rules refuse, of which no honest replay makes rows.
+// Once they are the same nothing of the snapshot, or of the replay, is left beside the register.
 func (t *Trust) ReplayBehind(v *snapshot.Verified, replay func(*register.Register) error) error {
 	own, err := register.Open(t.files, t.path(nextGenerationDir), t.registerOptions())
 	if err != nil {
@@ -341,13 +348,19 @@ func (t *Trust) ReplayBehind(v *snapshot.Verified, replay func(*register.Registe
 	if err == nil {
 		rows, wrong, err = t.compareSnapshot(own)
 	}
+	if refused := (*register.EntryError)(nil); errors.As(err, &refused) && !errors.As(err, new(*register.UpgradeError)) {
+		return errors.Join(&SnapshotError{By: v.By, Size: v.Tree.Size, Err: refused}, own.Close())
+	}
 	if err := errors.Join(err, own.Close()); err != nil {
 		return err
 	}
 	if wrong > 0 {
-		return &SnapshotError{v.By, v.Tree.Size, rows, wrong}
+		return &SnapshotError{By: v.By, Size: v.Tree.Size, Rows: rows, Wrong: wrong}
 	}
-	return errors.Join(t.files.Remove(t.path(snapshotFile)), t.files.RemoveAll(t.path(snapshotDir)), t.files.RemoveAll(t.path(nextGenerationDir)))
+	if err := disk.Remove(t.files, t.path(snapshotFile)); err != nil {
+		return err // while the note is there, so is what it is compared with
+	}
+	return errors.Join(t.files.RemoveAll(t.path(snapshotDir)), t.files.RemoveAll(t.path(nextGenerationDir)))
 }
 
 // compareSnapshot holds the snapshot's rows against those of a replay.
@@ -362,19 +375,24 @@ func (t *Trust) compareSnapshot(own *register.Register) (rows, wrong uint64, err
 	return rows, wrong, errors.Join(err, theirs.Close())
 }
 
-// ReplayedBehind is where [Trust.ReplayBehind] has what it has replayed, whole after a *[SnapshotError].
+// ReplayedBehind is where [Trust.ReplayBehind] has what it has replayed, as far as that came.
 func (t *Trust) ReplayedBehind() string { return t.path(nextGenerationDir) }
 
-// discardStarted removes a register that began with a snapshot which was wrong. The note goes last: a
-// register without it counts as replayed.
-func (t *Trust) discardStarted() error {
+// discardStarted removes a register that began with a snapshot, and what was fetched of one. The note goes
+// last, by forget: a register without it counts as replayed.
+func (t *Trust) discardStarted(forget func() error) error {
 	gone := t.path(startedDir + ".making")
 	err := t.files.RemoveAll(gone)
-	if err == nil {
+	if err == nil && t.hasStarted() {
 		err = disk.Rename(t.files, t.path(startedDir), gone)
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(disk.Remove(t.files, t.path(snapshotFile)), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
+	return errors.Join(forget(), t.files.RemoveAll(gone), t.files.RemoveAll(t.path(snapshotDir)))
+}
+
+// keepWrongNote keeps what was signed of a snapshot that was wrong.
+func (t *Trust) keepWrongNote() error {
+	return disk.Rename(t.files, t.path(snapshotFile), t.path(wrongSnapshotFile))
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +15,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
 	"github.com/seed-53cf897a/docket/server"
@@ -51,6 +52,12 @@ func (w *world) handOutSnapshots(signer *snapshot.Signer) (files vfs.FS, made *s
 // makeSnapshot makes one of the register as it is, whose rows and manifest another may change.
 func (w *world) makeSnapshot(files vfs.FS, made *snapshot.Dir, alter func(*pebble.DB), lie func(*snapshot.Manifest)) {
 	w.t.Helper()
+	w.makeSnapshotOf(w.ledger.Published().Checkpoint().Tree(), files, made, alter, lie)
+}
+
+// makeSnapshotOf says that the rows are of a tree.
+func (w *world) makeSnapshotOf(tree proof.Tree, files vfs.FS, made *snapshot.Dir, alter func(*pebble.DB), lie func(*snapshot.Manifest)) {
+	w.t.Helper()
 	must(w.t, made.Make(w.t.Context(), func(dir string) (m snapshot.Manifest, err error) {
 		copied, err := register.Open(files, dir, smallOptions())
 		if err != nil {
@@ -65,7 +72,6 @@ func (w *world) makeSnapshot(files vfs.FS, made *snapshot.Dir, alter func(*pebbl
 		if err != nil {
 			return m, err
 		}
-		tree := w.ledger.Published().Checkpoint().Tree()
 		if err := errors.Join(p.Fold(b, tree.Root), copied.Flush()); err != nil {
 			return m, err
 		}
@@ -121,7 +127,10 @@ func TestStartFromSnapshot(t *testing.T) {
 		t.Errorf("whoever judges is given a snapshot: %v", err)
 	}
 	l := openLive(t, trust)
-	must(t, l.step(t.Context(), w.client()))
+	if s := l.State(); s.Size != 700 || s.Lag() != 100 {
+		t.Errorf("before it has gone on: %+v", s)
+	}
+	must(t, l.Sync(t.Context(), w.client()))
 	if v, same := l.Unreplayed(); v == nil || !same || v.Tree.Size != 700 {
 		t.Errorf("unreplayed: %v, by the same operator: %v", v, same)
 	}
@@ -141,7 +150,7 @@ func TestStartFromSnapshot(t *testing.T) {
 		t.Errorf("whoever judges is given a snapshot: %v", err)
 	}
 	again.Remote = w.client()
-	if _, err := again.OpenLive(t.Context()); !errors.Is(err, snapshot.ErrNotSigned) {
+	if _, err := again.OpenLive(t.Context()); !errors.Is(err, snapshot.ErrNotSigned) || !strings.Contains(err.Error(), "remove trust/register/started and trust/snapshot.note") {
 		t.Errorf("without the key: %v", err)
 	}
 	again.Snapshots = SnapshotKeys{Others: []proof.Key{nodeSigner().Key()}}
@@ -154,7 +163,7 @@ func TestStartFromSnapshot(t *testing.T) {
 		t.Error("it is not replayed")
 	}
 	w.growTo(801)
-	must(t, l.step(t.Context(), w.client()))
+	must(t, l.Sync(t.Context(), w.client()))
 	must(t, l.Close())
 	reader, err := OpenTrust(mem, "trust")
 	must(t, err)
@@ -208,31 +217,65 @@ func TestSnapshotWithAlteredRow(t *testing.T) {
 	}
 }
 
-// A source that falls silent in the middle of a file is given up.
-func TestSilentSnapshotSource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		servers, err := wire.NewServers(silentSource{}, "http://log.example")
-		must(t, err)
-		begun := time.Now()
-		in, err := At(servers).openSnapshot(1)(t.Context(), snapshot.File{Name: "a", Bytes: 2}, 0)
-		must(t, err)
-		defer in.Close()
-		if got, err := io.ReadAll(in); err == nil || string(got) != "a" || time.Since(begun) != snapshotSilence {
-			t.Errorf("%q after %s: %v", got, time.Since(begun), err)
-		}
-	})
+// A node that takes in what the rules refuse signs a snapshot of it: the replay ends at the entry, and the
+// snapshot with it. No other is begun with there.
+func TestSnapshotOfForbiddenEntry(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(300)
+	entries := w.entries()
+	entries[20] = entries[19]
+	forbidding := sourceOf(t, entries)
+	note, err := forbidding.Checkpoint(t.Context())
+	must(t, err)
+	p, err := w.policy.Verify(note, time.Now())
+	must(t, err)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshotOf(p.Checkpoint().Tree(), files, made, nil, nil)
+	w.net.respond = mirrored(forbidding)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	trust := w.startTrust(vfs.NewMem(), "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	l := openLive(t, trust)
+	var wrong *SnapshotError
+	var refused *register.EntryError
+	if err := l.Replay(t.Context(), w.client(), nil); !errors.As(err, &wrong) || !errors.As(err, &refused) || refused.Index != 20 {
+		t.Errorf("%v", err)
+	}
+	must(t, l.Close())
+	if v, err := trust.Unreplayed(); v != nil || err != nil || trust.hasStarted() {
+		t.Errorf("it is there still: %v", err)
+	}
+	if err := trust.StartFromSnapshot(t.Context(), w.client(), keys, nil); err == nil || !strings.Contains(err.Error(), "snapshot-wrong.note") {
+		t.Errorf("begun with again: %v", err)
+	}
 }
 
-// silentSource answers with one byte, and says no more.
-type silentSource struct{}
+// entries are all of the ledger's.
+func (w *world) entries() (all []record.Entry) {
+	w.t.Helper()
+	raw, err := w.ledger.Entries(w.t.Context(), 0, w.ledger.PublishedSize())
+	must(w.t, err)
+	for _, r := range raw {
+		e, err := record.ParseEntry(r)
+		must(w.t, err)
+		all = append(all, e)
+	}
+	return all
+}
 
-func (silentSource) RoundTrip(r *http.Request) (*http.Response, error) {
-	rest, end := io.Pipe()
-	context.AfterFunc(r.Context(), func() { end.CloseWithError(r.Context().Err()) })
-	return &http.Response{StatusCode: http.StatusOK, Request: r, Body: struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(strings.NewReader("a"), rest), rest}}, nil
+// mirrored answers for the checkpoint, tiles and entries of a log in a directory.
+func mirrored(log Source) func(*http.Request) *http.Response {
+	d := log.(directory)
+	return func(r *http.Request) *http.Response {
+		if r.URL.Path != "/checkpoint" && !strings.HasPrefix(r.URL.Path, "/tile/") {
+			return nil
+		}
+		data, err := disk.ReadFile(d.files, d.path(r.URL.Path))
+		if err != nil {
+			return answerOf(404, "")
+		}
+		return answerOf(200, string(data))
+	}
 }
 
 func smallOptions() register.Options {
@@ -270,7 +313,7 @@ func changeRow(t *testing.T, db *pebble.DB, change func(key, value []byte) error
 }
 
 // Whatever is handed out that is not the snapshot of this ledger, by a node whose key was given, is refused
-// before a row of it is used, and leaves the directory as it was.
+// before a row of it is used, and nothing is begun with.
 func TestSnapshotsThatAreRefused(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
 	w.growTo(300)
@@ -347,4 +390,211 @@ func onManifest(f func([]byte) []byte) func(*http.Request, []byte) []byte {
 
 func treeAt(w *world, size uint64) (proof.Tree, error) {
 	return w.ledger.TreeAt(w.t.Context(), size)
+}
+
+// A source that is behind says nothing about the log, though a copy that began with a snapshot has no tile of
+// its own by which to see it: it is asked again.
+func TestSnapshotAndSourceBehind(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(700)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	w.growTo(750)
+	older := string(w.ledger.Published().Note())
+	w.growTo(800)
+	behind := func(r *http.Request) *http.Response {
+		switch {
+		case r.URL.Path == "/checkpoint":
+			return answerOf(200, older)
+		case strings.HasPrefix(r.URL.Path, "/tile/0/003"): // as wide as is trusted: it is not there yet
+			return answerOf(404, "")
+		}
+		return nil
+	}
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	trust := w.startTrust(vfs.NewMem(), "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	w.net.respond = behind
+	if told, err := untilPause(t, func(ctx context.Context, notify func(error, time.Duration)) error {
+		return trust.Follow(ctx, w.client(), notify, nil)
+	}); !errors.Is(err, context.Canceled) {
+		t.Errorf("without a copy: told %v, ended with %v", told, err)
+	}
+	w.net.respond = nil
+	l := openLive(t, trust)
+	defer l.Close()
+	w.net.respond = behind
+	if told, err := untilPause(t, func(ctx context.Context, notify func(error, time.Duration)) error {
+		return l.Follow(ctx, w.client(), notify)
+	}); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a snapshot: told %v, ended with %v", told, err)
+	}
+	w.net.respond = nil
+	must(t, l.Sync(t.Context(), w.client()))
+	must(t, l.Replay(t.Context(), w.client(), nil))
+	w.net.respond = behind
+	var b *BehindError
+	if err := l.Sync(t.Context(), w.client()); !errors.As(err, &b) {
+		t.Errorf("with a copy: %v", err)
+	}
+}
+
+// A source that does not answer for the tiles that a copy has not got yet is no damage of the copy's: whoever
+// mended that would lose the snapshot. Tiles of its own that are spoilt are.
+func TestSnapshotAndAbsentTiles(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(700)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	w.growTo(800)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	mem := vfs.NewMem()
+	trust := w.startTrust(mem, "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	l := openLive(t, trust)
+	defer l.Close()
+	onTiles := func(answer func() *http.Response) func(*http.Request) *http.Response {
+		return func(r *http.Request) *http.Response {
+			if strings.HasPrefix(r.URL.Path, "/tile/1/") {
+				return answer()
+			}
+			return nil
+		}
+	}
+	for name, answer := range map[string]func() *http.Response{
+		"busy":    func() *http.Response { return answerOf(503, "busy") },
+		"not had": func() *http.Response { return answerOf(404, "") },
+		"others":  func() *http.Response { return answerOf(200, strings.Repeat("x", 3*32)) },
+	} {
+		w.net.respond = onTiles(answer)
+		if err := l.Sync(t.Context(), w.client()); err == nil || errors.As(err, new(*DamageError)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.net.respond = nil
+	must(t, l.Sync(t.Context(), w.client()))
+	w.growTo(801)
+	must(t, disk.WriteFile(mem, "trust/tile/0/003.p/32", make([]byte, 32*32), 0o644, disk.SyncNow))
+	if err := l.Sync(t.Context(), w.client()); !errors.As(err, new(*DamageError)) {
+		t.Errorf("a spoilt tile: %v", err)
+	}
+}
+
+// Files that were fetched before a start was cut off are not fetched again, though the copy was asked for in
+// between. A sync leaves them, and a register that began with them, until it is through.
+func TestSnapshotStartGoesOn(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(300)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	mem := vfs.NewMem()
+	trust := w.startTrust(mem, "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	all, err := mem.List("trust/register/snapshot")
+	must(t, err)
+	must(t, errors.Join(mem.RemoveAll("trust/register/started"), mem.Remove("trust/snapshot.note"), mem.Remove("trust/register/snapshot/"+all[0]))) // as if it was killed before
+	if _, err := trust.OpenLive(t.Context()); !errors.Is(err, ErrNoCopy) {
+		t.Errorf("without a copy: %v", err)
+	}
+	w.net.bundles()
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	fetched := 0
+	for _, p := range w.net.paths {
+		if strings.HasPrefix(p, "/v1/snapshot/") {
+			fetched++
+		}
+	}
+	if len(all) < 2 || fetched != 1 {
+		t.Errorf("%d files of %d were fetched, one was missing", fetched, len(all))
+	}
+
+	w.net.fail = func(r *http.Request) error {
+		if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
+			return errLost
+		}
+		return nil
+	}
+	if err := trust.Sync(t.Context(), w.client(), nil); !mayPass(err) {
+		t.Errorf("a sync that is cut off: %v", err)
+	}
+	w.net.fail = nil
+	l := openLive(t, trust)
+	if v, _ := l.Unreplayed(); v == nil {
+		t.Error("a sync that is cut off takes the snapshot away")
+	}
+	must(t, l.Close())
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	if trust.has(startedDir, snapshotDir, snapshotFile) {
+		t.Error("a copy of one's own stands beside a snapshot")
+	}
+	w.wantSameRegister(trust)
+}
+
+// noteKept is a disk on which the note of a snapshot cannot be removed.
+type noteKept struct{ vfs.FS }
+
+func (f noteKept) Remove(name string) error {
+	if f.PathBase(name) == snapshotFile {
+		return errLost
+	}
+	return f.FS.Remove(name)
+}
+
+// As long as the note says that a snapshot was not replayed, what it is compared with is there.
+func TestSnapshotNoteGoesFirst(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.growTo(300)
+	files, made := w.handOutSnapshots(nodeSigner())
+	w.makeSnapshot(files, made, nil, nil)
+	keys := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
+	trust := w.startTrust(noteKept{vfs.NewMem()}, "trust", keys)
+	must(t, trust.StartFromSnapshot(t.Context(), w.client(), keys, nil))
+	l := openLive(t, trust)
+	defer l.Close()
+	if err := l.Replay(t.Context(), w.client(), nil); !errors.Is(err, errLost) || !trust.has(snapshotDir) {
+		t.Errorf("%v; what it is compared with is there: %v", err, trust.has(snapshotDir))
+	}
+	trust.files = trust.files.(noteKept).FS
+	must(t, l.Replay(t.Context(), w.client(), nil))
+	if trust.has(snapshotDir, snapshotFile) {
+		t.Error("it was replayed, and is there still")
+	}
+}
+
+// Those who read a copy that is not whole have so many bundles fetched at once, and no more.
+func TestRemoteReadsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		c, err := New("https://ledger.example", roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}))
+		must(t, err)
+		p := newPartialCopy(NewTileDir(vfs.NewMem(), "log"), c)
+		ctx, cancel := context.WithCancel(t.Context())
+		var reads sync.WaitGroup
+		for i := range uint64(2 * maxRemoteReads) {
+			reads.Go(func() {
+				if _, err := p.Bundle(ctx, proof.EntryBundleID{Index: i, Width: proof.TileWidth}); !errors.Is(err, context.Canceled) {
+					t.Errorf("bundle %d: %v", i, err)
+				}
+			})
+		}
+		synctest.Wait()
+		if asked.Load() != maxRemoteReads {
+			t.Errorf("%d bundles are fetched at once, want %d", asked.Load(), maxRemoteReads)
+		}
+		cancel()
+		reads.Wait()
+	})
+}
+
+// untilPause follows until something is to be tried again, and returns why.
+func untilPause(t *testing.T, follow func(ctx context.Context, notify func(error, time.Duration)) error) (told, err error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = follow(ctx, func(err error, _ time.Duration) { told = err; cancel() })
+	return told, err
 }

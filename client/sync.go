@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
@@ -128,9 +129,13 @@ func (t *Trust) syncLocked(ctx context.Context, c *Client, progress func(reached
 		return 0, err // before the copy takes in a single entry of another history
 	}
 	own, noCopy := t.Register()
-	intact := noCopy == nil && t.rightEdgeValid(ctx)
+	var edge error
+	if noCopy == nil {
+		_, edge = t.rightEdge(ctx, t.checkpoint.Checkpoint().Tree())
+	}
+	intact := noCopy == nil && edge == nil
 	if t.live != nil {
-		if err := t.live.begin(ctx, c, next.published, intact); err != nil {
+		if err := t.live.begin(ctx, c, next.published, edge); err != nil {
 			return 0, err
 		}
 	}
@@ -185,7 +190,7 @@ func (t *Trust) syncLocked(ctx context.Context, c *Client, progress func(reached
 		}
 	}
 	if withheld != nil && err == nil {
-		return len(source.damaged), t.finishWithheld(ctx, c, r, files, next, withheld)
+		return len(source.damaged), t.finishWithheld(ctx, c, r, files, next, withheld, fromScratch)
 	}
 	return len(source.damaged), t.finishReplay(ctx, c, r, files, next, err)
 }
@@ -250,10 +255,21 @@ func (s *copySource) markDamaged(bundle uint64) {
 	s.damaged[bundle] = true
 }
 
-// rightEdgeValid reports whether the files at the right edge of the copy make the trusted root.
-func (t *Trust) rightEdgeValid(ctx context.Context) bool {
-	_, err := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), t.tiles)
-	return err == nil
+// rightEdge goes on from a tree that the copy's files make: a *[DamageError] where they do not. Where a
+// copy that began with a snapshot has not got them yet, the source's do: then an error is the source's.
+func (t *Trust) rightEdge(ctx context.Context, tree proof.Tree) (*proof.Appender, error) {
+	grown, err := proof.LoadAppender(ctx, tree, t.copyDir().Tiles)
+	if err == nil {
+		return grown, nil
+	}
+	if t.live == nil || t.live.partial == nil || !errors.Is(err, reader.ErrMissing) {
+		return nil, &DamageError{Dir: t.dir, Where: " at its right edge", Err: err}
+	}
+	grown, err = proof.LoadAppender(ctx, tree, t.tiles)
+	if errors.Is(err, proof.ErrCorrupt) {
+		err = &SourceError{URL: t.Remote.URL(), End: tree.Size, Signed: tree, Err: err}
+	}
+	return grown, err
 }
 
 // checkContinues proves, by the server's own tiles, that what is shown continues the trusted
@@ -390,13 +406,22 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 		return err
 	}
 	t.removeOldGenerations() // not before: until here the older generation is the copy
+	if t.live != nil {       // all is judged: whoever reads it does not wait for what follows
+		if err := t.live.show(); err != nil || time.Now().Before(t.live.timesAgain) {
+			return err
+		}
+	}
 	// The entries are what counts: a ledger that cannot say when which size was
-	// cosigned does not make the copy invalid. It is asked again by the next sync.
+	// cosigned does not make the copy invalid. It is asked again by the next sync; by a live
+	// copy, whose next checkpoint waits meanwhile, a while later.
 	times, err := t.fetchQuorumTimes(ctx, c, r, last)
 	if fork := (*InconsistencyError)(nil); errors.As(err, &fork) || ctx.Err() != nil {
 		return err
 	} else if err != nil {
 		t.timesErr = fmt.Errorf("what was knowable when could not be learnt: %w", err)
+		if t.live != nil {
+			t.live.timesAgain = time.Now().Add(liveTimesPause)
+		}
 		return nil
 	}
 	t.timesErr = nil

@@ -67,7 +67,7 @@ func damagedFile(format string, args ...any) error {
 func (c *TileDir) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 	rows := make([][]byte, len(ids))
 	for i, id := range ids {
-		data, err := c.readWidest(id.Path(), id.Full().Path())
+		data, _, err := c.readWidest(id.Path(), id.Width, id.Full().Path())
 		if err != nil {
 			return nil, err
 		}
@@ -100,44 +100,45 @@ func EntriesOf(ctx context.Context, read func(context.Context, proof.EntryBundle
 
 // Bundle reads the entries of one bundle.
 func (c *TileDir) Bundle(_ context.Context, id proof.EntryBundleID) ([][]byte, error) {
-	data, err := c.readWidest(id.Path(), id.Full().Path())
+	data, width, err := c.readWidest(id.Path(), id.Width, id.Full().Path())
 	if err != nil {
 		return nil, err
 	}
-	// A wider file than asked begins with what was asked: count as it is read.
-	for width := id.Width; width <= proof.TileWidth; width++ {
-		if entries, err := proof.ParseEntryBundle(data, width); err == nil {
-			return entries[:id.Width], nil
-		} else if id.Width == proof.TileWidth {
-			return nil, damagedFile("%s: %v", id, err)
-		}
+	entries, err := proof.ParseEntryBundle(data, width)
+	if err == nil && width < id.Width {
+		err = fmt.Errorf("there are %d entries", width)
 	}
-	return nil, damagedFile("%s", id)
+	if err != nil {
+		return nil, damagedFile("%s: %v", id, err)
+	}
+	return entries[:id.Width], nil // a wider file than asked begins with what was asked
 }
 
-// readWidest reads the file of a partial tile or bundle, or else the full one, or else
-// any partial one beside it.
-func (c *TileDir) readWidest(partial, full string) ([]byte, error) {
-	for _, name := range []string{partial, full} {
-		if data, err := disk.ReadFile(c.files, c.path(name)); err == nil || !missing(err) {
-			return data, err
-		}
+// readWidest reads the file of a tile or bundle of that width, or else the full one, or else
+// the widest partial one beside it, and says how wide it is.
+func (c *TileDir) readWidest(name string, width int, full string) (data []byte, widest int, err error) {
+	if data, err = disk.ReadFile(c.files, c.path(name)); err == nil || !missing(err) {
+		return data, width, err
+	}
+	if data, err = disk.ReadFile(c.files, c.path(full)); err == nil || !missing(err) {
+		return data, proof.TileWidth, err
 	}
 	widths, err := c.files.List(c.path(full + ".p"))
 	if err != nil && !missing(err) {
-		return nil, err
+		return nil, 0, err
 	}
-	best, name := 0, ""
+	best, partial := 0, ""
 	for _, w := range widths {
 		var n int
 		if _, err := fmt.Sscan(w, &n); err == nil && n > best && fmt.Sprint(n) == w {
-			best, name = n, w
+			best, partial = n, w
 		}
 	}
 	if best == 0 {
-		return nil, &lostFile{partial + " is not in the copy", reader.ErrMissing}
+		return nil, 0, &lostFile{name + " is not in the copy", reader.ErrMissing}
 	}
-	return disk.ReadFile(c.files, c.path(full+".p/"+name))
+	data, err = disk.ReadFile(c.files, c.path(full+".p/"+partial))
+	return data, best, err
 }
 
 // WriteBundle writes the entries of one bundle.

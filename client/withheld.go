@@ -147,11 +147,20 @@ func (s *copySource) bundleAround(ctx context.Context, id proof.EntryBundleID) (
 }
 
 // finishWithheld is [Trust.finishReplay] of a copy that was replayed up to an entry that
-// nobody hands out: the hashes of the rest are fetched, and must make the signed tree.
-func (t *Trust) finishWithheld(ctx context.Context, c *Client, r *register.Register, files *TileDir, next newestCheckpoint, w *wire.WithheldError) error {
+// nobody hands out: the hashes of the rest are fetched, and must make the signed tree; those up to the
+// trusted one are there already, unless all is read anew.
+func (t *Trust) finishWithheld(ctx context.Context, c *Client, r *register.Register, files *TileDir, next newestCheckpoint, w *wire.WithheldError, fromScratch bool) error {
 	covered := proof.Tree{Size: r.Cursor().Size, Root: r.Cursor().Root}
 	published := next.published
-	err := t.fetchTail(ctx, c, files, covered, next.tree)
+	grown, err := t.rightEdge(ctx, covered)
+	if t.size() > covered.Size && !fromScratch {
+		if further, none := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), files.Tiles); none == nil {
+			grown, err = further, nil
+		}
+	}
+	if err == nil {
+		err = fetchTail(ctx, c, files, grown, next.tree)
+	}
 	if err == nil && (published == nil || !t.charters.proven()) {
 		if err = t.refreshCharters(ctx, c); err == nil {
 			published, err = t.verify(next.note)
@@ -186,17 +195,14 @@ const tilesPerFetch = 64
 
 // fetchTail writes the tiles from one tree to a larger one that begins with it, by the
 // source's leaf hashes, which must make the larger one: else a *[SourceError].
-func (t *Trust) fetchTail(ctx context.Context, c *Client, files *TileDir, from, to proof.Tree) error {
-	grown, err := proof.LoadAppender(ctx, from, files.Tiles)
-	if err != nil {
-		return err
-	}
+func fetchTail(ctx context.Context, c *Client, files *TileDir, grown *proof.Appender, to proof.Tree) error {
+	from := grown.Size()
 	made, err := appendLeaves(ctx, grown, c.log.Tiles, to.Size, files.WriteTiles)
 	if err != nil {
 		return err
 	}
 	if made != to {
-		return &SourceError{URL: c.URL(), First: from.Size, End: to.Size, Signed: to, Err: errors.New("its leaf hashes make another root")}
+		return &SourceError{URL: c.URL(), First: from, End: to.Size, Signed: to, Err: errors.New("its leaf hashes make another root")}
 	}
 	return nil
 }

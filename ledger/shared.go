@@ -42,8 +42,8 @@ type Shared interface {
 	// sealed store it is [SealedError], whatever the epoch.
 	TakeAfter(ctx context.Context, epoch uint64) error
 
-	// Blobs beside the log, for what no promise rests on: the newest write wins, and any of
-	// them may be lost. They have names as paths, "lease" or "snapshots/5", and at most
+	// Blobs beside the log, for what no promise rests on: the write that arrives last wins, and
+	// any of them may be lost. They have names as paths, "lease" or "snapshots/5", and at most
 	// MaxBlobBytes. Blob is [ErrMissing] where there is none; ListBlobs is in order of the
 	// names, and may be older than the newest write.
 	PutBlob(ctx context.Context, name string, blob []byte) error

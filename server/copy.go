@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ import (
 // of a ledger's server; what only a ledger answers is not there, or is asked of it.
 type Copy struct {
 	Reader *reader.Reader       // shows the checkpoint that is trusted
-	Times  view.CheckpointTimes // how much a quorum had cosigned by when, as the copy knows
+	Times  view.CheckpointTimes // how much a quorum had cosigned by when, as the copy knows; nil: its replica's CheckpointAt knows
 	State  func() CopyState     // of a reader's own: asked with each page
 
 	Replica *Replica // others read it; nil: it is its reader's own
@@ -101,10 +102,15 @@ func (l copyLog) ReceiptUpTo(ctx context.Context, index, size uint64) (proof.Rec
 }
 
 func (l copyLog) CheckpointAt(ctx context.Context, t time.Time) (*proof.Published, error) {
-	if r := l.config.replica(); r != nil && r.CheckpointAt != nil {
-		return r.CheckpointAt(ctx, t)
+	r := l.config.replica()
+	if r == nil || r.CheckpointAt == nil {
+		return nil, ledger.ErrNotArchived
 	}
-	return nil, ledger.ErrNotArchived
+	p, err := r.CheckpointAt(ctx, t)
+	if err != nil && !errors.Is(err, ledger.ErrNotArchived) {
+		return nil, retryable(problemWriterAway, r.retryTime(), err, "the checkpoints of the past are kept where this server does not read them now; ask again later")
+	}
+	return p, err
 }
 
 // notOfCopy are the routes that a reader's own copy does not answer.

@@ -19,7 +19,7 @@ const (
 	maxForwarded        = 64               // requests at once
 	maxForwardHops      = 4                // replicas behind one another
 	maxForwardedAnswer  = 1 << 20          // bytes: a receipt holds one entry, of 64 KiB at most
-	forwardGrace        = 10 * time.Second // that the writer's answer may take beyond the quorum's time
+	forwardGrace        = 10 * time.Second // that the writer's answer may take beyond the quorum's time, at least
 	forwardedName       = "docket-"        // pseudonyms of replicas in Via begin with it
 	writerAwayRetryTime = 10 * time.Second
 )
@@ -34,8 +34,8 @@ func (r *Replica) retryTime() time.Duration {
 
 // ofWriter says that only the ledger's writer answers a route: what is submitted, and what it
 // alone keeps.
-func (r route) ofWriter() bool {
-	return r.method == http.MethodPost || slices.Contains([]string{"/v1/checkpoints", "/v1/witnesses", "/v1/auditors"}, r.path)
+func (r route) ofWriter(of *Replica) bool {
+	return r.method == http.MethodPost || slices.Contains([]string{"/v1/witnesses", "/v1/auditors"}, r.path) || r.path == "/v1/checkpoints" && of.CheckpointAt == nil
 }
 
 // passedOn are the headers of a writer's answer that a replica hands on.
@@ -43,7 +43,8 @@ var passedOn = []string{"Content-Type", "Location", "Docket-Record", "Docket-Ind
 
 // forward asks the source what it alone answers, and hands on what it says: the status, the
 // headers that are its own, the body. The sender verifies a receipt as of any server. What is
-// published already is answered from the copy. Nothing is sent twice.
+// published already is answered from the copy. Of several sources another is asked where one is away:
+// what is sent twice is taken once.
 func (s *Server) forward(x *request) error {
 	via, err := s.nextHop(x)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s *Server) forward(x *request) error {
 		return err
 	}
 	defer x.release()
-	ctx, cancel := context.WithTimeout(x.Request.Context(), s.cfg.PublishWait+forwardGrace)
+	ctx, cancel := context.WithTimeout(x.Request.Context(), max(s.cfg.PublishWait+forwardGrace, s.cfg.WriteTimeout*3/4))
 	defer cancel()
 	res, answer, err := s.askWriter(ctx, x, via, body)
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *Server) nextHop(x *request) (string, error) {
 			before = append(before, strings.TrimSpace(hop))
 			if fields := strings.Fields(hop); len(fields) > 1 && strings.HasPrefix(fields[1], forwardedName) {
 				if hops++; fields[1] == own || hops >= maxForwardHops {
-					return "", newProblem(problemLoop, "this request has come through %d replicas, and none of them is the writer: replicas follow one another in a circle, or are too many behind one another; name the writer with --from", hops)
+					return "", newProblem(problemLoop, "this request has come through %d replicas, and none of them is the writer: replicas follow one another in a circle, or are too many behind one another; name the writer with --from, and where others reach it with --url", hops)
 				}
 			}
 		}
@@ -132,16 +133,15 @@ func (s *Server) answerPublished(x *request, body []byte) (answered bool, err er
 
 // askWriter makes one request of the source.
 func (s *Server) askWriter(ctx context.Context, x *request, via string, body []byte) (*http.Response, []byte, error) {
-	r := s.cfg.replica()
-	url := strings.TrimSuffix(r.URL, "/") + x.Request.URL.EscapedPath()
+	path := x.Request.URL.EscapedPath()
 	if q := x.Request.URL.RawQuery; q != "" {
-		url += "?" + q
+		path += "?" + q
 	}
 	method := x.Request.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,8 +154,7 @@ func (s *Server) askWriter(ctx context.Context, x *request, via string, body []b
 	from := x.ClientIP() // those before it were believed only of a proxy that is trusted here
 	req.Header.Set("X-Forwarded-For", from)
 	req.Header.Set("User-Agent", "docket-replica")
-	asker := http.Client{Transport: r.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := asker.Do(req)
+	res, err := s.cfg.replica().Send(req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,11 +166,15 @@ func (s *Server) askWriter(ctx context.Context, x *request, via string, body []b
 	return res, answer, err
 }
 
-// checkAnswer refuses to hand on what no ledger answers, a web page above all, and a checkpoint
-// that is none of this ledger.
+// checkAnswer refuses to hand on what no ledger answers, a web page above all, or a refusal that says
+// nothing, and a checkpoint that is none of this ledger.
 func (s *Server) checkAnswer(x *request, res *http.Response, answer []byte) error {
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if res.StatusCode >= 300 && res.StatusCode < 400 || !slices.Contains([]string{"text/plain", "application/json", "application/problem+json"}, media) {
+	kinds := []string{"text/plain", "application/json"}
+	if res.StatusCode >= 400 {
+		kinds = []string{"application/problem+json"}
+	}
+	if res.StatusCode >= 300 && res.StatusCode < 400 || !slices.Contains(kinds, media) {
 		err := fmt.Errorf("status %d, %q", res.StatusCode, media)
 		return retryable(problemWriterAway, writerAwayRetryTime, err, "this is a replica, and where it sends this on no ledger answers; send the same bytes again later. Reads go on")
 	}

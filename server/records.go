@@ -321,7 +321,7 @@ func (s *Server) checkpointAt(x *request) error {
 // checkpointTimes tells the register how much was knowable at a moment, by the same
 // checkpoint.
 func (s *Server) checkpointTimes(ctx context.Context) view.CheckpointTimes {
-	if r := s.cfg.replica(); s.cfg.Copy != nil && (r == nil || r.CheckpointAt == nil) {
+	if s.cfg.Copy != nil && s.cfg.Copy.Times != nil {
 		return s.cfg.Copy.Times
 	}
 	return func(at time.Time) (view.Knowable, error) {

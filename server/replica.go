@@ -16,8 +16,11 @@ import (
 // follows, or who stands by for the writer. What only that one answers is asked there
 // ([Server.forward]).
 type Replica struct {
-	URL       string            // of the source that it follows; s3:// or postgres:// with a Transport that answers for it
-	Transport http.RoundTripper // to there; nil: http.DefaultTransport
+	// URL is that of the source that it follows now: of a server, or of a store.
+	URL func() string
+
+	// Send asks the source, or another one where that is away. The request has the path alone.
+	Send func(*http.Request) (*http.Response, error)
 
 	// State is how the copy stands. It is asked with each request.
 	State func() ReplicaState
@@ -27,7 +30,7 @@ type Replica struct {
 	ReceiptUpTo func(ctx context.Context, index, size uint64) (proof.Receipt, error)
 
 	// CheckpointAt is the newest checkpoint of which the quorum is stamped no later than t, of those that
-	// are kept where the copy reads; nil: Copy.Times has what it knows of that.
+	// are kept where the copy reads: [ledger.ErrNotArchived] where there is none. Nil: the source is asked.
 	CheckpointAt func(ctx context.Context, t time.Time) (*proof.Published, error)
 
 	// Verify judges what the source hands out as a checkpoint of the past.
@@ -40,7 +43,7 @@ type ReplicaState struct {
 	Lag      uint64    // entries that the source has published beyond that, as far as is known
 	Reached  time.Time // when the source last showed its newest checkpoint; zero: not since the start
 	Cosigned time.Time // the newest cosignature of what is shown; zero: none
-	Away     error     // why it does not go on; nil if it does
+	Away     string    // why it does not go on, in words for whoever asks; "" if it does
 	Verified bool      // it has replayed all of it itself, or a node of the same operator has
 	Stopped  error     // why nothing is served any more: the log has shown two histories, or a snapshot was wrong
 	Waits    error     // why nothing is served for now, in words for whoever asks
@@ -73,11 +76,10 @@ func (s *Server) replicaHealth() *replicaHealth {
 		return nil
 	}
 	state := r.State()
-	h := &replicaHealth{Of: r.URL, Verified: state.Verified, Lag: state.Lag, Reached: timeIfAny(state.Reached), Cosigned: timeIfAny(state.Cosigned), Standby: state.Standby}
-	if state.Away != nil {
-		h.Away = state.Away.Error()
+	return &replicaHealth{
+		Of: r.URL(), Verified: state.Verified, Lag: state.Lag, Reached: timeIfAny(state.Reached), Cosigned: timeIfAny(state.Cosigned),
+		Away: state.Away, Standby: state.Standby,
 	}
-	return h
 }
 
 func timeIfAny(t time.Time) string {
@@ -157,11 +159,12 @@ func (s *Server) replicaWords() *replicaWords {
 		return nil
 	}
 	state := r.State()
-	w := &replicaWords{URL: r.URL, Linked: strings.HasPrefix(r.URL, "http"), Verified: state.Verified, Lag: state.Lag}
+	url := r.URL()
+	w := &replicaWords{URL: url, Linked: strings.HasPrefix(url, "http"), Verified: state.Verified, Lag: state.Lag}
 	switch {
 	case state.Reached.IsZero():
 		w.Away = "It has not reached the ledger since it was started, and shows what it has."
-	case state.Away == nil:
+	case state.Away == "":
 	case time.Since(state.Reached) > awayAfter:
 		w.Away = "It last reached the ledger at " + state.Reached.UTC().Format("2006-01-02 15:04 UTC") + ", and shows what it has."
 	}

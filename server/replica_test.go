@@ -52,7 +52,7 @@ func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
 	set.Copy = &Copy{
 		Reader: reader.New(published{w.ledger}, reader.Config{Published: w.ledger.Published(), Verify: verify}),
 		Replica: &Replica{
-			URL: "http://writer.example", Transport: r, State: func() ReplicaState { return r.state },
+			URL: func() string { return "http://writer.example" }, Send: r.send, State: func() ReplicaState { return r.state },
 			ReceiptUpTo: func(context.Context, uint64, uint64) (proof.Receipt, error) {
 				return proof.Receipt{}, ledger.ErrNotArchived
 			},
@@ -68,6 +68,9 @@ func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
 	r.world = &sub
 	r.respond = func(q *http.Request) (*http.Response, error) {
 		answer := httptest.NewRecorder()
+		if q.URL.IsAbs() {
+			t.Errorf("a request to %s: whoever sends it knows where to", q.URL)
+		}
 		q.RequestURI, q.RemoteAddr = q.URL.RequestURI(), "192.0.2.9:9"
 		w.server.Handler().ServeHTTP(answer, q)
 		return answer.Result(), nil
@@ -75,7 +78,7 @@ func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
 	return r
 }
 
-func (r *replicaWorld) RoundTrip(q *http.Request) (*http.Response, error) {
+func (r *replicaWorld) send(q *http.Request) (*http.Response, error) {
 	r.asked = append(r.asked, q)
 	return r.respond(q)
 }
@@ -136,6 +139,7 @@ func TestReplicaWithoutWriter(t *testing.T) {
 		"a web page":     answering(200, "text/html", strings.NewReader("<script>")),
 		"a redirection":  answering(307, "text/plain", strings.NewReader("there")),
 		"no media type":  answering(200, "", strings.NewReader("x")),
+		"a bare refusal": answering(404, "text/plain", strings.NewReader("404 page not found")),
 		"without an end": answering(200, "text/plain", endless{}),
 		"cut off":        answering(200, "text/plain", io.MultiReader(strings.NewReader("c2sp"), cutOff{})),
 	} {
@@ -202,7 +206,7 @@ func TestReplicaSendsNotOn(t *testing.T) {
 func TestReplicaSays(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	r := newReplica(t, w, Config{})
-	r.state.Lag, r.state.Verified, r.state.Away, r.state.Reached = 2, false, errors.New("connection refused"), time.Now().Add(-time.Hour)
+	r.state.Lag, r.state.Verified, r.state.Away, r.state.Reached = 2, false, "the source is out of reach", time.Now().Add(-time.Hour)
 	page := r.get("/").Body.String()
 	for _, words := range []string{"UNVERIFIED", "http://writer.example", "It has not replayed the records yet", "2 newer records came there", "It last reached the ledger at"} {
 		if !strings.Contains(page, words) {
@@ -210,7 +214,7 @@ func TestReplicaSays(t *testing.T) {
 		}
 	}
 	ready := r.wantJSON(r.get("/readyz"), http.StatusOK)["replica"].(map[string]any)
-	if ready["lag"] != 2.0 || ready["verified"] != false || ready["away"] != "connection refused" {
+	if ready["lag"] != 2.0 || ready["verified"] != false || ready["away"] != "the source is out of reach" {
 		t.Errorf("readyz: %v", ready)
 	}
 	for _, line := range []string{"docket_replica_lag_entries 2", "docket_replica_verified 0", "docket_ready 1"} {

@@ -462,8 +462,10 @@ func (s *Server) newRouter() (http.Handler, error) {
 		switch {
 		case s.cfg.own() && !r.ofCopy():
 			continue
-		case s.cfg.replica() != nil && r.ofWriter():
+		case s.cfg.replica() != nil && r.ofWriter(s.cfg.replica()):
 			r.handle = s.forward
+		case s.cfg.replica() != nil && r.path == "/v1/checkpoints": // it reads where others' questions do not
+			r.handle = s.forwarding.limit(s.checkpointAt)
 		}
 		handle, fail := r.handle, (*request).answerProblem
 		if r.page {

@@ -25,8 +25,9 @@ func (a *app) bench() *cobra.Command {
 appends with and without the register, latency under a fixed load, HTTP, proofs,
 audit, and each kind of page on the ledger that the records went into: time to the first
 byte, bytes as sent, rows read; and the core over an object store in this process, or over --store
-(a bucket's prefix, or a database, that is new: it is filled and left), and the time until a standby
-publishes when the writer dies, with each --lease, beside what is aimed at and
+(a bucket's prefix, or a schema of a database, that is new: it is filled and left, as one beside it, PREFIX/replica or
+SCHEMA_replica), the time until a standby publishes when the writer dies, with each --lease, how far replicas are behind,
+and how long a new one takes to its first answer, with a snapshot and by a replay, beside what is aimed at and
 what others have published. What the machine itself can do (fsync, signature verification) is measured
 in the same run and stands beside each figure; compare ratios, not figures.`,
 		Example: `  docket bench
@@ -39,11 +40,11 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 		PreRunE: func(c *cobra.Command, names []string) error {
 			for _, of := range []struct{ runs, flags []string }{
 				{[]string{"core", "store"}, []string{"entries", "size"}},
-				{[]string{"records", "proofs", "audit", "pages"}, []string{"records"}},
+				{[]string{"records", "proofs", "audit", "pages", "store"}, []string{"records"}},
 				{[]string{"latency", "store"}, []string{"rate"}},
 				{[]string{"latency", "http", "store"}, []string{"for"}},
 				{[]string{"store"}, []string{"store", "put-delay", "lease"}},
-				{[]string{"http"}, []string{"conns"}},
+				{[]string{"http", "store"}, []string{"conns"}},
 			} {
 				if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(of.runs, n) }) {
 					if err := idle(c, "without "+joinWords(of.runs, "or"), of.flags...); err != nil {
@@ -97,6 +98,7 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 				a.printf("%-46s %12s %-10s  %s\n", r.Name, formatFigure(r.Value), r.Unit, beside)
 			}
 			o.Fatal = a.diskFailed
+			o.Filling = func() { a.logf("docket: %s is filled now, and left: %s", o.Store, leftIn(o.Store)) }
 			return bench.Run(c.Context(), o, names...)
 		},
 	}
@@ -107,12 +109,21 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 	f.IntVar(&o.Size, "size", 300, "bytes of an entry of the core's run")
 	f.IntVar(&o.Rate, "rate", 1000, "records a second of the latency run")
 	f.DurationVar(&o.For, "for", 5*time.Second, "how long the latency and HTTP runs last")
-	f.IntVar(&o.Conns, "conns", 256, "connections of the HTTP run")
+	f.IntVar(&o.Conns, "conns", 256, "connections of the HTTP runs")
 	f.StringVar(&store, "store", "", "s3://BUCKET/PREFIX[?endpoint=URL&region=NAME&path-style] or postgres://USER@HOST/DATABASE, where no ledger is yet")
 	f.DurationVar(&o.PutDelay, "put-delay", 50*time.Millisecond, "how long a request to the object store in this process takes")
 	f.DurationSliceVar(&o.Leases, "lease", []time.Duration{time.Second, standby.DefaultLease}, "leases of writers that die, to see how long a standby of the store takes")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object a row")
 	return c
+}
+
+// leftIn is what a measurement leaves in a store, and how it goes.
+func leftIn(at stores.URL) string {
+	beside := at.Beside(bench.Replica)
+	if at.Bucket != "" {
+		return fmt.Sprintf("remove what lies below %s when it has ended", at.Name())
+	}
+	return fmt.Sprintf("DROP SCHEMA %q, %q CASCADE when it has ended", at.Schema(), beside.Schema())
 }
 
 // formatFigure prints a measured number with three digits that mean something.

@@ -283,7 +283,7 @@ runs, the directory is its own.`,
 				return err
 			}
 			if shared != nil {
-				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.config.URL, "epoch", shared.held.Taken(), "pid", os.Getpid())
+				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.url, "epoch", shared.held.Taken(), "pid", os.Getpid())
 				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return shared.serve(c.Context(), n, sc) })
 				if err != nil {
 					return explainOpenError(err, dir)

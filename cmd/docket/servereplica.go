@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/replica"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
@@ -48,6 +51,7 @@ func (r *replicaFlags) flags(a *app, c *cobra.Command) {
 
 // snapshotKeys are the keys that the flags name.
 func (r *replicaFlags) snapshotKeys() (keys client.SnapshotKeys, err error) {
+	var seen []proof.Key
 	for flag, of := range map[string]struct {
 		vkeys []string
 		to    *[]proof.Key
@@ -57,6 +61,10 @@ func (r *replicaFlags) snapshotKeys() (keys client.SnapshotKeys, err error) {
 			if err != nil {
 				return keys, usageError("--%s: %w", flag, err).hint("docket keygen --node NAME prints the vkey of a node")
 			}
+			if slices.ContainsFunc(seen, func(s proof.Key) bool { return s.Name() == k.Name() && s.ID() == k.ID() }) {
+				return keys, usageError("--%s %s: that key is given twice", flag, vkey).hint("a node is of the same operator or of another: leave one out")
+			}
+			seen = append(seen, k)
 			*of.to = append(*of.to, k)
 		}
 	}
@@ -180,10 +188,7 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 		return err
 	}
 	defer func() { err = errors.Join(err, trust.Close()) }()
-	config := replica.Config{Trust: trust, Source: source, Log: log, SnapshotEvery: snapshots.every}
-	if over != nil {
-		config.Over = over
-	}
+	config := replica.Config{Trust: trust, Source: source, Over: over, Log: log, SnapshotEvery: snapshots.every}
 	stopped := filepath.Join(trust.Dir(), stoppedFile)
 	if words, err := os.ReadFile(stopped); err == nil {
 		return refusal("this replica has ended for good: %s", strings.TrimSpace(string(words))).
@@ -207,8 +212,14 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 	copied, err := replica.Open(c.Context(), config)
 	if c.Context().Err() != nil {
 		return nil // it was told to end while it made its first copy
+	} else if fork := (*client.InconsistencyError)(nil); errors.As(err, &fork) {
+		evidence := a.saveEvidence(trust, err)
+		if bad := replaceFile(stopped, []byte(err.Error()+"\n"), 0o644); bad != nil {
+			return errors.Join(evidence, bad)
+		}
+		return evidence
 	} else if err != nil {
-		return a.saveEvidence(trust, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, copied.Close()) }()
 	l, metrics, err := s.listen.open()
@@ -236,7 +247,7 @@ func (a *app) serveReplica(c *cobra.Command, s *serveFlags, r *replicaFlags, sna
 }
 
 func explainWrongSnapshot(err error, wrong *client.SnapshotError) error {
-	return refusal("%w", err).hint("nothing of it is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
+	return refusal("%w", err).hint("nothing of its rows is left: the same command replays the log; ask whoever runs %s what is wrong with that machine", wrong.By.Name())
 }
 
 // openStore opens the store that is followed in place of a server; nil where none is.
@@ -258,7 +269,16 @@ func (r *replicaFlags) openStore(c *cobra.Command, name string, log *slog.Logger
 	if err != nil {
 		return nil, nil, refusal("opening %s: %w", at, err).hint("see that it is reached from here, with credentials in the environment that may read")
 	}
-	return replica.NewStore(store, at.Name(), standby.Config{Log: log}), store.Close, nil
+	return followStore(store, at, standby.Config{Log: log}), store.Close, nil
+}
+
+// followStore reads a store. The writer of one that is on this machine may be on it too.
+func followStore(store ledger.Shared, at stores.URL, c standby.Config) *replica.Store {
+	over := replica.NewStore(store, at.Name(), c)
+	if at.IsLocal() {
+		over.Ahead = http.DefaultTransport
+	}
+	return over
 }
 
 // open opens the trust directory, or makes it, and says whom it follows: the store, where there is

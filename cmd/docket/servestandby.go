@@ -1,12 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/replica"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/standby"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger"
@@ -34,7 +34,7 @@ type leaseFlags struct {
 func (f *leaseFlags) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&f.standby, "standby", false, "wait until the writer's lease has lapsed and a quorum of witnesses answers, then take its place")
 	c.Flags().DurationVar(&f.lease, "lease", standby.DefaultLease, "of a ledger in a bucket or a database: how long its writer must be silent to be taken for dead")
-	c.Flags().StringVar(&f.url, "url", "", "of a ledger in a bucket or a database: where others reach this server, for a standby to tell (default: the address it listens on)")
+	c.Flags().StringVar(&f.url, "url", "", "of a ledger in a bucket or a database: where others reach this server, for a standby and replicas to send records on (default: the address it listens on, if other machines reach that)")
 }
 
 // check refuses what no lease can be.
@@ -63,6 +63,7 @@ type sharedLedger struct {
 	flags     leaseFlags
 	store     stores.Shared
 	origin    string
+	url       string // where it listens
 	config    standby.Config
 	listener  net.Listener
 	server    server.Config // while it stands by; with the listener of the metrics, if there is one
@@ -80,9 +81,26 @@ func (s *serveFlags) sharedLedger(a *app, store stores.Shared, sc *server.Config
 		return nil, err
 	}
 	return &sharedLedger{
-		flags: s.lease, store: store, origin: origin, listener: l, server: *sc, snapshots: snapshots, log: log,
-		config: standby.Config{URL: cmp.Or(s.lease.url, url), Lease: s.lease.lease, Log: log},
+		flags: s.lease, store: store, origin: origin, url: url, listener: l, server: *sc, snapshots: snapshots, log: log,
+		config: standby.Config{URL: s.offered(url, log), Lease: s.lease.lease, Log: log},
 	}, nil
+}
+
+// offered is where the lease says that this server is: no address that other machines do not reach, since
+// those would send records to themselves.
+func (s *serveFlags) offered(listens string, log *slog.Logger) string {
+	if s.lease.url != "" {
+		return s.lease.url
+	}
+	at, err := node.StoreURL(vfs.Default, s.node.Dir)
+	local := err == nil && at.IsLocal()
+	if u, err := url.Parse(listens); err == nil {
+		if ip, err := netip.ParseAddr(u.Hostname()); err == nil && (ip.IsUnspecified() || ip.IsLoopback() && !local) {
+			log.Warn("the lease does not say where this server is, since other machines do not reach the address that it listens on: name it with --url, or replicas on the store send no records on", "listens", listens)
+			return ""
+		}
+	}
+	return listens
 }
 
 // open opens the ledger for writing: at once if nobody writes, or once this process is to take
@@ -123,9 +141,9 @@ func (s *sharedLedger) standBy(ctx context.Context, config node.Config) (n *node
 		return nil, err
 	}
 	by := standby.New(s.store, s.config)
-	over := replica.NewStore(s.store, at.Name(), s.config)
+	over := followStore(s.store, at, s.config)
 	f, err := node.Follow(ctx, config, node.FollowConfig{
-		Reads: s.flags.lease, Source: over.Client(), URL: at.Name().String(), Over: over, Snapshots: s.snapshots,
+		Reads: s.flags.lease, Source: over.Client(), URL: at.Name().String(), Snapshots: s.snapshots,
 		Standby: func() server.StandbyState {
 			st := by.Status()
 			return server.StandbyState{Epoch: st.Epoch, Writer: st.Writer, Able: st.Cannot == nil}

@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/transfer"
 )
 
 // bucket is one bucket behind one or more endpoints. Each call is one request, without any
@@ -26,7 +28,7 @@ type bucket struct {
 	name    string
 	clients []*s3.Client  // one for each endpoint
 	current atomic.Uint64 // which of them is asked: another one after each that did not answer
-	patient time.Duration // how long one request may take, and longer if much is sent
+	patient time.Duration // how long one request may take, and longer if much is sent or comes
 }
 
 // What a request came to, beside what is wrong with it.
@@ -125,21 +127,27 @@ type condition struct {
 // headers under which a static server hands out what is public.
 type headers struct{ contentType, cacheControl string }
 
+// pacePerSecond is what a request has at least of an object in a second, there or back.
+const pacePerSecond = 1 << 20 // bytes
+
 // get reads an object of at most that many bytes once. [errNoObject], [errPassing].
 func (b *bucket) get(ctx context.Context, key string, most int64) (object, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.patient)
-	defer cancel()
+	ctx, watched := transfer.Floor{Patience: b.patient, PerSecond: pacePerSecond}.Watch(ctx)
+	defer watched.Close()
 	client, of := b.client()
 	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
 	if err != nil {
+		if slow := context.Cause(ctx); errors.Is(slow, transfer.ErrSlow) {
+			err = slow
+		}
 		return object{}, b.judged(of, "GET", key, err, false)
 	}
 	defer out.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(out.Body, most+1))
+	data, err := io.ReadAll(io.LimitReader(watched.Reader(out.Body), most+1))
 	switch {
 	case err != nil:
 		b.leave(of)
-		return object{}, fmt.Errorf("%w: GET %s: %w", errPassing, key, err)
+		return object{}, fmt.Errorf("%w: GET %s: %w", errPassing, key, cmp.Or(context.Cause(ctx), err))
 	case int64(len(data)) > most:
 		return object{}, fmt.Errorf("%w: GET %s: more than %d bytes", ledger.ErrCorrupt, key, most)
 	case out.ContentLength != nil && *out.ContentLength != int64(len(data)):
@@ -150,7 +158,7 @@ func (b *bucket) get(ctx context.Context, key string, most int64) (object, error
 
 // put writes an object once. [errUnmet], [errPassing]. The store may tell no ETag of it.
 func (b *bucket) put(ctx context.Context, key string, data []byte, when condition, h headers) (etag string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.patient+time.Duration(len(data))*time.Second>>20) // a MiB a second
+	ctx, cancel := context.WithTimeout(ctx, b.patient+time.Duration(len(data))*time.Second/pacePerSecond)
 	defer cancel()
 	in := &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: bytes.NewReader(data)}
 	switch {

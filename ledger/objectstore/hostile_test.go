@@ -2,12 +2,15 @@ package objectstore_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
@@ -60,6 +63,60 @@ func TestAnswersAreBounded(t *testing.T) {
 		if body.read > one.most+64<<10 {
 			t.Errorf("%s: %d bytes were read, and it may have %d", name, body.read, one.most)
 		}
+	}
+}
+
+// What is large has the time that it takes, as long as a MiB comes a second; an endpoint that drips is left for another
+// one once a request's time and that of what has come are over.
+func TestSlowAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		perSecond   int // bytes that the first endpoint gives
+		least, most time.Duration
+	}{
+		"slow": {3 << 19, 5 * time.Second, 6 * time.Second},
+		"drip": {1 << 10, 2 * time.Second, 3 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			link := objectstoretest.NewLink(objectstoretest.NewServer())
+			config := objectstoretest.Config(roundTripper(func(r *http.Request) (*http.Response, error) {
+				res, err := link.RoundTrip(r)
+				if err == nil && r.URL.Host == "s3.example" {
+					res.Body = &drip{res.Body, r.Context(), c.perSecond}
+				}
+				return res, err
+			}))
+			config.RequestTimeout, config.Endpoints = 2*time.Second, append(config.Endpoints, "http://other.example")
+			s, err := objectstore.Open(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := bytes.Repeat([]byte("8 bytes."), ledger.MaxBlobBytes/8)
+			if err := s.PutBlob(t.Context(), "large", content); err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			got, err := s.Blob(t.Context(), "large")
+			if took := time.Since(begun); err != nil || !bytes.Equal(got, content) || took < c.least || took > c.most {
+				t.Errorf("%s: %d bytes after %s, %v", name, len(got), took, err)
+			}
+		})
+	}
+}
+
+// drip is a body that comes so many bytes a second.
+type drip struct {
+	io.ReadCloser
+	ctx       context.Context // of the request
+	perSecond int
+}
+
+func (d *drip) Read(b []byte) (int, error) {
+	n, err := d.ReadCloser.Read(b[:min(len(b), d.perSecond)])
+	select {
+	case <-time.After(time.Duration(n) * time.Second / time.Duration(d.perSecond)):
+		return n, err
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
 	}
 }
 

@@ -54,8 +54,8 @@ type Config struct {
 	Log         *slog.Logger            // nil: none
 
 	// RequestTimeout is how long one request may take before it counts as lost, and the next endpoint
-	// is asked; [DefaultRequestTimeout] if zero. Large ones get a second more for each MiB, and
-	// listings three times as long.
+	// is asked; [DefaultRequestTimeout] if zero. Large ones get a second more for each MiB that is sent, or has
+	// come, and listings three times as long.
 	RequestTimeout time.Duration
 
 	// KeepStages is how long a stage stays after it was no longer needed, for whoever has an

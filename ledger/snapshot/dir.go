@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,11 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/transfer"
 )
 
 // manifestName is the manifest's beside the files; no file of a snapshot can bear it, since it is
@@ -23,6 +26,9 @@ const manifestName = "manifest"
 
 // maxParallel is how many files are fetched at once.
 const maxParallel = 4
+
+// floor is how slowly a file may come: four at once are 64 KiB a second, on a line of half a Mbit/s.
+var floor = transfer.Floor{Patience: time.Minute, PerSecond: 16 << 10}
 
 // maxKept is how many snapshots stay: one that is being fetched, and the newest.
 const maxKept = 2
@@ -202,8 +208,9 @@ func (r contextReader) Read(b []byte) (int, error) {
 }
 
 // Fetch brings the files of a snapshot into a directory, some at a time. open reads one from an offset on;
-// what an earlier call has brought is kept if it is right, and gone on with. Each file is held against the
-// manifest: no more is written than it says, and what is another file is gone again.
+// a file that an earlier call has brought is kept if it is right, or gone on with, and what is of another snapshot is gone. Each file is
+// held against the manifest: no more is written than it says, and what is another file is gone again. One that comes too slowly is given
+// up: [transfer.ErrSlow].
 func (v *Verified) Fetch(ctx context.Context, files vfs.FS, dir string, open func(ctx context.Context, f File, offset uint64) (io.ReadCloser, error), progress func(bytes uint64)) error {
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {
 		return err
@@ -259,19 +266,21 @@ func fetchFile(ctx context.Context, files vfs.FS, name string, want File, open f
 	}
 	h, written := sha256.New(), uint64(0)
 	fail := func(err error) error { return errors.Join(err, out.Close(), files.Remove(name)) }
+	ctx, watched := floor.Watch(ctx) // all tries together: who is cut off after each byte drips too
+	defer watched.Close()
 	for tries := 0; written < want.Bytes || tries == 0; tries++ { // a transfer that is cut off goes on where it was
 		before := written
 		in, err := open(ctx, want, written)
 		if err != nil {
-			return fail(err)
+			return fail(cmp.Or(context.Cause(ctx), err))
 		}
 		// Hashed first: a file of a vfs may change the bytes that it is given.
-		n, err := io.Copy(io.MultiWriter(h, out), io.LimitReader(contextReader{ctx, in}, int64(want.Bytes-written)))
+		n, err := io.Copy(io.MultiWriter(h, out), io.LimitReader(watched.Reader(contextReader{ctx, in}), int64(want.Bytes-written)))
 		written += uint64(n)
 		in.Close()
 		progress(uint64(n))
 		if written < want.Bytes && (written == before || ctx.Err() != nil) {
-			return fail(errors.Join(err, io.ErrUnexpectedEOF, ctx.Err()))
+			return fail(cmp.Or(context.Cause(ctx), errors.Join(err, io.ErrUnexpectedEOF)))
 		}
 	}
 	var sum [sha256.Size]byte

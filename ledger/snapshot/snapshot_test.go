@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"io"
@@ -11,12 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/transfer"
 )
 
 var update = flag.Bool("update", false, "write the golden file anew")
@@ -171,7 +175,7 @@ func TestDir(t *testing.T) {
 		"not there": {func(context.Context, File, uint64) (io.ReadCloser, error) { return nil, fs.ErrNotExist }, fs.ErrNotExist},
 	} {
 		to, most := vfs.NewMem(), uint64(0)
-		must(t, disk.WriteFile(to, "old.sst", nil, 0o644, disk.SyncNow))
+		must(t, errors.Join(to.MkdirAll("in", 0o755), disk.WriteFile(to, to.PathJoin("in", "old.sst"), nil, 0o644, disk.SyncNow)))
 		if err := v.Fetch(t.Context(), to, "in", c.open, func(n uint64) { most += n }); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -179,6 +183,69 @@ func TestDir(t *testing.T) {
 			t.Errorf("%s: %v is left, of %d bytes", name, left, most)
 		}
 	}
+}
+
+// A source that falls silent is given up after a minute; one that drips, in one answer or in many that are cut off,
+// when it has used up as much; and one on a slow line is waited for.
+func TestSlowSources(t *testing.T) {
+	signer, content := newSigner(t, "n1.example"), bytes.Repeat([]byte("row "), 1<<20)
+	m := example()
+	m.Files = []File{{Name: "1.sst", Bytes: uint64(len(content)), SHA256: sha256.Sum256(content)}}
+	signed, err := signer.Sign(m)
+	must(t, err)
+	v, err := Verify(signed, signer.Key())
+	must(t, err)
+	for name, c := range map[string]struct {
+		perSecond, cutAfter int // bytes
+		ends                time.Duration
+	}{
+		"silent":     {0, len(content), time.Minute},
+		"a drip":     {1 << 10, len(content), 64 * time.Second},
+		"many drips": {1 << 10, 1 << 10, 64 * time.Second},
+		"slow":       {17 << 10, len(content), 0},
+		"slow, cut":  {17 << 10, 600 << 10, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun, files := time.Now(), vfs.NewMem()
+				err := v.Fetch(t.Context(), files, "in", func(ctx context.Context, f File, offset uint64) (io.ReadCloser, error) {
+					rest := content[offset:]
+					return io.NopCloser(&slow{ctx, rest[:min(c.cutAfter, len(rest))], c.perSecond}), nil
+				}, func(uint64) {})
+				if c.ends == 0 {
+					must(t, err)
+					return
+				}
+				if took := time.Since(begun); !errors.Is(err, transfer.ErrSlow) || took < c.ends-time.Second || took > c.ends+time.Second {
+					t.Errorf("after %s, want %s: %v", took, c.ends, err)
+				}
+				if left, _ := files.List("in"); len(left) > 0 {
+					t.Errorf("%v is left", left)
+				}
+			})
+		})
+	}
+}
+
+// slow gives so many bytes of what is left each second.
+type slow struct {
+	ctx       context.Context
+	left      []byte
+	perSecond int
+}
+
+func (s *slow) Read(b []byte) (int, error) {
+	if len(s.left) == 0 {
+		return 0, io.EOF
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
+	}
+	n := copy(b[:min(len(b), s.perSecond)], s.left)
+	s.left = s.left[n:]
+	return n, nil
 }
 
 type endless struct{}

@@ -140,7 +140,7 @@ func ledgerMetrics(t *testing.T) (ofLedger, ofReplica []byte) {
 	metrics, err = net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	s, err = server.New(server.Config{Register: reg, MetricsListener: metrics, Copy: &server.Copy{Reader: l.Reader, Replica: &server.Replica{
-		URL: "http://writer.example", Transport: away{}, State: func() server.ReplicaState { return server.ReplicaState{} },
+		URL: func() string { return "http://writer.example" }, Send: away, State: func() server.ReplicaState { return server.ReplicaState{} },
 	}}})
 	must(t, err)
 	s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/witnesses", nil))
@@ -151,9 +151,7 @@ func ledgerMetrics(t *testing.T) (ofLedger, ofReplica []byte) {
 }
 
 // away is the way to a writer that is out of reach.
-type away struct{}
-
-func (away) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("out of reach") }
+func away(*http.Request) (*http.Response, error) { return nil, errors.New("out of reach") }
 
 func witnessMetrics(t *testing.T) []byte {
 	t.Helper()

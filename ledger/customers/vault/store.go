@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -122,6 +123,8 @@ type StoreOptions struct {
 	Health     *disk.Health
 	CacheBytes int64 // 64 MiB if zero
 	Existing   bool  // do not make it
+
+	tableBytes int64 // of one table; [tableBytes] if zero. A test's few rows are in many tables only where they are small
 }
 
 // Store is the key store. Its methods may be called at once by many goroutines; only one of
@@ -201,7 +204,7 @@ func (s *Store) openDB() (*disk.DB, error) {
 				}
 			}
 			for i := range p.TargetFileSizes {
-				p.TargetFileSizes[i] = tableBytes
+				p.TargetFileSizes[i] = cmp.Or(s.options.tableBytes, tableBytes)
 			}
 			p.MaxOpenFiles = maxOpenTables
 		},

@@ -37,6 +37,7 @@ type house struct {
 	id age.Identity
 	*Vault
 	*Store
+	tableBytes int64 // of a store that is opened next
 }
 
 // build makes a house in memory, such that crashes can be had.
@@ -53,12 +54,12 @@ func build(t testing.TB) *house {
 
 // options are those of a store on a disk where nothing may go wrong that ends the process.
 func (h *house) options() StoreOptions {
-	return StoreOptions{FS: h.fs, Dir: "keys", Health: disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})}
+	return StoreOptions{FS: h.fs, Dir: "keys", tableBytes: h.tableBytes, Health: disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})}
 }
 
 // crash is the house as a crash at this moment leaves it, before anything is opened.
 func (h *house) crash() *house {
-	return &house{t: h.t, id: h.id, fs: h.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})}
+	return &house{t: h.t, id: h.id, tableBytes: h.tableBytes, fs: h.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})}
 }
 
 // reopen opens vault and store.

@@ -83,18 +83,27 @@ func blobMaker(size int) func(i int) pebblestore.Blob {
 }
 
 // appendAll appends n items as fast as they become durable and returns how long it took.
-func appendAll[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (time.Duration, error) {
+func appendAll[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (took time.Duration, err error) {
+	err = whileRunning(ctx, l, func() error {
+		begun := time.Now()
+		err := appendWhileRunning(ctx, l, n, item)
+		took = time.Since(begun)
+		return err
+	})
+	return took, err
+}
+
+// whileRunning runs a ledger while f does something.
+func whileRunning[V any](ctx context.Context, l *ledger.Ledger[V], f func() error) error {
 	running, end := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() { ran <- l.Run(running) }()
-	begun := time.Now()
-	err := appendWhileRunning(ctx, l, n, item)
-	took := time.Since(begun)
+	err := f()
 	end()
-	return took, errors.Join(err, <-ran)
+	return errors.Join(err, <-ran)
 }
 
-// appendWhileRunning is that for a ledger that runs.
+// appendWhileRunning is appendAll for a ledger that runs.
 func appendWhileRunning[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) error {
 	const maxPending = 8192 // items that wait for their commit at once
 	ctx, cancel := context.WithCancel(ctx)
@@ -127,64 +136,63 @@ func appendWhileRunning[V any](ctx context.Context, l *ledger.Ledger[V], n int, 
 // records measures Append of real responses, signatures verified beforehand,
 // through the whole register. The ledger stays for the runs after it.
 func (r *run) records(ctx context.Context) error {
-	w, err := r.newBenchLedger(ctx, "records", r.Records)
+	w, err := r.newBenchLedger(ctx, "records", r.Records, node.Config{})
 	if err != nil {
 		return err
 	}
-	verified := make([]record.Verified, r.Records)
-	if err := w.openAll(w.responses(r.Records), verified); err != nil {
-		return err
-	}
-	took, err := appendAll(ctx, w.node.Ledger, r.Records, func(i int) (record.Verified, error) { return verified[i], nil })
+	took, err := w.fill(ctx, r.Records, w.responses)
 	if err != nil {
 		return err
 	}
 	r.row("records: durable appends, full register", perSecond(r.Records, took), "records/s")
 	r.recordsLedger = w
-	return w.reopen(ctx)
+	return nil
+}
+
+// fill appends n records, some at a time, and returns how long the appends took: signing and verifying go before.
+func (w *benchLedger) fill(ctx context.Context, n int, sign func(n int) []record.Envelope) (took time.Duration, err error) {
+	const atOnce = 50_000 // verified records in memory
+	for left := n; left > 0; left -= atOnce {
+		verified, err := w.openAll(sign(min(atOnce, left)))
+		if err != nil {
+			return took, err
+		}
+		part, err := appendAll(ctx, w.node.Ledger, len(verified), func(i int) (record.Verified, error) { return verified[i], nil })
+		if took += part; err != nil {
+			return took, err
+		}
+		if err := w.reopen(ctx); err != nil {
+			return took, err
+		}
+	}
+	return took, nil
 }
 
 // latency offers records at a fixed rate, whether or not the ledger keeps up, and
-// measures from when each was offered to when it was published, beside what the disk's
-// syncs took before and after. How far the offers were behind the schedule is a row of
-// its own: a runtime's timers are late by up to a millisecond, and whatever is above it
+// measures from when each was due to when it was published, beside what the disk's
+// syncs took before and after. How far the offers were behind the schedule, which is part of
+// that, is a row of its own: a runtime's timers are late by up to a millisecond, and whatever is above it
 // was waiting for a core that the ledger had.
 func (r *run) latency(ctx context.Context) error {
 	n := int(r.For.Seconds() * float64(r.Rate))
-	w, err := r.newBenchLedger(ctx, "latency", n)
+	w, err := r.newBenchLedger(ctx, "latency", n, node.Config{})
 	if err != nil {
 		return err
 	}
 	defer w.node.Close()
-	verified := make([]record.Verified, n)
-	if err := w.openAll(w.responses(n), verified); err != nil {
+	verified, err := w.openAll(w.responses(n))
+	if err != nil {
 		return err
 	}
 	before, err := r.fsyncTimes()
 	if err != nil {
 		return err
 	}
-	running, end := context.WithCancel(ctx)
-	ran := make(chan error, 1)
-	go func() { ran <- w.node.Ledger.Run(running) }()
-	published, failed, late := make([]time.Duration, n), make([]error, n), make([]time.Duration, n)
-	var wg sync.WaitGroup
-	begun := time.Now()
-	for i := range n {
-		due := begun.Add(time.Duration(i) * time.Second / time.Duration(r.Rate))
-		if err := pause(ctx, time.Until(due)); err != nil {
-			break
-		}
-		offered := time.Now()
-		late[i] = offered.Sub(due)
-		wg.Go(func() {
-			failed[i] = w.publish(ctx, verified[i])
-			published[i] = time.Since(offered)
-		})
-	}
-	wg.Wait()
-	end()
-	if err := errors.Join(append(failed, <-ran, ctx.Err())...); err != nil {
+	var published, late []time.Duration
+	if err := whileRunning(ctx, w.node.Ledger, func() (err error) {
+		published, late, err = r.openLoop(ctx, n, func(i int) error { return w.publish(ctx, verified[i]) })
+		return err
+	}); err != nil {
 		return err
 	}
 	after, err := r.fsyncTimes()
@@ -199,6 +207,28 @@ func (r *run) latency(ctx context.Context) error {
 	slices.Sort(late)
 	r.row("offered behind schedule, p99", quantile(late, 0.99), "ms")
 	return nil
+}
+
+// openLoop makes n offers at the rate, whether or not what is offered is done with: how long each took from when it was due,
+// and how late it was made.
+func (r *run) openLoop(ctx context.Context, n int, offer func(i int) error) (took, late []time.Duration, err error) {
+	failed := make([]error, n)
+	took, late = make([]time.Duration, n), make([]time.Duration, n)
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for i := range n {
+		due := begun.Add(time.Duration(i) * time.Second / time.Duration(r.Rate))
+		if err := pause(ctx, time.Until(due)); err != nil {
+			break
+		}
+		late[i] = time.Since(due)
+		wg.Go(func() {
+			failed[i] = offer(i)
+			took[i] = time.Since(due)
+		})
+	}
+	wg.Wait()
+	return took, late, errors.Join(append(failed, ctx.Err())...)
 }
 
 func (w *benchLedger) publish(ctx context.Context, v record.Verified) error {
@@ -238,62 +268,67 @@ const (
 type benchLedger struct {
 	*registertest.World
 	node          *node.Node
+	config        node.Config
 	designations  int
 	responsesMade int // responses handed out
 }
 
-// newBenchLedger begins a ledger in which so many responses can be given.
-func (r *run) newBenchLedger(ctx context.Context, name string, responses int) (*benchLedger, error) {
-	dir := filepath.Join(r.dir, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// newBenchLedger begins a ledger in which so many responses can be given. c has what is not as ever: the store, the
+// pacing.
+func (r *run) newBenchLedger(ctx context.Context, name string, responses int, c node.Config) (*benchLedger, error) {
+	c.Dir = filepath.Join(r.dir, name)
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	keys, err := node.CreateKeys(dir, benchOrigin)
-	if err != nil {
+	var err error
+	if c.Keys, err = node.CreateKeys(c.Dir, benchOrigin); err != nil {
 		return nil, err
 	}
 	policy := ""
-	for _, s := range keys.Signers {
+	for _, s := range c.Keys.Signers {
 		policy += "log " + s.Key().String() + "\n"
 	}
-	n, err := node.Open(ctx, node.Config{Dir: dir, Keys: keys, Fatal: r.Fatal, Ledger: ledger.Config{MaxBacklog: 1 << 40}})
+	c.Fatal, c.Ledger.MaxBacklog = r.Fatal, 1<<40
+	n, err := node.Open(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	w := &benchLedger{World: registertest.New(time.Now(), benchOrigin, policy+"quorum none\n"), node: n, designations: (responses + providers - 1) / providers}
+	w := &benchLedger{World: registertest.New(time.Now(), benchOrigin, policy+"quorum none\n"), node: n, config: c, designations: (responses + providers - 1) / providers}
 	if err := w.appendFirstRecords(ctx); err != nil {
-		return nil, errors.Join(err, n.Close())
+		return nil, errors.Join(err, w.node.Close())
 	}
 	return w, nil
 }
 
+// appendFirstRecords appends one by one what those after it are judged by, and then all others at once.
 func (w *benchLedger) appendFirstRecords(ctx context.Context) error {
-	first := []record.Envelope{}
-	add := func(env record.Envelope) { w.NoteAdmitted(env); first = append(first, env) }
-	add(w.Charter())
-	add(w.Authority())
-	for i := range providers {
-		add(w.Provider(providerName(i)))
-	}
-	for _, env := range first {
+	for _, first := range []func() record.Envelope{w.Charter, w.Authority} {
+		env := first()
 		if _, _, err := w.node.Admit(ctx, env); err != nil {
 			return err
 		}
+		w.NoteAdmitted(env)
 	}
-	orders := make([]record.Verified, w.designations)
-	envs := make([]record.Envelope, w.designations)
-	for i := range orders {
-		envs[i] = w.Designate(designationName(i), w.NewDesignation("Target "+designationName(i)+" (fictional)"))
-		w.NoteAdmitted(envs[i])
+	envs := make([]record.Envelope, 0, providers+w.designations)
+	for i := range providers {
+		envs = append(envs, w.Provider(providerName(i)))
 	}
-	if err := w.openAll(envs, orders); err != nil {
-		return err
+	for i := range w.designations {
+		envs = append(envs, w.Designate(designationName(i), w.NewDesignation("Target "+designationName(i)+" (fictional)")))
 	}
-	_, err := appendAll(ctx, w.node.Ledger, len(orders), func(i int) (record.Verified, error) { return orders[i], nil })
-	if err != nil {
-		return err
+	for _, env := range envs {
+		w.NoteAdmitted(env)
 	}
-	return w.reopen(ctx)
+	_, err := w.fill(ctx, len(envs), inTurn(envs))
+	return err
+}
+
+// inTurn hands out what is signed already.
+func inTurn(envs []record.Envelope) func(n int) []record.Envelope {
+	return func(n int) (next []record.Envelope) {
+		next, envs = envs[:n], envs[n:]
+		return next
+	}
 }
 
 func providerName(i int) string    { return fmt.Sprintf("provider-%02d", i) }
@@ -308,20 +343,27 @@ func (w *benchLedger) reopen(ctx context.Context) error {
 	return err
 }
 
-// responses signs the next n responses, on all cores.
+// responses signs the next n responses.
 func (w *benchLedger) responses(n int) []record.Envelope {
-	envs := make([]record.Envelope, n)
 	for i := range providers { // make the signers before they are shared
 		w.Signer(providerName(i) + "/ci")
 	}
 	from := w.responsesMade
 	w.responsesMade += n
+	return onEachCore(n, func(i int) record.Envelope {
+		at := from + i
+		return w.Respond(designationName(at/providers), providerName(at%providers), &record.Response{Status: "no-relationship"})
+	})
+}
+
+// onEachCore makes n records on all cores.
+func onEachCore(n int, sign func(i int) record.Envelope) []record.Envelope {
+	envs := make([]record.Envelope, n)
 	var wg sync.WaitGroup
 	for c := range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := c; i < n; i += runtime.GOMAXPROCS(0) {
-				at := from + i
-				envs[i] = w.Respond(designationName(at/providers), providerName(at%providers), &record.Response{Status: "no-relationship"})
+				envs[i] = sign(i)
 			}
 		})
 	}
@@ -330,16 +372,16 @@ func (w *benchLedger) responses(n int) []record.Envelope {
 }
 
 // openAll verifies envelopes on all cores, as callers of Append do.
-func (w *benchLedger) openAll(envs []record.Envelope, into []record.Verified) error {
+func (w *benchLedger) openAll(envs []record.Envelope) ([]record.Verified, error) {
 	var wg sync.WaitGroup
-	failed := make([]error, runtime.GOMAXPROCS(0))
+	verified, failed := make([]record.Verified, len(envs)), make([]error, runtime.GOMAXPROCS(0))
 	for c := range failed {
 		wg.Go(func() {
 			for i := c; i < len(envs) && failed[c] == nil; i += len(failed) {
-				into[i], failed[c] = record.Open(envs[i], w.node.Register.CandidateKeys)
+				verified[i], failed[c] = record.Open(envs[i], w.node.Register.CandidateKeys)
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(failed...)
+	return verified, errors.Join(failed...)
 }

@@ -31,6 +31,7 @@ type Options struct {
 	Store    stores.URL      // of the store's run, which must be new and is left full; zero: one in this process
 	PutDelay time.Duration   // how long each request to that one takes
 	Leases   []time.Duration // with each a writer of the store dies once
+	Filling  func()          // told before anything is written to Store, or beside it
 	Report   func(Row)       // told of each row as it is measured
 
 	Fatal func(reason string) // ends the process when the state of the disk is unknown

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // until that has lapsed, takes the store and publishes an entry.
 func (m *storeBench) failOver(ctx context.Context, lease time.Duration) (err error) {
 	c := standby.Config{Lease: lease}
-	store, err := m.open()
+	store, err := m.open("")
 	if err != nil {
 		return err
 	}
@@ -47,23 +48,34 @@ func (m *storeBench) failOver(ctx context.Context, lease time.Duration) (err err
 	}
 	var begun time.Time
 	by := standby.New(store, c)
+	becoming, giveUp := context.WithCancel(ctx)
+	var waiting sync.WaitGroup // what it opens is closed after it
+	defer waiting.Wait()
+	defer giveUp()
 	became := make(chan error, 1)
 	var next *ledger.Ledger[pebblestore.Blob]
 	var holder *standby.Holder
 	err = whileRunning(ctx, l, func() error {
-		if err := errors.Join(m.publishNext(ctx, l), follower.CatchUp(ctx), by.Look(ctx)); err != nil {
+		if err := errors.Join(m.publishNext(ctx, l), follower.CatchUp(ctx)); err != nil {
 			return err
 		}
-		go func() {
+		for tries := 0; ; tries++ { // a look has a part of the lease, and the store may take longer for once
+			if err := by.Look(ctx); err == nil {
+				break
+			} else if tries == 10 {
+				return err
+			}
+		}
+		waiting.Go(func() {
 			var err error
-			holder, err = by.Become(ctx, follower, func(ctx context.Context, h *standby.Holder) (err error) {
+			holder, err = by.Become(becoming, follower, func(ctx context.Context, h *standby.Holder) (err error) {
 				c := m.config()
 				c.Take = h.Take
 				next, err = ledger.Open(ctx, store, index, c)
 				return err
 			})
 			became <- err
-		}()
+		})
 		select {
 		case <-dying.renewed:
 		case <-ctx.Done():

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/server"
 )
 
@@ -22,16 +23,16 @@ import (
 func (r *run) http(ctx context.Context) error {
 	const most = 200_000
 	n := min(most, int(r.For.Seconds()*15_000))
-	w, err := r.newBenchLedger(ctx, "http", n)
+	w, err := r.newBenchLedger(ctx, "http", n, node.Config{})
 	if err != nil {
 		return err
 	}
 	defer w.node.Close()
-	bodies := make([][]byte, n)
+	posts := make([][]byte, n)
 	for i, env := range w.responses(n) {
-		bodies[i] = env.Marshal()
+		posts[i] = post(env.Marshal())
 	}
-	before, err := r.baseline(ctx, bodies)
+	before, err := r.baseline(ctx, posts)
 	if err != nil {
 		return err
 	}
@@ -45,12 +46,12 @@ func (r *run) http(ctx context.Context) error {
 	go func() {
 		served <- w.node.Serve(serving, l, server.Config{IssuerRate: server.Rate{PerSecond: -1}})
 	}()
-	answered, took, err := r.loadHTTP(ctx, l.Addr().String(), bodies, r.For)
+	answered, took, err := r.loadHTTP(ctx, l.Addr().String(), inOrder(posts), http.StatusCreated, r.For)
 	end()
 	if err = errors.Join(err, <-served); err != nil {
 		return err
 	}
-	after, err := r.baseline(ctx, bodies)
+	after, err := r.baseline(ctx, posts)
 	if err != nil {
 		return err
 	}
@@ -59,9 +60,9 @@ func (r *run) http(ctx context.Context) error {
 	return nil
 }
 
-// baseline is how many of the bodies a handler takes in a second that reads them and
+// baseline is how many of the requests a handler takes in a second that reads them and
 // verifies one signature.
-func (r *run) baseline(ctx context.Context, bodies [][]byte) (perSec float64, err error) {
+func (r *run) baseline(ctx context.Context, posts [][]byte) (perSec float64, err error) {
 	verify, err := newVerification()
 	if err != nil {
 		return 0, err
@@ -81,14 +82,24 @@ func (r *run) baseline(ctx context.Context, bodies [][]byte) (perSec float64, er
 		s.Close()
 		<-served
 	}()
-	answered, took, err := r.loadHTTP(ctx, l.Addr().String(), bodies, r.For/2)
+	answered, took, err := r.loadHTTP(ctx, l.Addr().String(), inOrder(posts), http.StatusCreated, r.For/2)
 	return perSecond(answered, took), err
 }
 
-// loadHTTP posts bodies over keep-alive connections until they or the time run out. It
+// inOrder sends each request once.
+func inOrder(requests [][]byte) func(i int) []byte {
+	return func(i int) []byte {
+		if i >= len(requests) {
+			return nil
+		}
+		return requests[i]
+	}
+}
+
+// loadHTTP sends requests over keep-alive connections until they or the time run out. It
 // writes and reads the connections itself: net/http's client would cost as much as
 // the server, and both share the cores.
-func (r *run) loadHTTP(ctx context.Context, address string, bodies [][]byte, duration time.Duration) (answered int, took time.Duration, err error) {
+func (r *run) loadHTTP(ctx context.Context, address string, request func(i int) []byte, want int, duration time.Duration) (answered int, took time.Duration, err error) {
 	var next, done atomic.Int64
 	var wg sync.WaitGroup
 	failed := make([]error, r.Conns)
@@ -103,11 +114,11 @@ func (r *run) loadHTTP(ctx context.Context, address string, bodies [][]byte, dur
 			defer c.Close()
 			in := bufio.NewReader(c)
 			for failed[k] == nil && time.Since(begun) < duration && ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(bodies) {
+				q := request(int(next.Add(1)) - 1)
+				if q == nil {
 					return
 				}
-				if failed[k] = post(c, in, bodies[i]); failed[k] == nil {
+				if failed[k] = exchange(c, in, q, want); failed[k] == nil {
 					done.Add(1)
 				}
 			}
@@ -117,11 +128,19 @@ func (r *run) loadHTTP(ctx context.Context, address string, bodies [][]byte, dur
 	return int(done.Load()), time.Since(begun), errors.Join(failed...)
 }
 
-// post sends one record and reads its receipt.
-func post(c net.Conn, in *bufio.Reader, body []byte) error {
-	request := fmt.Appendf(make([]byte, 0, len(body)+128),
-		"POST /v1/records HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body))
-	if _, err := c.Write(append(request, body...)); err != nil {
+// post is the request that submits a record, and getRequest one that reads.
+func post(body []byte) []byte {
+	return append(fmt.Appendf(make([]byte, 0, len(body)+128),
+		"POST /v1/records HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body)), body...)
+}
+
+func getRequest(path string) []byte {
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", path)
+}
+
+// exchange sends a request and reads the answer.
+func exchange(c net.Conn, in *bufio.Reader, request []byte, want int) error {
+	if _, err := c.Write(request); err != nil {
 		return err
 	}
 	res, err := http.ReadResponse(in, nil)
@@ -129,7 +148,7 @@ func post(c net.Conn, in *bufio.Reader, body []byte) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusCreated {
+	if res.StatusCode != want {
 		why, _ := io.ReadAll(io.LimitReader(res.Body, 1024))
 		return fmt.Errorf("the server answered %s: %s", res.Status, why)
 	}

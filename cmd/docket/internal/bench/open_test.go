@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/disk"
-	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -23,27 +22,11 @@ var openRecords = flag.Int("records", 5_000, "how many responses stand on the le
 // The ledger is made first, in $TMPDIR, and takes some 3 GB there for a million.
 func BenchmarkOpen(b *testing.B) {
 	ctx := b.Context()
-	r := &run{dir: b.TempDir(), Options: Options{Fatal: func(reason string) { panic(reason) }}}
-	w, err := r.newBenchLedger(ctx, "open", *openRecords)
-	if err != nil {
+	r := &run{dir: b.TempDir(), Options: Options{Records: *openRecords, Fatal: func(reason string) { panic(reason) }, Report: func(Row) {}}}
+	if _, err := r.filledLedger(ctx); err != nil {
 		b.Fatal(err)
 	}
-	const batch = 50_000 // held in memory at once
-	for left := *openRecords; left > 0; left -= batch {
-		verified := make([]record.Verified, min(batch, left))
-		if err := w.openAll(w.responses(len(verified)), verified); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := appendAll(ctx, w.node.Ledger, len(verified), func(i int) (record.Verified, error) { return verified[i], nil }); err != nil {
-			b.Fatal(err)
-		}
-		if err := w.reopen(ctx); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := w.node.Ledger.Publish(ctx); err != nil {
-		b.Fatal(err)
-	}
+	w := r.recordsLedger
 	size := w.node.Register.Size()
 	b.Logf("%d entries", size)
 	b.Run("ledger", func(b *testing.B) {
@@ -65,7 +48,7 @@ func BenchmarkOpen(b *testing.B) {
 		for b.Loop() {
 			o := client.RegisterOptions()
 			o.Health = disk.NewHealth(disk.Config{Fatal: r.Fatal})
-			reg, err := register.Open(vfs.Default, filepath.Join(r.dir, "open", "register", "1"), o)
+			reg, err := register.Open(vfs.Default, filepath.Join(r.dir, "records", "register", "1"), o)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -236,14 +236,7 @@ func (w *benchLedger) appendOthers(ctx context.Context, n int) error {
 		}), "authority/officer-2"))
 		envs = append(envs, w.Request(fmt.Sprintf("2026-%06d", i), w.NewRequest(providerName(i%providers))))
 	}
-	verified := make([]record.Verified, len(envs))
-	if err := w.openAll(envs, verified); err != nil {
-		return err
-	}
-	if _, err := appendAll(ctx, w.node.Ledger, len(verified), func(i int) (record.Verified, error) { return verified[i], nil }); err != nil {
-		return err
-	}
-	if err := w.reopen(ctx); err != nil {
+	if _, err := w.fill(ctx, len(envs), inTurn(envs)); err != nil {
 		return err
 	}
 	return w.node.Ledger.Publish(ctx)

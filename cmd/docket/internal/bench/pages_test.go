@@ -25,20 +25,27 @@ var listed = flag.String("list", "", "a directory with OFAC's sdn.csv, add.csv a
 //
 //	go test ./cmd/docket/internal/bench -run - -bench Pages -benchtime 1x -timeout 1h -records 1000000 -ledger /var/tmp/pages
 func BenchmarkPages(b *testing.B) {
-	r := &run{dir: *keptLedger, Options: Options{Records: *openRecords, Fatal: func(reason string) { panic(reason) }}}
+	onKeptLedger(b, func(r *run) error {
+		if *listed != "" {
+			return r.fillFromList(b)
+		}
+		return r.fillWithResponses(b)
+	}, func(r *run) error { return r.measurePages(b.Context(), r.recordsLedger) })
+}
+
+// onKeptLedger measures on a ledger that is filled first, unless it was kept from another time.
+func onKeptLedger(b *testing.B, fill, measure func(*run) error) {
+	r := &run{dir: *keptLedger, Options: Options{Records: *openRecords, Conns: 64, For: 5 * time.Second, Fatal: func(reason string) { panic(reason) }}}
 	r.Report = func(row Row) {
-		fmt.Printf("%-45s p50 %8.2f ms   p99 %8.2f ms   first %8.2f ms   cpu %8.2f ms   %6d bytes %6d rows\n", row.Name, row.Value, row.P99, row.First, row.CPU, row.Bytes, row.Rows)
+		fmt.Printf("%-66s %10.2f %-12s first %8.2f   p99 %8.2f   cpu %8.2f   %6d bytes %6d rows   beside %10.2f %s\n",
+			row.Name, row.Value, row.Unit, row.First, row.P99, row.CPU, row.Bytes, row.Rows, row.Limit, row.LimitName)
 	}
 	if r.dir == "" {
 		r.dir = b.TempDir()
 	}
-	dir := r.dir + "/records"
+	dir := filepath.Join(r.dir, "records")
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		fill := r.fillInParts
-		if *listed != "" {
-			fill = r.fillFromList
-		}
-		if err := fill(b); err != nil {
+		if err := fill(r); err != nil {
 			b.Fatal(err)
 		}
 	} else {
@@ -50,9 +57,13 @@ func BenchmarkPages(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		r.recordsLedger = &benchLedger{World: registertest.New(time.Now(), benchOrigin, ""), node: n}
+		w := &benchLedger{World: registertest.New(time.Now(), benchOrigin, ""), node: n}
+		if w.Ledger = n.Register.Ledger(); w.Ledger.IsZero() {
+			b.Fatal("the ledger that was kept is empty")
+		}
+		r.recordsLedger = w
 	}
-	if err := r.measurePages(b.Context(), r.recordsLedger); err != nil {
+	if err := measure(r); err != nil {
 		b.Fatal(err)
 	}
 	if err := r.recordsLedger.node.Close(); err != nil {
@@ -60,27 +71,11 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-func (r *run) fillInParts(b *testing.B) error {
-	ctx := b.Context()
-	w, err := r.newBenchLedger(ctx, "records", r.Records)
-	if err != nil {
+func (r *run) fillWithResponses(b *testing.B) error {
+	if err := r.records(b.Context()); err != nil {
 		return err
 	}
-	const batch = 50_000
-	for left := r.Records; left > 0; left -= batch {
-		verified := make([]record.Verified, min(batch, left))
-		if err := w.openAll(w.responses(len(verified)), verified); err != nil {
-			return err
-		}
-		if _, err := appendAll(ctx, w.node.Ledger, len(verified), func(i int) (record.Verified, error) { return verified[i], nil }); err != nil {
-			return err
-		}
-		if err := w.reopen(ctx); err != nil {
-			return err
-		}
-	}
-	r.recordsLedger = w
-	return w.appendOthers(ctx, max(r.Records/100, 20))
+	return r.recordsLedger.appendOthers(b.Context(), max(r.Records/100, 20))
 }
 
 // fillFromList imports a published list, persons too, as the nightly import does.
@@ -99,7 +94,7 @@ func (r *run) fillFromList(b *testing.B) error {
 	if err != nil {
 		return err
 	}
-	w, err := r.newBenchLedger(ctx, "records", providers*20)
+	w, err := r.newBenchLedger(ctx, "records", providers*20, node.Config{})
 	if err != nil {
 		return err
 	}
@@ -113,14 +108,7 @@ func (r *run) fillFromList(b *testing.B) error {
 		envs = append(envs, w.ImportListed(d.Source.ID, d))
 	}
 	envs = append(envs, w.responses(providers*20)...)
-	verified := make([]record.Verified, len(envs))
-	if err := w.openAll(envs, verified); err != nil {
-		return err
-	}
-	if _, err := appendAll(ctx, w.node.Ledger, len(verified), func(i int) (record.Verified, error) { return verified[i], nil }); err != nil {
-		return err
-	}
-	if err := w.reopen(ctx); err != nil {
+	if _, err := w.fill(ctx, len(envs), inTurn(envs)); err != nil {
 		return err
 	}
 	b.Logf("%d designations", len(p.Items))

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +28,8 @@ const (
 	aimAtRate   = "aim ≤ 6 × at 1,000/s"
 	aimPuts     = "aim ≤ 30,000 at 1,000/s"
 	aimEntries  = "aim ≥ 5,000"
+	aimLag      = "aim ≤ 1"
+	aimStart    = "aim ≤ 30 at a million on 2 cores"
 	sunlight    = "Sunlight 287,364 (published)"
 	tesseraRate = "Tessera on MinIO and MariaDB 500 (published)"
 )
@@ -74,15 +76,24 @@ func (r *run) store(ctx context.Context) error {
 			return fmt.Errorf("a writer dies, with a lease of %s: %w", lease, err)
 		}
 	}
+	if err := m.replicaLag(ctx); err != nil {
+		return fmt.Errorf("a replica follows: %w", err)
+	}
+	if err := r.replicaStart(ctx); err != nil {
+		return fmt.Errorf("a replica starts: %w", err)
+	}
 	return nil
 }
+
+// Replica is the name of the store beside the measured one, in which there is a ledger with a register.
+const Replica = "replica"
 
 // storeBench is a log in a store, under measurement.
 type storeBench struct {
 	*run
 	store  stores.Shared
-	open   func() (stores.Shared, error) // another handle on it
-	count  *putCounter                   // nil: its writes are no PUTs
+	open   func(beside string) (stores.Shared, error) // another handle on it; on the one of that name beside it, if that is not ""
+	count  *putCounter                                // nil: its writes are no PUTs
 	signer *proof.Signer
 	index  *pebblestore.BlobFold
 	fold   func(dir string) (*pebblestore.BlobFold, error) // another index
@@ -120,14 +131,18 @@ func (r *run) openStoreBench(ctx context.Context) (*storeBench, error) {
 	return m, nil
 }
 
-// openStore opens the store to be measured, which must be new, and has what is sent to it counted.
+// openStore opens the store to be measured, which must be new, as the one beside it, and has what is sent to it counted.
 func (m *storeBench) openStore(ctx context.Context) (err error) {
 	if m.Store.IsZero() {
 		link := objectstoretest.NewLink(objectstoretest.NewServer())
 		link.Delay = m.PutDelay
 		m.count = &putCounter{to: link}
-		m.open = func() (stores.Shared, error) { return objectstore.Open(ctx, objectstoretest.Config(m.count)) }
-		m.store, err = m.open()
+		m.open = func(beside string) (stores.Shared, error) {
+			c := objectstoretest.Config(m.count)
+			c.Prefix = path.Join(c.Prefix, beside)
+			return objectstore.Open(ctx, c)
+		}
+		m.store, err = m.open("")
 		return err
 	}
 	o := stores.Options{}
@@ -137,17 +152,31 @@ func (m *storeBench) openStore(ctx context.Context) (err error) {
 		m.count = &putCounter{to: transport}
 		o.Transport = m.count
 	}
-	m.open = func() (stores.Shared, error) { return stores.OpenShared(ctx, m.Store, o) }
-	if m.store, err = m.open(); err != nil {
-		return err
+	m.open = func(beside string) (stores.Shared, error) {
+		at := m.Store
+		if beside != "" {
+			at = at.Beside(beside)
+		}
+		return stores.OpenShared(ctx, at, o)
 	}
-	epoch, err := m.store.Epoch(ctx)
-	if err == nil && epoch > 0 {
-		err = fmt.Errorf("%s: a ledger is there: name a prefix, or a database, of its own, which the measurement fills and leaves", m.Store)
+	for _, beside := range []string{Replica, ""} {
+		if m.store, err = m.open(beside); err != nil {
+			return err
+		}
+		epoch, err := m.store.Epoch(ctx)
+		if err == nil && epoch > 0 {
+			err = fmt.Errorf("%s: a ledger is there: name a prefix, or a schema, of its own, which the measurement fills and leaves", m.Store)
+		}
+		if err == nil && beside != "" {
+			err = m.store.Close()
+		} else if err != nil {
+			err = errors.Join(err, m.store.Close())
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return errors.Join(err, m.store.Close())
-	}
+	m.Filling()
 	return nil
 }
 
@@ -202,16 +231,6 @@ func (m *storeBench) config() ledger.Config {
 	return ledger.Config{Origin: m.signer.Key().Name(), Signers: []*proof.Signer{m.signer}, MaxBacklog: 1 << 40}
 }
 
-// whileRunning runs a ledger while f does something.
-func whileRunning(ctx context.Context, l *ledger.Ledger[pebblestore.Blob], f func() error) error {
-	running, end := context.WithCancel(ctx)
-	ran := make(chan error, 1)
-	go func() { ran <- l.Run(running) }()
-	err := f()
-	end()
-	return errors.Join(err, <-ran)
-}
-
 // measure measures one pacing: under a fixed load, and as many as can be.
 func (m *storeBench) measure(ctx context.Context, p pacing) error {
 	name := func(what string) string { return "store, " + p.name + ": " + what }
@@ -237,7 +256,9 @@ func (m *storeBench) measure(ctx context.Context, p pacing) error {
 			return err
 		}
 		begun := time.Now()
-		if loaded, err = m.openLoop(ctx, l); err != nil {
+		first, n := m.next, int(m.For.Seconds()*float64(m.Rate))
+		m.next += n
+		if loaded, _, err = m.openLoop(ctx, n, func(i int) error { return m.publish(ctx, l, first+i) }); err != nil {
 			return err
 		}
 		took = time.Since(begun)
@@ -331,29 +352,6 @@ func (m *storeBench) publish(ctx context.Context, l *ledger.Ledger[pebblestore.B
 	}
 	_, err = l.AwaitPublished(ctx, a.Index)
 	return err
-}
-
-// openLoop offers entries at the rate, whether or not the ledger keeps up.
-func (m *storeBench) openLoop(ctx context.Context, l *ledger.Ledger[pebblestore.Blob]) ([]time.Duration, error) {
-	n := int(m.For.Seconds() * float64(m.Rate))
-	took, failed := make([]time.Duration, n), make([]error, n)
-	var wg sync.WaitGroup
-	begun := time.Now()
-	for i := range n {
-		due := begun.Add(time.Duration(i) * time.Second / time.Duration(m.Rate))
-		if err := pause(ctx, time.Until(due)); err != nil {
-			break
-		}
-		at := m.next + i
-		wg.Go(func() {
-			offered := time.Now()
-			failed[i] = m.publish(ctx, l, at)
-			took[i] = time.Since(offered)
-		})
-	}
-	wg.Wait()
-	m.next += n
-	return took, errors.Join(append(failed, ctx.Err())...)
 }
 
 // closedLoop appends entries as fast as they become durable.

@@ -133,7 +133,7 @@ func (w *sharedNode) follow(files vfs.FS, said *bytes.Buffer) *node.Follower {
 	check(w.t, err)
 	w.taken = w.store()
 	f, err := node.Follow(w.t.Context(), node.Config{Files: files, Dir: "standby", Keys: w.keys, Store: w.taken, Log: slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))}, node.FollowConfig{
-		Reads: time.Minute, Source: source, URL: "s3://ledger", Over: w, Snapshots: []proof.Key{w.signer.Key()},
+		Reads: time.Minute, Source: source, URL: "s3://ledger", Snapshots: []proof.Key{w.signer.Key()},
 		Standby: func() server.StandbyState { return server.StandbyState{Epoch: 1, Writer: "http://writer.example"} },
 	})
 	check(w.t, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -27,7 +26,6 @@ type FollowConfig struct {
 	// URL names it to others.
 	Source *client.Client
 	URL    string
-	Over   http.RoundTripper // what Source stands on
 
 	// Snapshots are the keys of nodes of the same operator with whose snapshot an empty register may
 	// begin.
@@ -189,7 +187,7 @@ func (f *Follower) Close() error {
 func (f *Follower) Serve(ctx context.Context, l net.Listener, c server.Config) error {
 	c.Register, c.Log, c.Damage = f.n.Register, f.n.config.Log, f.n.damage
 	c.Copy = &server.Copy{Reader: f.follow.Reader(), Replica: &server.Replica{
-		URL: f.config.URL, Transport: f.config.Over, State: f.state,
+		URL: func() string { return f.config.URL }, Send: f.config.Source.Forward, State: f.state,
 		ReceiptUpTo: f.follow.ReceiptUpTo, CheckpointAt: f.follow.CheckpointAt, Verify: f.follow.CheckpointOf,
 	}}
 	c.ShutdownGrace = serveGrace
@@ -279,7 +277,7 @@ func (f *Follower) state() server.ReplicaState {
 	s.Lag = max(source, s.Size) - s.Size
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.Reached, s.Away, s.Stopped = f.reached, f.away, f.stopped
+	s.Reached, s.Away, s.Stopped = f.reached, replica.Away(f.away), f.stopped
 	by.Able = by.Able && p != nil && f.begun == nil
 	at := ""
 	if by.Writer != "" {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
@@ -80,20 +82,50 @@ func (s Snapshots) Make(ctx context.Context) error {
 	return nil
 }
 
-// Start fetches a snapshot to begin with, and reports whether it did. Whatever is wrong with it, the log is
-// replayed instead.
+// startTries is how often a snapshot is asked for whose source is busy, or has a newer one by then.
+const startTries = 10
+
+// Start fetches a snapshot to begin with, and reports whether it did. A source that is busy is asked again,
+// when it says; what was fetched whole stays. Whatever else is wrong, the log is replayed instead.
 func Start(ctx context.Context, source *client.Client, log *slog.Logger, fetch func(progress func(done, all uint64)) error) bool {
 	said := time.Now()
-	err := fetch(func(done, all uint64) {
-		if time.Since(said) > 10*time.Second {
-			said = time.Now()
-			log.Info("fetching a snapshot of the register", "bytes", done, "of", all)
+	for tries := 1; ; tries++ {
+		err := fetch(func(done, all uint64) {
+			if time.Since(said) > 10*time.Second {
+				said = time.Now()
+				log.Info("fetching a snapshot of the register", "bytes", done, "of", all)
+			}
+		})
+		if err == nil || ctx.Err() != nil {
+			return err == nil
 		}
-	})
-	if err != nil && ctx.Err() == nil {
-		log.Warn("no snapshot is begun with: the log is replayed", "url", source.URL(), "err", err)
+		pause, again := askAgain(err)
+		if !again || tries == startTries {
+			log.Warn("no snapshot is begun with: the log is replayed", "url", source.URL(), "err", err)
+			return false
+		}
+		log.Info("the snapshot is asked for again", "url", source.URL(), "again", pause.String(), "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false
+		}
 	}
-	return err == nil
+}
+
+// askAgain says of an error whether the same snapshot, or a newer one, may be had a little later.
+func askAgain(err error) (pause time.Duration, again bool) {
+	var file *client.Problem
+	var manifest *wire.StatusError
+	switch {
+	case errors.As(err, &file) && (file.Retryable() || file.Status == http.StatusNotFound):
+		pause = file.RetryAfter
+	case errors.As(err, &manifest) && manifest.Retryable():
+		pause = manifest.RetryAfter
+	default:
+		return 0, false
+	}
+	return min(max(pause, time.Second), 30*time.Second), true
 }
 
 // Behind replays the log behind the snapshot that a register began with.

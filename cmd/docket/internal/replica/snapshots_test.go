@@ -3,9 +3,14 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/snapshot"
 )
 
 // A snapshot that is wrong ends the replica, whatever else is said beside it; a source that is
@@ -21,5 +26,36 @@ func TestWrongSnapshotEnds(t *testing.T) {
 		if isWrong(err) {
 			t.Errorf("%v ends it", err)
 		}
+	}
+}
+
+// A source that is busy, or has a newer snapshot by then, is asked again when it says, and not for ever.
+func TestStartAsksAgain(t *testing.T) {
+	busy, gone := &client.Problem{Status: 503, RetryAfter: 5 * time.Second}, &client.Problem{Status: 404}
+	source, err := client.New("http://writer.example", nil)
+	check(t, err)
+	for name, c := range map[string]struct {
+		answers []error // the last one for ever
+		begins  bool
+		asked   int
+		took    time.Duration
+	}{
+		"busy":                {[]error{busy, fmt.Errorf("fetching: %w", busy), nil}, true, 3, 10 * time.Second},
+		"a newer one":         {[]error{gone, nil}, true, 2, time.Second},
+		"its manifest":        {[]error{&wire.StatusError{Code: 429, RetryAfter: time.Hour}, nil}, true, 2, 30 * time.Second},
+		"busy for ever":       {[]error{busy}, false, startTries, (startTries - 1) * 5 * time.Second},
+		"another's signature": {[]error{snapshot.ErrNotSigned, nil}, false, 1, 0},
+		"none":                {[]error{client.ErrNoSnapshot, nil}, false, 1, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begun, asked := time.Now(), 0
+			begins := Start(t.Context(), source, slog.New(slog.DiscardHandler), func(func(done, all uint64)) error {
+				asked++
+				return c.answers[min(asked, len(c.answers))-1]
+			})
+			if took := time.Since(begun); begins != c.begins || asked != c.asked || took != c.took {
+				t.Errorf("%s: begins %v, asked %d times within %s", name, begins, asked, took)
+			}
+		})
 	}
 }

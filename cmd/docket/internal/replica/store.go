@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -43,13 +46,36 @@ type Store struct {
 }
 
 // NewStore reads a store, which stays the caller's to close. name is its URL, as errors and pages
-// have it, without a query.
+// have it, without a query. Its Ahead reaches no server on this machine, or that its own link alone
+// reaches: whoever can write to the store says in the lease where the writer is, and has what strangers
+// send to a replica be sent there.
 func NewStore(store ledger.Shared, name *url.URL, c standby.Config) *Store {
-	return &Store{Ahead: http.DefaultTransport, base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c), turn: make(chan struct{}, 1)}
+	return &Store{Ahead: elsewhere(), base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c), turn: make(chan struct{}, 1)}
+}
+
+// elsewhere is a transport to other machines. It dials itself, so that the address is seen to which a name
+// leads.
+func elsewhere() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	d := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if ip := at.Addr().Unmap(); err != nil || !ip.IsGlobalUnicast() {
+			return fmt.Errorf("the lease in the store says that the writer is at %s, which other machines do not reach: it says with --url where it is", address)
+		}
+		return nil
+	}}
+	t.Proxy, t.DialContext = nil, d.DialContext
+	return t
 }
 
 // Client reads it.
 func (s *Store) Client() *client.Client { return client.At(wire.ServerOver(s, s.base)) }
+
+// CheckpointAt is the checkpoint of a moment that the store keeps, unverified: [ledger.ErrNotArchived] where
+// none is so old.
+func (s *Store) CheckpointAt(ctx context.Context, at time.Time) ([]byte, error) {
+	return s.kept.CheckpointAt(ctx, at)
+}
 
 // errNoWriter: nobody writes to the store, or the writer does not say where it is.
 var errNoWriter = errors.New("the store names no writer that is alive")
@@ -75,9 +101,9 @@ func (s *Store) RoundTrip(req *http.Request) (*http.Response, error) {
 	case path == "v1/checkpoints":
 		var at time.Time
 		if at, err = time.Parse(time.RFC3339, req.URL.Query().Get("at")); err != nil {
-			err = ledger.ErrNotArchived
+			err = ledger.ErrNotArchived // a client asks for instants alone
 		} else {
-			body, err = s.kept.CheckpointAt(ctx, at)
+			body, err = s.CheckpointAt(ctx, at)
 		}
 	case path == "v1/stream":
 		return s.stream(req)

@@ -85,17 +85,16 @@ func (c *copyServer) start() {
 	})
 }
 
-// source is whom it follows, and the way there. It verifies whatever that says, so it is told lies too.
-func (c *copyServer) source(ctx context.Context, dead *atomic.Bool, delay time.Duration) (*client.Client, http.RoundTripper) {
+// source is whom it follows, and the store if it is that. It verifies whatever that says, so it is told lies too.
+func (c *copyServer) source(ctx context.Context, dead *atomic.Bool, delay time.Duration) (*client.Client, *replica.Store) {
 	if !c.fromStore {
 		var urls []string
 		for _, m := range c.sim.machines {
 			urls = append(urls, "http://"+m.name)
 		}
-		over := throughGates{&c.route, lies{c, dead, calls{c.sim, c.name}}}
-		servers, err := wire.NewServers(over, urls...)
+		servers, err := wire.NewServers(throughGates{&c.route, lies{c, dead, calls{c.sim, c.name}}}, urls...)
 		must(err)
-		return client.At(servers), over
+		return client.At(servers), nil
 	}
 	link := c.storeLink(c.life, dead, delay)
 	config := objectstoretest.Config(throughGates{&c.route, link})
@@ -105,8 +104,7 @@ func (c *copyServer) source(ctx context.Context, dead *atomic.Bool, delay time.D
 	must(err)
 	reads := replica.NewStore(c.store, c.at(), standby.Config{})
 	reads.Ahead = throughGates{&c.route, calls{c.sim, c.name}}
-	over := lies{c, dead, reads}
-	return client.At(wire.ServerOver(over, c.at())), over
+	return client.At(wire.ServerOver(lies{c, dead, reads}, c.at())), reads
 }
 
 // at is the store as it is named.
@@ -115,7 +113,7 @@ func (c *copyServer) at() *url.URL {
 }
 
 // serve is the process.
-func (c *copyServer) serve(ctx context.Context, disk *vfs.MemFS, source *client.Client, over http.RoundTripper) error {
+func (c *copyServer) serve(ctx context.Context, disk *vfs.MemFS, source *client.Client, over *replica.Store) error {
 	var trust *client.Trust
 	for {
 		var err error

@@ -131,15 +131,23 @@ func (h *Holder) Age() time.Duration {
 // End renews the lease no more, and says in it that this writer has ended, so that nobody has
 // to wait for it to lapse. The ledger must have stopped. Without a taking it does nothing.
 func (h *Holder) End(ctx context.Context) {
-	if h.cancel == nil {
+	if !h.stop() {
 		return
 	}
-	h.cancel()
-	h.renewing.Wait()
 	err := h.renewOnce(context.WithoutCancel(ctx), Lease{Epoch: h.epoch, URL: h.config.URL, Length: h.config.Lease, Ended: true})
 	if err != nil && !errors.Is(err, ledger.ErrTakenOver) {
 		h.config.Log.Warn("the lease was not given back: it lapses", "epoch", h.epoch, "err", err)
 	}
+}
+
+// stop renews the lease no more, so that it lapses. It is false without a taking.
+func (h *Holder) stop() bool {
+	if h.cancel == nil {
+		return false
+	}
+	h.cancel()
+	h.renewing.Wait()
+	return true
 }
 
 // OverError: another writer has taken the store since. Whatever this one has published is a

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -99,14 +100,14 @@ func ParseLease(blob []byte) (Lease, error) {
 }
 
 // CheckURL refuses a URL that others could not be told: one of http or https, without a
-// password; "" is none.
+// password, and to which a path can be added; "" is none.
 func CheckURL(text string) error {
 	if text == "" {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || len(text) > maxURLBytes || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return fmt.Errorf("%.80q: want the URL of a server, http:// or https://, without a password", text)
+	if err != nil || len(text) > maxURLBytes || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(text, "?#") {
+		return fmt.Errorf("%.80q: want the URL of a server, http:// or https://, without a password, query or fragment", text)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
@@ -101,9 +103,14 @@ func (s *Standby) Wait(ctx context.Context, c Candidate) (epoch uint64, err erro
 
 // Become waits until this process is to write, and opens the ledger: open is given what takes
 // the store, and renews the lease from then on. Where another standby was faster, or the
-// opening fails for what may pass, it goes on waiting. The caller ends the lease
-// ([Holder.End]). Errors as of [Standby.Wait], and those of open that do not pass.
+// opening fails for what may pass, it goes on waiting: for longer each time, up to a lease, and
+// for the lease that it took to lapse, so that the store is not taken over and over and another
+// standby has its turn. The caller ends the lease ([Holder.End]). Errors as of [Standby.Wait],
+// and those of open that do not pass.
 func (s *Standby) Become(ctx context.Context, c Candidate, open func(context.Context, *Holder) error) (*Holder, error) {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = s.config.Lease/10, s.config.Lease
+	pauses.Reset()
 	for {
 		after, err := s.Wait(ctx, c)
 		if err != nil {
@@ -114,17 +121,26 @@ func (s *Standby) Become(ctx context.Context, c Candidate, open func(context.Con
 		if err = open(ctx, h); err == nil {
 			return h, nil
 		}
-		h.End(ctx)
-		switch {
-		case errors.Is(err, ledger.ErrTakenOver):
-			s.config.Log.Info("another standby took over; standing by", "after", after)
-		case ctx.Err() != nil || !passes(err):
+		if ctx.Err() != nil || !passes(err) {
+			h.End(ctx)
 			return nil, err
-		default:
-			s.config.Log.Error("taking over came to nothing; standing by", "after", after, "err", err)
+		}
+		h.stop()
+		var pause time.Duration
+		if errors.Is(err, ledger.ErrTakenOver) {
+			s.config.Log.Info("another standby took over; standing by", "after", after)
+			pauses.Reset()
+		} else {
+			pause = pauses.NextBackOff()
+			s.config.Log.Error("taking over came to nothing; standing by", "after", after, "again", pause.Round(time.Millisecond).String(), "err", err)
 		}
 		if err := s.Look(ctx); err != nil {
 			s.config.Log.Debug("looking for the writer", "err", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 }

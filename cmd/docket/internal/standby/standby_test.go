@@ -2,6 +2,7 @@ package standby_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -330,4 +331,58 @@ func FuzzParseLease(f *testing.F) {
 			t.Errorf("%+v, again %+v, %v", l, again, err)
 		}
 	})
+}
+
+// willing has caught up, and could publish.
+type willing struct{}
+
+func (willing) CatchUp(context.Context) error { return nil }
+func (willing) Show(context.Context) error    { return nil }
+
+// Who cannot open the ledger, as of an older version whose rules refuse an entry, takes the store once in
+// a lease at most, and leaves the lease to lapse: another one that can has its turn.
+func TestOpeningThatFailsIsNotTriedAtOnce(t *testing.T) {
+	for name, takes := range map[string]bool{"before the store is taken": false, "once it is taken": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				a := w.start("a")
+				w.wantWriter(a, promise)
+				a.kill()
+				store := w.handle(new(link))
+				const leases = 20
+				ctx, stop := context.WithTimeout(t.Context(), leases*lease)
+				defer stop()
+				tries := 0
+				_, err := standby.New(store, standby.Config{Lease: lease}).Become(ctx, willing{}, func(ctx context.Context, h *standby.Holder) error {
+					if tries++; tries > 5*leases {
+						return ledger.ErrCorrupt // does not pass
+					}
+					if takes {
+						check(t, h.Take(ctx))
+					}
+					return errors.New("the rules refuse an entry")
+				})
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("it ends with %v, after %d tries", err, tries)
+				}
+				most := leases
+				if !takes {
+					most = 2 * leases
+				}
+				if tries < 5 || tries > most {
+					t.Errorf("%d tries in %d leases", tries, leases)
+				}
+				epoch, err := store.Epoch(t.Context())
+				check(t, err)
+				blob, err := store.Blob(t.Context(), "lease")
+				check(t, err)
+				l, err := standby.ParseLease(blob)
+				check(t, err)
+				if takes && epoch != uint64(1+tries) || l.Ended {
+					t.Errorf("epoch %d after %d tries, and the lease is %+v", epoch, tries, l)
+				}
+			})
+		})
+	}
 }

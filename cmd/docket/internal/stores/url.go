@@ -8,6 +8,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -172,6 +174,28 @@ func (u URL) IsZero() bool { return u.Directory == "" && u.Bucket == "" && u.Dat
 // IsShared says that more than one machine can reach it.
 func (u URL) IsShared() bool { return u.Bucket != "" || u.Database != "" }
 
+// IsLocal says that the store answers on this machine alone, as where all of a ledger's processes run on one.
+func (u URL) IsLocal() bool {
+	hosts := make([]string, 0, len(u.Endpoints))
+	if u.Database != "" {
+		hosts, _, _ = databaseOf(u.Database)
+	}
+	for _, e := range u.Endpoints {
+		at, err := url.Parse(e)
+		if err != nil {
+			return false
+		}
+		hosts = append(hosts, at.Host)
+	}
+	return len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		ip, err := netip.ParseAddr(host)
+		return host != "localhost" && !strings.HasPrefix(host, "/") && (err != nil || !ip.IsLoopback())
+	})
+}
+
 // String is what Parse reads, without any password.
 func (u URL) String() string {
 	switch {
@@ -214,6 +238,35 @@ func (u URL) Name() *url.URL {
 		named.Host = "localhost" // a socket of this machine
 	}
 	return named
+}
+
+// Beside is another store in the same bucket or database: under the prefix, or in a schema whose name
+// begins as this one's does.
+func (u URL) Beside(name string) URL {
+	if u.Bucket != "" {
+		u.Prefix = strings.TrimPrefix(u.Prefix+"/"+name, "/")
+		return u
+	}
+	schema := u.Schema() + "_" + name
+	u.Database, u.connect = withSchema(u.Database, schema), withSchema(u.connect, schema)
+	return u
+}
+
+// Schema is where in a database the store is.
+func (u URL) Schema() string {
+	_, _, schema := databaseOf(u.Database)
+	return schema
+}
+
+// withSchema has the address of a database name another schema.
+func withSchema(address, schema string) string {
+	address, rawQuery, _ := strings.Cut(address, "?")
+	kept := slices.DeleteFunc(strings.Split(rawQuery, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.PathUnescape(name)
+		return pair == "" || err == nil && name == "schema"
+	})
+	return address + "?" + strings.Join(append(kept, "schema="+url.PathEscape(schema)), "&")
 }
 
 // IsSame says whether two addresses are of one store, whatever else they say of the way there:

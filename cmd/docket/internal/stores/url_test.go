@@ -65,6 +65,27 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestBeside(t *testing.T) {
+	for _, c := range []struct{ text, want, connect string }{
+		{"s3://bucket", "s3://bucket/x", ""},
+		{"s3://bucket/a/b?region=r&path-style", "s3://bucket/a/b/x?region=r&path-style", ""},
+		{"postgres://u:secret@h/a", "postgres://u@h/a?schema=docket_x", "postgres://u:secret@h/a?schema=docket_x"},
+		{"postgres://u:secret@h1,h2/a?schema=s&sslmode=require", "postgres://u@h1,h2/a?sslmode=require&schema=s_x", "postgres://u:secret@h1,h2/a?sslmode=require&schema=s_x"},
+	} {
+		u, err := Parse(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		beside := u.Beside("x")
+		if beside.String() != c.want || beside.connect != c.connect || beside.IsSame(u) {
+			t.Errorf("beside %s is %s (%s), want %s (%s)", c.text, beside, beside.connect, c.want, c.connect)
+		}
+		if again, err := Parse(beside.String()); err != nil || !again.IsSame(beside) {
+			t.Errorf("%s, read again, is %s, %v", beside, again, err)
+		}
+	}
+}
+
 func TestIsSame(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
@@ -115,4 +136,23 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is %s, which is %s, %v", text, u, again, err)
 		}
 	})
+}
+
+// What another machine reaches is told apart from what this one alone does.
+func TestIsLocal(t *testing.T) {
+	for text, local := range map[string]bool{
+		"s3://records/cip": false, "s3://records/cip?region=eu-central-1": false, "s3://records/cip?endpoint=http://127.0.0.1:9000": true,
+		"s3://records/cip?endpoint=http://[::1]:9000": true, "s3://records/cip?endpoint=http://localhost": true, "s3://records/cip?endpoint=http://10.0.0.1:9000": false,
+		"s3://records/cip?endpoint=http://127.0.0.1:9000&endpoint=http://s3.example": false, "s3://records/cip?endpoint=http://localhost.example": false,
+		"postgres://docket@db.example/ledger": false, "postgres://docket@127.0.0.1/ledger": true, "postgres://docket@localhost:5433,db.example/ledger": false,
+		"postgres:///ledger?host=/run/postgresql": true, "ledger": false,
+	} {
+		u, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.IsLocal() != local {
+			t.Errorf("%s: local %v", text, !local)
+		}
+	}
 }
