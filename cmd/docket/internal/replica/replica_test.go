@@ -177,7 +177,7 @@ func (s *serving) of() string {
 func TestRecordsGoToWhoTookOver(t *testing.T) {
 	w := newWriter(t)
 	a, b := httptest.NewServer(w.handler), httptest.NewServer(w.handler)
-	defer b.Close()
+	t.Cleanup(b.Close)
 	servers, err := wire.NewServers(nil, a.URL, b.URL)
 	check(t, err)
 	r, s := w.follow(Config{Source: client.At(servers)})
@@ -212,7 +212,7 @@ func TestForkOfThePastEnds(t *testing.T) {
 		}
 		w.handler.ServeHTTP(a, q)
 	}))
-	defer h.Close()
+	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, s := w.follow(Config{Source: source})
@@ -239,7 +239,7 @@ func TestNoSnapshotOfWhatIsNotReplayed(t *testing.T) {
 	w := newWriter(t)
 	check(t, w.made.Make(t.Context()))
 	h := httptest.NewServer(w.handler)
-	defer h.Close()
+	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, _ := w.follow(Config{Source: source}, w.node.Key())
@@ -262,7 +262,7 @@ func TestPastFromTheStore(t *testing.T) {
 	w := newWriter(t)
 	over := NewStore(w.store(), &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{})
 	h := httptest.NewServer(w.handler) // where the chain of charters is
-	defer h.Close()
+	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, s := w.follow(Config{Source: source, Over: over})
@@ -301,7 +301,7 @@ func TestLeaseLeadsToOtherMachinesAlone(t *testing.T) {
 		asked.Add(1)
 		a.Header().Set("Content-Type", "text/plain")
 	}))
-	defer h.Close()
+	t.Cleanup(h.Close)
 	port := h.URL[strings.LastIndex(h.URL, ":"):]
 	for _, at := range []string{h.URL, "http://localhost" + port, "http://0.0.0.0" + port, "http://[::ffff:127.0.0.1]" + port} {
 		check(t, w.shared.PutBlob(t.Context(), "lease", standby.Lease{Epoch: 1, Nonce: at, URL: at, Length: standby.DefaultLease}.Bytes()))
