@@ -41,6 +41,7 @@ type writer struct {
 	t       *testing.T
 	signer  *proof.Signer
 	bucket  *objectstoretest.Server
+	shared  ledger.Shared // by which it writes
 	ledger  *public.Ledger
 	handler http.Handler
 	node    *snapshot.Signer
@@ -65,7 +66,8 @@ func newWriter(t *testing.T) *writer {
 	check(t, err)
 	w.node, err = snapshot.ParseSigner(secret)
 	check(t, err)
-	files, store := vfs.NewMem(), w.store()
+	w.shared = w.store()
+	files, store := vfs.NewMem(), w.shared
 	reg, err := register.Open(files, "register", client.RegisterOptions())
 	check(t, err)
 	w.ledger, err = ledger.Open(t.Context(), store, public.Fold(reg), ledger.Config{Origin: origin, Signers: []*proof.Signer{w.signer}, Take: func(ctx context.Context) error { return store.TakeAfter(ctx, 0) }})
@@ -211,7 +213,7 @@ func TestForkOfThePastEnds(t *testing.T) {
 		}
 		w.handler.ServeHTTP(a, q)
 	}))
-	defer h.Close()
+	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, s := w.follow(Config{Source: source})
@@ -238,7 +240,7 @@ func TestNoSnapshotOfWhatIsNotReplayed(t *testing.T) {
 	w := newWriter(t)
 	check(t, w.made.Make(t.Context()))
 	h := httptest.NewServer(w.handler)
-	defer h.Close()
+	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, _ := w.follow(Config{Source: source}, w.node.Key())
@@ -288,5 +290,37 @@ func TestAwayWordsAreClosed(t *testing.T) {
 	}
 	if Away(nil) != "" {
 		t.Error("nothing is wrong")
+	}
+}
+
+// Whoever writes to the store can have a lease say any address: no request of a stranger is sent to this
+// machine, whatever name leads to it, unless the store is here too.
+func TestLeaseLeadsToOtherMachinesAlone(t *testing.T) {
+	w := newWriter(t)
+	var asked atomic.Int32
+	h := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		a.Header().Set("Content-Type", "text/plain")
+	}))
+	t.Cleanup(h.Close)
+	port := h.URL[strings.LastIndex(h.URL, ":"):]
+	for _, at := range []string{h.URL, "http://localhost" + port, "http://0.0.0.0" + port, "http://[::ffff:127.0.0.1]" + port} {
+		check(t, w.shared.PutBlob(t.Context(), "lease", standby.Lease{Epoch: 1, Nonce: at, URL: at, Length: standby.DefaultLease}.Bytes()))
+		for local, want := range map[bool]int32{false: 0, true: 1} {
+			over := NewStore(w.store(), &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{})
+			if local {
+				over.Ahead = http.DefaultTransport
+			}
+			asked.Store(0)
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/records", strings.NewReader("{}"))
+			check(t, err)
+			res, err := over.Client().Forward(q)
+			if err == nil {
+				res.Body.Close()
+			}
+			if asked.Load() != want && at == h.URL || asked.Load() > want || (err == nil) != (asked.Load() > 0) {
+				t.Errorf("%s, a store that is here: %v: asked %d times, %v", at, local, asked.Load(), err)
+			}
+		}
 	}
 }
