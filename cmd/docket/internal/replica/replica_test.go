@@ -263,7 +263,7 @@ func TestPastFromTheStore(t *testing.T) {
 	w := newWriter(t)
 	over := NewStore(w.store(), &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{})
 	h := httptest.NewServer(w.handler) // where the chain of charters is
-	t.Cleanup(h.Close) // after the replica
+	t.Cleanup(h.Close)                 // after the replica
 	source, err := client.New(h.URL, nil)
 	check(t, err)
 	r, s := w.follow(Config{Source: source, Over: over})
