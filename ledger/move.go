@@ -63,7 +63,17 @@ func (m Move) Run(ctx context.Context) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if done, err := m.lookAtTo(ctx, from, sealed); err != nil || done != nil {
+	done, err := m.lookAtTo(ctx, from, sealed)
+	if errors.Is(err, ErrOccupied) && !sealed { // perhaps by another one that has moved it since From was looked at
+		var lookErr error
+		if from, sealed, lookErr = m.lookAtFrom(ctx); lookErr != nil {
+			return nil, lookErr
+		}
+		if sealed {
+			done, err = m.lookAtTo(ctx, from, sealed)
+		}
+	}
+	if err != nil || done != nil {
 		return done, err
 	}
 	if !sealed {
