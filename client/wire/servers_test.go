@@ -98,6 +98,36 @@ func TestManyCallsSwitchOnce(t *testing.T) {
 	}
 }
 
+// A server that is away is asked after those that are not; one that has answered since is not away.
+func TestAwayServersAreAskedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }
+		h := handlers{"a.example": http.NotFound, "b.example": fails, "c.example": says("c")}
+		s, err := NewServers(h, "http://a.example", "http://b.example", "http://c.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(want, then string) {
+			t.Helper()
+			if got, err := LogAt(s).Checkpoint(t.Context()); string(got) != want || s.URL() != then {
+				t.Errorf("got %q, %v; then asks %s", got, err, s.URL())
+			}
+		}
+		ask("c", "http://a.example")
+		h["a.example"], h["b.example"] = fails, nil
+		start := time.Now()
+		ask("c", "http://c.example")
+		if took := time.Since(start); took > 0 {
+			t.Errorf("it took %s: the silent one was asked", took)
+		}
+		h["a.example"], h["b.example"], h["c.example"] = says("a"), fails, fails
+		ask("a", "http://a.example")
+		time.Sleep(awayFor + time.Second)
+		h["a.example"], h["c.example"] = http.NotFound, says("c")
+		ask("c", "http://a.example")
+	})
+}
+
 // What one server lacks another is asked for, and nobody is left for it. Where none has it, that
 // is the answer, and not that one of them is away.
 func TestWhatOneServerLacks(t *testing.T) {
