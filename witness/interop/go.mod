@@ -4,6 +4,8 @@ go 1.26.0
 
 replace github.com/seed-53cf897a/docket => ../..
 
+replace sigsum.org/sigsum-go => ./sigsum
+
 require (
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/seed-53cf897a/docket v0.0.0
