@@ -46,7 +46,7 @@ type ReplicaState struct {
 	Away     string    // why it does not go on, in words for whoever asks; "" if it does
 	Verified bool      // it has replayed all of it itself, or a node of the same operator has
 	Stopped  error     // why nothing is served any more: the log has shown two histories, or a snapshot was wrong
-	Waits    error     // why nothing is served for now, in words for whoever asks
+	Waits    error     // why nothing is served until it has caught up or has taken over, in words for whoever asks
 
 	Standby *StandbyState // of who stands by for the writer; nil of a replica
 }
