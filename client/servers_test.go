@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,9 +133,10 @@ func TestSyncGoesOnAtAnotherServer(t *testing.T) {
 	w.growTo(600)
 	s := w.servers()
 	trust := w.trust(vfs.NewMem(), "trust")
+	var dead atomic.Bool
 	s.a.fail = func(r *http.Request) error {
-		if strings.HasSuffix(r.URL.Path, "tile/entries/001") {
-			s.a.fail = lose
+		if dead.Load() || strings.HasSuffix(r.URL.Path, "tile/entries/001") {
+			dead.Store(true)
 			return errLost
 		}
 		return nil

@@ -193,11 +193,11 @@ func (w *world) wantSameRegister(t *Trust) {
 
 func registerDigest(t testing.TB, r *register.Register) [sha256.Size]byte {
 	t.Helper()
-	var b bytes.Buffer
-	if err := r.Dump(&b); err != nil {
+	h := sha256.New()
+	if err := r.Dump(h); err != nil {
 		t.Fatal(err)
 	}
-	return sha256.Sum256(b.Bytes())
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // network calls the server's handlers in the caller's process. Its fields are set

@@ -82,6 +82,26 @@ func askFor[T any](ctx context.Context, l *Log, call func(*Log) (T, error)) (v T
 	return v, err
 }
 
+// maxBusy bounds how long a part of the tree is asked for of servers that are busy.
+const maxBusy = 30 * time.Second
+
+// askForPart is [askFor] of a part of the tree, which stays what it is: a server that is busy
+// and says for how long is asked again then, so that a long read does not end at its worst moment.
+func askForPart[T any](ctx context.Context, l *Log, call func(*Log) (T, error)) (v T, err error) {
+	for begun := time.Now(); ; {
+		v, err = askFor(ctx, l, call)
+		var busy *StatusError
+		if !errors.As(err, &busy) || !busy.Retryable() || busy.RetryAfter == 0 || time.Since(begun)+busy.RetryAfter > maxBusy {
+			return v, err
+		}
+		select {
+		case <-time.After(busy.RetryAfter):
+		case <-ctx.Done():
+			return v, ctx.Err()
+		}
+	}
+}
+
 // Lacks says of an error that a server does not have what was asked for, or withholds it:
 // another may have it.
 func Lacks(err error) bool {
@@ -132,7 +152,7 @@ func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 			break
 		}
 		g.Go(func() error {
-			tiles[i], errs[i] = askFor(ctx, l, func(l *Log) ([]byte, error) { return l.tile(ctx, id) })
+			tiles[i], errs[i] = askForPart(ctx, l, func(l *Log) ([]byte, error) { return l.tile(ctx, id) })
 			if errs[i] != nil {
 				failed.Store(true)
 			}
@@ -166,7 +186,7 @@ func (l *Log) tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 
 // Bundle fetches the entries of one bundle, as many as its width says.
 func (l *Log) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
-	return askFor(ctx, l, func(l *Log) ([][]byte, error) { return l.bundle(ctx, id) })
+	return askForPart(ctx, l, func(l *Log) ([][]byte, error) { return l.bundle(ctx, id) })
 }
 
 func (l *Log) bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -215,4 +216,57 @@ func TestLargestCheckpoint(t *testing.T) {
 			t.Errorf("%s: %d of %d bytes, %v", what, len(got), len(note), err)
 		}
 	}
+}
+
+// A part of the tree is asked for again when a busy server says so, and not for ever; a checkpoint, which
+// may be another by then, is not.
+func TestBusyServerIsAskedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after string        // Retry-After
+		busy  int           // answers before the whole one
+		takes time.Duration // by the clock
+		fails bool
+	}{
+		{"a moment", "2", 3, 6 * time.Second, false},
+		{"for ever", "4", 1 << 20, 28 * time.Second, true},
+		{"for an hour", "3600", 1, 0, true},
+		{"it does not say", "", 1, 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				left := c.busy
+				l, err := NewLog("https://log.example", roundTripFunc(func(r *http.Request) *http.Response {
+					out := httptest.NewRecorder()
+					if left--; left >= 0 {
+						out.Header().Set("Retry-After", c.after)
+						http.Error(out, "busy", http.StatusServiceUnavailable)
+					} else {
+						out.Write(make([]byte, 32))
+					}
+					return out.Result()
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				_, err = l.Tiles(t.Context(), []proof.TileID{{Width: 1}})
+				if took := time.Since(begun); c.fails != (err != nil) || took != c.takes {
+					t.Errorf("after %s: %v; want %s", took, err, c.takes)
+				}
+				begun, left = time.Now(), 1
+				if _, err = l.Checkpoint(t.Context()); err == nil || time.Since(begun) > 0 {
+					t.Errorf("a checkpoint: %v after %s", err, time.Since(begun))
+				}
+			})
+		})
+	}
+}
+
+type roundTripFunc func(*http.Request) *http.Response
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) {
+	res := f(r)
+	res.Request = r
+	return res, nil
 }
