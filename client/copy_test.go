@@ -128,6 +128,7 @@ func TestReadOnlyCopy(t *testing.T) {
 
 // A sync that is interrupted leaves the copy that was good before.
 func TestInterruptedSyncKeepsCopy(t *testing.T) {
+	skipSerial(t)
 	w := newWorld(t)
 	w.growTo(600)
 	files := vfs.NewMem()

@@ -97,13 +97,10 @@ func TestReceiptFromCopy(t *testing.T) {
 
 // A sync that is cut off goes on where it was: what was folded is not fetched again.
 func TestSyncResumes(t *testing.T) {
+	skipSerial(t)
 	w := newWorld(t)
 	w.growTo(2600)
-	cuts := []string{"/tile/entries/000", "/tile/entries/003", "/tile/entries/006", "/tile/entries/009", "/tile/entries/010.p/40"}
-	if testing.Short() {
-		cuts = []string{"/tile/entries/000", "/tile/entries/009"}
-	}
-	for _, cut := range cuts {
+	for _, cut := range []string{"/tile/entries/000", "/tile/entries/003", "/tile/entries/006", "/tile/entries/009", "/tile/entries/010.p/40"} {
 		t.Run(cut, func(t *testing.T) {
 			trust := w.trust(vfs.NewMem(), "trust")
 			w.net.fail = func(r *http.Request) error {
@@ -153,6 +150,7 @@ func TestSyncInterrupted(t *testing.T) {
 // A log that goes back, or shows another history, is refused whatever its size, by
 // a sync and by a refresh; the error names both, and keeps what the log signed.
 func TestForks(t *testing.T) {
+	skipSerial(t)
 	ours := newWorld(t)
 	ours.growTo(300)
 	for _, c := range []struct {

@@ -191,6 +191,15 @@ func (w *world) wantSameRegister(t *Trust) {
 	}
 }
 
+// skipSerial leaves a long test out where only the race detector would learn from it: what meets in it
+// meets in shorter ones.
+func skipSerial(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out by -short")
+	}
+}
+
 func registerDigest(t testing.TB, r *register.Register) [sha256.Size]byte {
 	t.Helper()
 	h := sha256.New()
