@@ -87,11 +87,12 @@ const maxBusy = 30 * time.Second
 
 // askForPart is [askFor] of a part of the tree, which stays what it is: a server that is busy
 // and says for how long is asked again then, so that a long read does not end at its worst moment.
+// Where others are left to be asked, they are.
 func askForPart[T any](ctx context.Context, l *Log, call func(*Log) (T, error)) (v T, err error) {
 	for begun := time.Now(); ; {
 		v, err = askFor(ctx, l, call)
 		var busy *StatusError
-		if !errors.As(err, &busy) || !busy.Retryable() || busy.RetryAfter == 0 || time.Since(begun)+busy.RetryAfter > maxBusy {
+		if !errors.As(err, &busy) || !busy.Retryable() || busy.RetryAfter == 0 || l.servers.rest > 0 || time.Since(begun)+busy.RetryAfter > maxBusy {
 			return v, err
 		}
 		select {

@@ -263,6 +263,33 @@ func TestBusyServerIsAskedAgain(t *testing.T) {
 	}
 }
 
+// Within an attempt at one of several servers nobody waits for it.
+func TestBusyServerIsLeftForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := NewServers(roundTripFunc(func(r *http.Request) *http.Response {
+			out := httptest.NewRecorder()
+			if r.URL.Host == "busy.example" {
+				out.Header().Set("Retry-After", "2")
+				http.Error(out, "busy", http.StatusServiceUnavailable)
+			} else {
+				out.Write(make([]byte, 32))
+			}
+			return out.Result()
+		}), "https://busy.example", "https://other.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		err = s.Ask(t.Context(), Lacks, func(one *Servers) error {
+			_, err := LogAt(one).Tiles(t.Context(), []proof.TileID{{Width: 1}})
+			return err
+		})
+		if took := time.Since(begun); err != nil || took > 0 {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+}
+
 type roundTripFunc func(*http.Request) *http.Response
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) {
