@@ -65,7 +65,7 @@ var ErrNoSnapshot = errors.New("no snapshot of the register is handed out")
 // StartFromSnapshot fetches the newest snapshot of the source's register, for a directory that has no copy:
 // then [Trust.OpenLive] begins with it. It is believed if one of the keys has signed it, and it is of
 // this ledger, by the rules and in the form of this binary, up to a tree that the newest checkpoint
-// continues, and that is no older than what was trusted before. Files that were fetched before it was cut off
+// continues: what was published since is judged after it. Files that were fetched whole before it was cut off
 // are not fetched again.
 func (t *Trust) StartFromSnapshot(ctx context.Context, c *Client, keys SnapshotKeys, progress func(done, all uint64)) error {
 	return t.StartRegister(ctx, c, keys, t.path(startedDir), progress)
@@ -83,7 +83,6 @@ func (t *Trust) StartRegister(ctx context.Context, c *Client, keys SnapshotKeys,
 	if t.has(wrongSnapshotFile) {
 		return fmt.Errorf("a snapshot that this directory began with was wrong: %s says which; no other is begun with while that is there", t.path(wrongSnapshotFile))
 	}
-	last := t.size()
 	if err := t.Refresh(ctx, c); err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func (t *Trust) StartRegister(ctx context.Context, c *Client, keys SnapshotKeys,
 	if err != nil {
 		return err
 	}
-	if err := t.checkSnapshot(ctx, c, v, last); err != nil {
+	if err := t.checkSnapshot(ctx, c, v); err != nil {
 		return err
 	}
 	if err := Room(t.files, t.dir, 0, v.Bytes()/rowsRoom); err != nil {
@@ -119,11 +118,21 @@ func (t *Trust) StartRegister(ctx context.Context, c *Client, keys SnapshotKeys,
 		return err
 	}
 	making := to + ".making"
-	return errors.Join(t.files.RemoveAll(making), t.clone(t.path(snapshotDir), making), disk.SyncDirs(t.files, making), disk.Rename(t.files, making, to))
+	for _, step := range []func() error{
+		func() error { return t.files.RemoveAll(making) },
+		func() error { return t.clone(t.path(snapshotDir), making) },
+		func() error { return disk.SyncDirs(t.files, making) },
+		func() error { return disk.Rename(t.files, making, to) }, // a whole one, or none
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("making a register of the snapshot: %w", err)
+		}
+	}
+	return nil
 }
 
 // checkSnapshot refuses a snapshot that is not of this ledger as it is trusted.
-func (t *Trust) checkSnapshot(ctx context.Context, c *Client, v *snapshot.Verified, last uint64) error {
+func (t *Trust) checkSnapshot(ctx context.Context, c *Client, v *snapshot.Verified) error {
 	charter, _ := t.Charter()
 	if err := v.Of(charter.Origin, register.RulesVersion, register.FormatVersion); err != nil {
 		return err
@@ -135,10 +144,7 @@ func (t *Trust) checkSnapshot(ctx context.Context, c *Client, v *snapshot.Verifi
 	if role := policy.InRole(v.By); role != "" {
 		return fmt.Errorf("the snapshot is signed with the key of the %s: a node's key is nobody else's", role)
 	}
-	switch {
-	case v.Tree.Size < last:
-		return fmt.Errorf("the snapshot is of size %d, and size %d was trusted before: it is old", v.Tree.Size, last)
-	case v.Tree.Size > t.size():
+	if v.Tree.Size > t.size() {
 		return fmt.Errorf("%w: the snapshot is of size %d, and %d entries are published", ErrUnpublished, v.Tree.Size, t.size())
 	}
 	tree, err := proof.NewTileReader(c.log.Tiles, 0).At(t.checkpoint.Checkpoint().Tree()).TreeAt(ctx, v.Tree.Size)

@@ -207,10 +207,10 @@ func (r contextReader) Read(b []byte) (int, error) {
 	return r.Reader.Read(b)
 }
 
-// Fetch brings the files of a snapshot into a directory, some at a time. open reads one from an offset on;
-// a file that an earlier call has brought is kept if it is right, or gone on with, and what is of another snapshot is gone. Each file is
-// held against the manifest: no more is written than it says, and what is another file is gone again. One that comes too slowly is given
-// up: [transfer.ErrSlow].
+// Fetch brings the files of a snapshot into a directory, some at a time. open reads one from an offset on:
+// a transfer that is cut off goes on there. A file that an earlier call has brought whole is kept, and what is
+// of another snapshot goes. Each file is held against the manifest: no more is written than it says, and what
+// is another file is gone again. One that comes too slowly is given up: [transfer.ErrSlow].
 func (v *Verified) Fetch(ctx context.Context, files vfs.FS, dir string, open func(ctx context.Context, f File, offset uint64) (io.ReadCloser, error), progress func(bytes uint64)) error {
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {
 		return err
