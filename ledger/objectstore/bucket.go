@@ -132,22 +132,22 @@ const pacePerSecond = 1 << 20 // bytes
 
 // get reads an object of at most that many bytes once. [errNoObject], [errPassing].
 func (b *bucket) get(ctx context.Context, key string, most int64) (object, error) {
-	ctx, watched := transfer.Floor{Patience: b.patient, PerSecond: pacePerSecond}.Watch(ctx)
+	attempt, watched := transfer.Floor{Patience: b.patient, PerSecond: pacePerSecond}.Watch(ctx)
 	defer watched.Close()
 	client, of := b.client()
-	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
+	out, err := client.GetObject(attempt, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
 	if err != nil {
-		if slow := context.Cause(ctx); errors.Is(slow, transfer.ErrSlow) {
+		if slow := context.Cause(attempt); errors.Is(slow, transfer.ErrSlow) {
 			err = slow
 		}
-		return object{}, b.judged(of, "GET", key, err, false)
+		return object{}, b.judged(ctx, of, "GET", key, err, false)
 	}
 	defer out.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(watched.Reader(out.Body), most+1))
 	switch {
 	case err != nil:
-		b.leave(of)
-		return object{}, fmt.Errorf("%w: GET %s: %w", errPassing, key, cmp.Or(context.Cause(ctx), err))
+		b.leave(ctx, of)
+		return object{}, fmt.Errorf("%w: GET %s: %w", errPassing, key, cmp.Or(context.Cause(attempt), err))
 	case int64(len(data)) > most:
 		return object{}, fmt.Errorf("%w: GET %s: more than %d bytes", ledger.ErrCorrupt, key, most)
 	case out.ContentLength != nil && *out.ContentLength != int64(len(data)):
@@ -158,7 +158,7 @@ func (b *bucket) get(ctx context.Context, key string, most int64) (object, error
 
 // put writes an object once. [errUnmet], [errPassing]. The store may tell no ETag of it.
 func (b *bucket) put(ctx context.Context, key string, data []byte, when condition, h headers) (etag string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.patient+time.Duration(len(data))*time.Second/pacePerSecond)
+	attempt, cancel := context.WithTimeout(ctx, b.patient+time.Duration(len(data))*time.Second/pacePerSecond)
 	defer cancel()
 	in := &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: bytes.NewReader(data)}
 	switch {
@@ -173,9 +173,9 @@ func (b *bucket) put(ctx context.Context, key string, data []byte, when conditio
 		in.ContentType, in.CacheControl = &h.contentType, &h.cacheControl
 	}
 	client, of := b.client()
-	out, err := client.PutObject(ctx, in)
+	out, err := client.PutObject(attempt, in)
 	if err != nil {
-		return "", b.judged(of, "PUT", key, err, !when.none)
+		return "", b.judged(ctx, of, "PUT", key, err, !when.none)
 	}
 	return aws.ToString(out.ETag), nil
 }
@@ -192,7 +192,7 @@ func (b *bucket) list(ctx context.Context, prefix, after string, most int32, fou
 	client, of := b.client()
 	out, err := client.ListObjectsV2(attempt, in)
 	if err != nil {
-		return false, b.judged(of, "LIST", prefix, err, false)
+		return false, b.judged(ctx, of, "LIST", prefix, err, false)
 	}
 	for _, o := range out.Contents {
 		found(aws.ToString(o.Key), aws.ToTime(o.LastModified))
@@ -202,11 +202,11 @@ func (b *bucket) list(ctx context.Context, prefix, after string, most int32, fou
 
 // remove deletes an object; one that is not there is none the less.
 func (b *bucket) remove(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, b.patient)
+	attempt, cancel := context.WithTimeout(ctx, b.patient)
 	defer cancel()
 	client, of := b.client()
-	_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: &key})
-	if err = b.judged(of, "DELETE", key, err, false); errors.Is(err, errNoObject) {
+	_, err := client.DeleteObject(attempt, &s3.DeleteObjectInput{Bucket: &b.name, Key: &key})
+	if err = b.judged(ctx, of, "DELETE", key, err, false); errors.Is(err, errNoObject) {
 		return nil
 	}
 	return err
@@ -217,18 +217,23 @@ func (b *bucket) client() (*s3.Client, uint64) {
 	return b.clients[of%uint64(len(b.clients))], of
 }
 
-// leave has the next request go to another endpoint.
-func (b *bucket) leave(of uint64) { b.current.CompareAndSwap(of, of+1) }
+// leave has the next request go to another endpoint, unless whoever asked gave up: strangers who read and
+// hang up would have a writer ask one that is dead.
+func (b *bucket) leave(ctx context.Context, of uint64) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		b.current.CompareAndSwap(of, of+1)
+	}
+}
 
-// judged sorts an error into what a caller decides by.
-func (b *bucket) judged(of uint64, method, key string, err error, conditional bool) error {
+// judged sorts an error into what a caller decides by. ctx is the caller's.
+func (b *bucket) judged(ctx context.Context, of uint64, method, key string, err error, conditional bool) error {
 	if err == nil {
 		return nil
 	}
 	what := fmt.Sprintf("%s %s", method, key)
 	var answer *smithyhttp.ResponseError
 	if !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 {
-		b.leave(of)
+		b.leave(ctx, of)
 		return fmt.Errorf("%w: %s: %w", errPassing, what, err)
 	}
 	code := ""
@@ -246,7 +251,7 @@ func (b *bucket) judged(of uint64, method, key string, err error, conditional bo
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%w: %s", errNoObject, what)
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, code == "RequestTimeout", code == "SlowDown":
-		b.leave(of)
+		b.leave(ctx, of)
 		return fmt.Errorf("%w: %s: %d %s", errPassing, what, status, code)
 	case status == http.StatusForbidden && method == "GET":
 		return fmt.Errorf("%s: %w (where s3:ListBucket is not granted, a missing object is told as a forbidden one)", what, err)

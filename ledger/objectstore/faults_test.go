@@ -260,6 +260,42 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// Whoever gives up what it has asked says nothing of the endpoint: the next request does not go to another,
+// which may be dead.
+func TestEndpointOfWhoGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.config = func(c *objectstore.Config) {
+			manual(c)
+			c.Endpoints = []string{"http://alive.example", "http://dead.example"}
+		}
+		w.faults = func(l *objectstoretest.Link) {
+			l.FaultOf = func(r objectstoretest.Request) objectstoretest.Fault {
+				if r.Host == "dead.example" || strings.HasSuffix(r.Key, "/slow") {
+					return objectstoretest.Hang
+				}
+				return objectstoretest.None
+			}
+		}
+		s, _ := taken(t, w)
+		for name, ask := range map[string]func(context.Context) error{
+			"GET":    func(ctx context.Context) error { _, err := s.Blob(ctx, "slow"); return err },
+			"PUT":    func(ctx context.Context) error { return s.PutBlob(ctx, "slow", []byte("x")) },
+			"DELETE": func(ctx context.Context) error { return s.DeleteBlob(ctx, "slow") },
+		} {
+			ctx, hangUp := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, hangUp)
+			if err := ask(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+			begun := time.Now()
+			if _, err := s.Head(t.Context()); err != nil || time.Since(begun) > 0 {
+				t.Errorf("%s: the next request took %s, %v", name, time.Since(begun), err)
+			}
+		}
+	})
+}
+
 // That nothing can be fanned out is logged, and whoever waits for it is told why.
 func TestFanOutFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
