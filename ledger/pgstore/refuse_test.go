@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pgstore"
 	"github.com/seed-53cf897a/docket/ledger/pgstore/pgstoretest"
@@ -137,6 +139,15 @@ func TestURL(t *testing.T) {
 		_, err := pgstore.Open(t.Context(), pgstore.Config{URL: url})
 		if err == nil || !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want %q in it", url, err, word)
+		}
+	}
+}
+
+// What a server says of an error is judged whatever it says, nothing included.
+func TestPasses(t *testing.T) {
+	for code, want := range map[string]bool{"": false, "5": false, "57P01": true, "08006": true, "25006": true, "25001": false, "42P01": false} {
+		if got := pgstore.Passes(&pgconn.PgError{Code: code}); got != want {
+			t.Errorf("%q passes: %v", code, got)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -334,11 +336,10 @@ func Passes(err error) bool {
 	if !errors.As(err, &refused) {
 		return true
 	}
-	switch refused.Code[:2] {
-	case "08", "40", "53", "57": // connection, rollback of a deadlock, resources, operator
-		return true
-	}
-	return refused.Code == "25006" // read_only_sql_transaction: it is a standby now
+	return slices.ContainsFunc([]string{
+		"08", "40", "53", "57", // connection, rollback of a deadlock, resources, operator
+		"25006", // read_only_sql_transaction: it is a standby now
+	}, func(class string) bool { return strings.HasPrefix(refused.Code, class) })
 }
 
 // Answered tells whether an error is what a PostgreSQL server answered.
