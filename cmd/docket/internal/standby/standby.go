@@ -35,9 +35,12 @@ type Standby struct {
 	cannot error      // why it would not take over now; nil if it would
 }
 
+// errCatchingUp: it is still at what was published before it began, which may take hours.
+var errCatchingUp = errors.New("it has not caught up for the first time")
+
 // New stands by for the writer of a store.
 func New(s ledger.Shared, c Config) *Standby {
-	return &Standby{Watcher: NewWatcher(s, c), store: s, config: c.withDefaults()}
+	return &Standby{Watcher: NewWatcher(s, c), store: s, config: c.withDefaults(), cannot: errCatchingUp}
 }
 
 // Status is how it stands.
@@ -205,9 +208,9 @@ func (s *Standby) say(err error) {
 	s.cannot = err
 	s.mu.Unlock()
 	switch {
-	case err != nil && was == nil:
+	case err != nil && (was == nil || was == errCatchingUp):
 		s.config.Log.Error("standing by, and could not take over now", "err", err)
-	case err == nil && was != nil:
+	case err == nil && was != nil && was != errCatchingUp:
 		s.config.Log.Info("standing by, and could take over again")
 	}
 }

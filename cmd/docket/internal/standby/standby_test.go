@@ -348,6 +348,7 @@ func TestOpeningThatFailsIsNotTriedAtOnce(t *testing.T) {
 				w := newWorld(t)
 				a := w.start("a")
 				w.wantWriter(a, promise)
+				synctest.Wait() // its lease is there
 				a.kill()
 				store := w.handle(new(link))
 				const leases = 20
@@ -385,4 +386,40 @@ func TestOpeningThatFailsIsNotTriedAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// catching is a candidate that has not caught up before through is closed.
+type catching struct{ through chan struct{} }
+
+func (c catching) CatchUp(ctx context.Context) error {
+	select {
+	case <-c.through:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (catching) Show(context.Context) error { return nil }
+
+// Who has never caught up could not take over, and says so however long that takes.
+func TestNotAbleBeforeItHasCaughtUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.start("a")
+		w.wantWriter(a, promise)
+		by, c := standby.New(w.handle(&link{}), standby.Config{Lease: lease}), catching{make(chan struct{})}
+		ctx, end := context.WithCancel(t.Context())
+		w.running.Go(func() { by.Wait(ctx, c) })
+		time.Sleep(time.Hour)
+		if st := by.Status(); st.Cannot == nil || st.Epoch != 1 {
+			t.Errorf("it has not caught up: %+v", st)
+		}
+		close(c.through)
+		time.Sleep(lease)
+		if st := by.Status(); st.Cannot != nil {
+			t.Errorf("it has caught up: %+v", st)
+		}
+		end()
+	})
 }
