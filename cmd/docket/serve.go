@@ -229,6 +229,10 @@ runs, the directory is its own.`,
 			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
+			made, err := snapshots.open(a, dir) // before a store is waited for, or taken
+			if err != nil {
+				return err
+			}
 			store, err := a.openStore(c.Context(), dir, s.store, log)
 			if err != nil {
 				return err
@@ -279,9 +283,7 @@ runs, the directory is its own.`,
 			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}
-			if sc.Snapshots, err = snapshots.open(a, dir); err != nil {
-				return err
-			}
+			sc.Snapshots = made
 			if shared != nil {
 				log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", shared.url, "epoch", shared.held.Taken(), "pid", os.Getpid())
 				err = snapshots.during(c.Context(), n, keys.Origin, sc.Snapshots, log, func() error { return shared.serve(c.Context(), n, sc) })
