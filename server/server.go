@@ -297,6 +297,15 @@ func (r Rate) withDefault(d Rate) Rate {
 	return r
 }
 
+// Abandon closes the listeners of a server that is not to be, and returns why.
+func (c Config) Abandon(l net.Listener, why error) error {
+	l.Close()
+	if c.MetricsListener != nil {
+		c.MetricsListener.Close()
+	}
+	return why
+}
+
 // Serve answers requests on l until ctx ends; then it stops accepting, finishes the
 // requests at work and returns nil. The ledger must go on committing and publishing
 // until Serve has returned: then no accepted record is lost, and each submitter has

@@ -36,9 +36,10 @@ func (r *run) replicaStart(ctx context.Context) error {
 		return err
 	}
 	writer, err := listen(ctx, func(ctx context.Context, l net.Listener) error {
-		s, err := server.New(server.Config{Ledger: w.node.Ledger, Register: w.node.Register, Snapshots: made})
+		c := server.Config{Ledger: w.node.Ledger, Register: w.node.Register, Snapshots: made}
+		s, err := server.New(c)
 		if err != nil {
-			return errors.Join(err, l.Close())
+			return c.Abandon(l, err)
 		}
 		return s.Serve(ctx, l)
 	})

@@ -335,11 +335,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 		s, err = server.New(c)
 	}
 	if err != nil {
-		l.Close()
-		if c.MetricsListener != nil {
-			c.MetricsListener.Close()
-		}
-		return err
+		return c.Abandon(l, err)
 	}
 	defer context.AfterFunc(ctx, n.health.GiveUp)()
 	serving, stopServing := context.WithCancel(ctx)

@@ -198,11 +198,7 @@ func (f *Follower) Serve(ctx context.Context, l net.Listener, c server.Config) e
 		s, err = server.New(c)
 	}
 	if err != nil {
-		l.Close()
-		if c.MetricsListener != nil {
-			c.MetricsListener.Close()
-		}
-		return err
+		return c.Abandon(l, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

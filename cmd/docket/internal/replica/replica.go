@@ -129,11 +129,7 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 	c.Copy = &server.Copy{Reader: r.live.Reader(), Times: r.live.CosignedBy, Replica: of}
 	s, err := server.New(c)
 	if err != nil {
-		l.Close()
-		if c.MetricsListener != nil {
-			c.MetricsListener.Close()
-		}
-		return err
+		return c.Abandon(l, err)
 	}
 	if r.config.Health != nil {
 		defer context.AfterFunc(ctx, r.config.Health.GiveUp)()
