@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type Follower struct {
 	lc     ledger.Config
 	config FollowConfig
 	follow *ledger.Follower[record.Verified]
+	behind *replica.Behind
 	tried  bool // to begin with a snapshot; owned by CatchUp
 
 	mu      sync.Mutex // guards what follows
@@ -62,6 +64,7 @@ func Follow(ctx context.Context, c Config, fc FollowConfig) (*Follower, error) {
 		return nil, err
 	}
 	f := &Follower{n: n, lc: lc, config: fc}
+	f.behind = &replica.Behind{Unreplayed: f.unreplayed, Replay: f.replay, Log: n.config.Log}
 	if err := f.open(); err != nil {
 		return nil, errors.Join(err, n.release())
 	}
@@ -228,7 +231,7 @@ func (f *Follower) replayBehind(ctx context.Context) error {
 			return nil
 		}
 	}
-	err := replica.Behind{Unreplayed: f.unreplayed, Replay: f.replay, Log: f.n.config.Log}.Run(ctx)
+	err := f.behind.Run(ctx)
 	if !errors.As(err, new(*client.SnapshotError)) {
 		return nil // it was told to end
 	}
@@ -273,7 +276,7 @@ func (f *Follower) state() server.ReplicaState {
 	s.Lag = max(source, s.Size) - s.Size
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.Reached, s.Away, s.Stopped = f.reached, replica.Away(f.away), f.stopped
+	s.Reached, s.Away, s.Stopped = f.reached, cmp.Or(replica.Away(f.away), f.behind.Away()), f.stopped
 	by.Able = by.Able && p != nil && f.begun == nil
 	at := ""
 	if by.Writer != "" {

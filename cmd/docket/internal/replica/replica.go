@@ -8,6 +8,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -47,6 +48,7 @@ type Config struct {
 type Replica struct {
 	config Config
 	live   *client.Live
+	behind *Behind
 	ended  chan struct{} // closed once stopped is set
 
 	mu      sync.Mutex
@@ -76,6 +78,9 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 		return nil, err
 	}
 	r.live = live
+	r.behind = &Behind{Unreplayed: live.Unreplayed, Log: c.Log, Replay: func(ctx context.Context, progress func(reached, size uint64)) error {
+		return live.Replay(ctx, c.Source, progress)
+	}}
 	r.catchUp(ctx)
 	return r, nil
 }
@@ -138,11 +143,7 @@ func (r *Replica) Serve(ctx context.Context, l net.Listener, c server.Config) er
 	defer stop()
 	var working sync.WaitGroup
 	working.Go(func() { r.end(r.live.Follow(ctx, r.config.Source, r.notify)) })
-	working.Go(func() {
-		r.end(Behind{Unreplayed: r.live.Unreplayed, Log: r.config.Log, Replay: func(ctx context.Context, progress func(reached, size uint64)) error {
-			return r.live.Replay(ctx, r.config.Source, progress)
-		}}.Run(ctx))
-	})
+	working.Go(func() { r.end(r.behind.Run(ctx)) })
 	if c.Snapshots != nil {
 		working.Go(func() { r.snapshots(c.Snapshots).Run(ctx) })
 	}
@@ -237,7 +238,7 @@ func (r *Replica) why() error {
 // state is what the server says of the replica.
 func (r *Replica) state() server.ReplicaState {
 	s := r.live.State()
-	state := server.ReplicaState{Size: s.Size, Lag: s.Lag(), Reached: s.Reached, Away: Away(s.Err), Stopped: r.why()}
+	state := server.ReplicaState{Size: s.Size, Lag: s.Lag(), Reached: s.Reached, Away: cmp.Or(Away(s.Err), r.behind.Away()), Stopped: r.why()}
 	v, own := r.live.Unreplayed()
 	state.Verified = v == nil || own
 	if p := r.live.Reader().Published(); p != nil {

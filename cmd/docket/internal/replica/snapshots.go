@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -133,10 +134,29 @@ type Behind struct {
 	Unreplayed func() (v *snapshot.Verified, own bool)
 	Replay     func(ctx context.Context, progress func(reached, size uint64)) error
 	Log        *slog.Logger
+
+	mu  sync.Mutex
+	err error // why the newest try failed, until the next one; guarded by mu
+}
+
+func (b *Behind) failed(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+}
+
+// Away says to whoever asks why the replay does not go on; "" if it does.
+func (b *Behind) Away() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		return ""
+	}
+	return "the log is not replayed behind the snapshot now: " + Away(b.err)
 }
 
 // Run replays until the rows are the same, or ctx ends; a *[client.SnapshotError] where they never are.
-func (b Behind) Run(ctx context.Context) error {
+func (b *Behind) Run(ctx context.Context) error {
 	v, own := b.Unreplayed()
 	if v == nil {
 		return nil
@@ -145,6 +165,7 @@ func (b Behind) Run(ctx context.Context) error {
 	begun, pause := time.Now(), time.Second
 	for {
 		said := time.Now()
+		b.failed(nil)
 		err := b.Replay(ctx, func(reached, size uint64) {
 			if time.Since(said) > 30*time.Second {
 				said = time.Now()
@@ -157,6 +178,7 @@ func (b Behind) Run(ctx context.Context) error {
 			}
 			return err
 		}
+		b.failed(err)
 		b.Log.Warn("the replay behind the snapshot does not go on now", "again", pause.String(), "err", err)
 		select {
 		case <-time.After(pause):

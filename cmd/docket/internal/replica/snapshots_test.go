@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/snapshot"
 )
 
@@ -58,4 +60,40 @@ func TestStartAsksAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Why the replay behind a snapshot stands still is said to whoever asks, in words that name nothing of the
+// operator's, until it is tried again.
+func TestWhyNothingIsReplayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, vkey, err := proof.GenerateKey(proof.Ed25519, "n1.example")
+		check(t, err)
+		by, err := snapshot.ParseNodeKey(vkey)
+		check(t, err)
+		goOn := make(chan struct{})
+		b := &Behind{Log: slog.New(slog.DiscardHandler), Unreplayed: func() (*snapshot.Verified, bool) {
+			return &snapshot.Verified{By: by}, true
+		}}
+		tries := 0
+		b.Replay = func(context.Context, func(reached, size uint64)) error {
+			if tries++; tries == 1 {
+				return &wire.UnreachableError{Err: errors.New("dial tcp 10.0.0.7")}
+			}
+			<-goOn
+			return nil
+		}
+		ended := make(chan error)
+		go func() { ended <- b.Run(t.Context()) }()
+		synctest.Wait()
+		if words := b.Away(); words != "the log is not replayed behind the snapshot now: the source is out of reach, or busy" {
+			t.Errorf("it says %q", words)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if words := b.Away(); tries != 2 || words != "" {
+			t.Errorf("it is tried again, and it says %q", words)
+		}
+		close(goOn)
+		check(t, <-ended)
+	})
 }
