@@ -46,15 +46,15 @@ type Store struct {
 }
 
 // NewStore reads a store, which stays the caller's to close. name is its URL, as errors and pages
-// have it, without a query. Its Ahead reaches no server on this machine, or that its own link alone
-// reaches: whoever can write to the store says in the lease where the writer is, and has what strangers
-// send to a replica be sent there.
+// have it, without a query. Its Ahead dials no loopback address, and none of its own link: whoever can
+// write to the store says in the lease where the writer is, and has what strangers send to a replica be sent
+// there.
 func NewStore(store ledger.Shared, name *url.URL, c standby.Config) *Store {
 	return &Store{Ahead: elsewhere(), base: name, store: store, kept: ledger.ReadKept(store), watcher: standby.NewWatcher(store, c), turn: make(chan struct{}, 1)}
 }
 
-// elsewhere is a transport to other machines. It dials itself, so that the address is seen to which a name
-// leads.
+// elsewhere is a transport to addresses that several machines reach. It dials itself, so that the address
+// is seen to which a name leads.
 func elsewhere() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	d := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
