@@ -12,8 +12,10 @@ import (
 )
 
 // Policy is that of the newest charter; nil without one.
-func (n *Node) Policy() (*proof.Policy, error) {
-	size := n.Ledger.Head().Size
+func (n *Node) Policy() (*proof.Policy, error) { return n.policyFor(n.Ledger.Head().Size) }
+
+// policyFor is that of the newest charter below a size, up to which the register was brought.
+func (n *Node) policyFor(size uint64) (*proof.Policy, error) {
 	if size == 0 {
 		return nil, nil
 	}

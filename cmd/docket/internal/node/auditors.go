@@ -98,8 +98,10 @@ func (n *Node) namedAuditors() ([]auditors.Named, error) {
 
 // CheckAuditors refuses an auditor whom the operator names by a key, or under a name, that is
 // somebody else's on this ledger. [auditors.ErrOtherRole].
-func (n *Node) CheckAuditors() error {
-	policy, err := n.Policy()
+func (n *Node) CheckAuditors() error { return n.checkAuditors(n.Ledger.Head().Size) }
+
+func (n *Node) checkAuditors(size uint64) error {
+	policy, err := n.policyFor(size)
 	if err != nil || policy == nil {
 		return err
 	}

@@ -35,7 +35,8 @@ type begun struct {
 }
 
 // openBegun opens what the register began with; nil where there is nothing, or the log was replayed
-// behind it. Without the key of who signed it the register goes.
+// behind it. What was fetched of a snapshot stays for beginWithSnapshot. Without the key of who signed it
+// the register goes.
 func (n *Node) openBegun(keys []proof.Key) (*begun, error) {
 	trust, err := client.OpenTrust(n.config.Files, n.begunPath())
 	if errors.Is(err, client.ErrNoTrust) {
@@ -44,7 +45,7 @@ func (n *Node) openBegun(keys []proof.Key) (*begun, error) {
 		return nil, n.dropUnreplayed()
 	}
 	b, err := n.beginOf(trust, keys)
-	if err != nil || b == nil {
+	if err != nil {
 		return nil, n.dropUnreplayed()
 	}
 	return b, nil
@@ -64,6 +65,9 @@ func (n *Node) beginOf(trust *client.Trust, keys []proof.Key) (*begun, error) {
 func (f *Follower) beginWithSnapshot(ctx context.Context) error {
 	n, c := f.n, f.config
 	if len(c.Snapshots) == 0 || n.Register.Size() > 0 {
+		if v, _ := f.unreplayed(); v == nil {
+			return n.config.Files.RemoveAll(n.begunPath()) // what an earlier start has fetched
+		}
 		return nil
 	}
 	to, err := n.nextRegister()
@@ -88,6 +92,9 @@ func (f *Follower) beginWithSnapshot(ctx context.Context) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.begun = nil
+		if err := n.config.Files.RemoveAll(to); err != nil { // first: without what says so it would count as replayed
+			return err
+		}
 		return n.config.Files.RemoveAll(n.begunPath())
 	}
 	b, err := n.beginOf(trust, c.Snapshots)
@@ -164,5 +171,8 @@ func (n *Node) dropUnreplayed() error {
 	if errors.Is(err, fs.ErrNotExist) { // nothing was replayed
 		err = disk.MakeDir(files, next, 0o755)
 	}
-	return errors.Join(err, files.RemoveAll(n.begunPath()))
+	if err != nil {
+		return fmt.Errorf("putting what was replayed in the place of a register that began with a snapshot: %w", err) // which counts as unreplayed as long as that is there
+	}
+	return files.RemoveAll(n.begunPath())
 }

@@ -3,11 +3,14 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/objectstore"
 	"github.com/seed-53cf897a/docket/ledger/objectstore/objectstoretest"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -127,12 +131,12 @@ func (quiet) Errorf(string, ...any)     {}
 func (quiet) Fatalf(f string, a ...any) { panic(f) }
 
 // follow is who stands by, on a disk.
-func (w *sharedNode) follow(files vfs.FS, said *bytes.Buffer) *node.Follower {
+func (w *sharedNode) follow(files vfs.FS, said *bytes.Buffer, named ...auditors.Named) *node.Follower {
 	w.t.Helper()
 	source, err := client.New("http://writer.example", w)
 	check(w.t, err)
 	w.taken = w.store()
-	f, err := node.Follow(w.t.Context(), node.Config{Files: files, Dir: "standby", Keys: w.keys, Store: w.taken, Log: slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))}, node.FollowConfig{
+	f, err := node.Follow(w.t.Context(), node.Config{Files: files, Dir: "standby", Keys: w.keys, Store: w.taken, Auditors: named, Log: slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))}, node.FollowConfig{
 		Reads: time.Minute, Source: source, URL: "s3://ledger", Snapshots: []proof.Key{w.signer.Key()},
 		Standby: func() server.StandbyState { return server.StandbyState{Epoch: 1, Writer: "http://writer.example"} },
 	})
@@ -267,4 +271,121 @@ func TestWriterOfAnUnreplayedRegister(t *testing.T) {
 		t.Error("the snapshot is there still")
 	}
 	check(t, n.Close())
+}
+
+// Who stands by with an auditor's key that is somebody else's says so while there is time, and not once it
+// has taken the store.
+func TestStandbyOfOtherRole(t *testing.T) {
+	w := newSharedNode(t)
+	k, err := proof.NewCosigner("vigil.example", w.world.Signer("root/root-1").Key().Public().(ed25519.PublicKey), nil)
+	check(t, err)
+	f := w.follow(vfs.NewMem(), new(bytes.Buffer), auditors.Named{Key: k.Key()})
+	if err := f.CatchUp(t.Context()); !errors.Is(err, auditors.ErrOtherRole) || f.Published().Checkpoint().Size != 2 {
+		t.Errorf("an auditor with a root key: %v", err)
+	}
+	check(t, f.Close())
+}
+
+// failing is a disk that refuses some calls.
+type failing struct {
+	vfs.FS
+	makeDir, removeAll string       // of which directory
+	left               atomic.Int32 // how often yet
+}
+
+var errRefused = errors.New("the disk refuses it")
+
+func (f *failing) MkdirAll(dir string, perm os.FileMode) error {
+	if dir == f.makeDir && f.left.Add(-1) >= 0 {
+		return errRefused
+	}
+	return f.FS.MkdirAll(dir, perm)
+}
+
+func (f *failing) RemoveAll(name string) error {
+	if name == f.removeAll && f.left.Add(-1) >= 0 {
+		return errRefused
+	}
+	return f.FS.RemoveAll(name)
+}
+
+// Where the register of a snapshot cannot be replaced it stays known for what it is.
+func TestUnreplayedRegisterThatStays(t *testing.T) {
+	w := newSharedNode(t)
+	w.makeSnapshot(true)
+	files, said := &failing{FS: vfs.NewMem(), makeDir: "standby/register/3"}, new(bytes.Buffer)
+	f := w.follow(files, said)
+	if err := f.CatchUp(t.Context()); !errors.Is(err, node.ErrUnreplayed) {
+		t.Fatal(err)
+	}
+	check(t, f.Close())
+	files.left.Store(1)
+	c := node.Config{Files: files, Dir: "standby", Keys: w.keys, Store: w.store()}
+	if _, err := node.Open(t.Context(), c); !errors.Is(err, errRefused) {
+		t.Errorf("without room for another register: %v", err)
+	}
+	n, err := node.Open(t.Context(), c)
+	check(t, err)
+	if got := dump(t, n.Register); got != dump(t, w.writer.Register) {
+		t.Error("it writes by rows that nobody has replayed")
+	}
+	check(t, n.Close())
+}
+
+// What a replay leaves beside the register is removed once the disk lets it.
+func TestReplayedDirectoryThatStays(t *testing.T) {
+	w := newSharedNode(t)
+	w.makeSnapshot(false)
+	files, said := &failing{FS: vfs.NewMem(), removeAll: "standby/begun"}, new(bytes.Buffer)
+	f := w.follow(files, said)
+	if err := f.CatchUp(t.Context()); !errors.Is(err, node.ErrUnreplayed) {
+		t.Fatal(err)
+	}
+	files.left.Store(1)
+	_, stop, ended := w.serve(f)
+	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
+		if _, err := files.Stat("standby/begun"); err != nil {
+			break
+		}
+	}
+	stop()
+	check(t, <-ended)
+	check(t, f.CatchUp(t.Context()))
+	if _, err := files.Stat("standby/begun"); err == nil {
+		t.Error("it is there still")
+	}
+	check(t, f.Close())
+}
+
+// What was fetched of a snapshot before it was told to end, the next start goes on with.
+func TestStandbyGoesOnFetching(t *testing.T) {
+	w := newSharedNode(t)
+	w.makeSnapshot(false)
+	w.admit(w.world.Provider("acme-cloud"))
+	s, err := server.New(server.Config{Ledger: w.writer.Ledger, Register: w.writer.Register, Snapshots: w.snapshots})
+	check(t, err)
+	ctx, end := context.WithCancel(t.Context())
+	w.Handle("writer.example", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/snapshot/") {
+			end()
+			<-r.Context().Done()
+			return
+		}
+		s.Handler().ServeHTTP(rw, r)
+	}))
+	files, said := vfs.NewMem(), new(bytes.Buffer)
+	f := w.follow(files, said)
+	if err := f.CatchUp(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("told to end: %v", err)
+	}
+	check(t, f.Close())
+	w.Handle("writer.example", s.Handler())
+	f = w.follow(files, said)
+	if _, err := files.Stat("standby/begun/register/snapshot"); err != nil {
+		t.Errorf("what was fetched: %v", err)
+	}
+	if err := f.CatchUp(t.Context()); !errors.Is(err, node.ErrUnreplayed) {
+		t.Errorf("the next start: %v\n%s", err, said)
+	}
+	check(t, f.Close())
 }

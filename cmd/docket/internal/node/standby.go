@@ -91,7 +91,8 @@ func (f *Follower) open() (err error) {
 var ErrUnreplayed = errors.New("the register began with a snapshot, and the log is still replayed behind it: until every row is the same nothing is written by it")
 
 // CatchUp implements standby.Candidate. An empty register begins with a snapshot first, where that is
-// allowed; one that is found to be damaged is made anew. [ErrUnreplayed], once it has caught up.
+// allowed; one that is found to be damaged is made anew. Once it has caught up: [ErrUnreplayed], and
+// [auditors.ErrOtherRole] as of [Node.CheckAuditors].
 func (f *Follower) CatchUp(ctx context.Context) error {
 	if !f.tried {
 		f.tried = true
@@ -114,7 +115,7 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 	if f.begun != nil {
 		return ErrUnreplayed
 	}
-	return nil
+	return f.n.checkAuditors(f.n.Register.Size()) // who writes refuses to start
 }
 
 // renew makes the register anew, which is damaged.
@@ -256,8 +257,10 @@ func (f *Follower) replay(ctx context.Context, _ func(reached, size uint64)) err
 	f.mu.Lock()
 	b := f.begun
 	f.mu.Unlock()
-	if err := b.replay(ctx, f.follow); err != nil {
-		return err
+	if b != nil { // else only the directory was left
+		if err := b.replay(ctx, f.follow); err != nil {
+			return err
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
