@@ -83,7 +83,7 @@ func (m *storeCopyCmd) run(ctx context.Context, from, to string) error {
 	if m.undo {
 		return m.runUndo(ctx, move, opened)
 	}
-	if err := m.checkRoom(ctx, source); err != nil {
+	if err := m.checkRoom(ctx, source, move.To); err != nil {
 		return err
 	}
 	var finish func()
@@ -232,8 +232,8 @@ func (m *storeCopyCmd) openShared(ctx context.Context, at stores.URL, opened *cl
 	return s, nil
 }
 
-// checkRoom refuses to fill this machine's disk.
-func (m *storeCopyCmd) checkRoom(ctx context.Context, from ledger.Sealer) error {
+// checkRoom refuses to fill this machine's disk with what TO lacks.
+func (m *storeCopyCmd) checkRoom(ctx context.Context, from, to ledger.Sealer) error {
 	if m.to.IsShared() {
 		return nil
 	}
@@ -241,7 +241,11 @@ func (m *storeCopyCmd) checkRoom(ctx context.Context, from ledger.Sealer) error 
 	if err != nil {
 		return m.explain(err)
 	}
-	return client.Room(vfs.Default, m.to.Directory, head.Size, 0)
+	has, err := to.Head(ctx)
+	if err != nil {
+		return m.explain(err)
+	}
+	return client.Room(vfs.Default, m.to.Directory, head.Size-min(has.Size, head.Size), 0)
 }
 
 // note writes into the ledger's directory where it is kept now.
