@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -87,11 +88,13 @@ func (s Snapshots) Make(ctx context.Context) error {
 const startTries = 10
 
 // Start fetches a snapshot to begin with, and reports whether it did. A source that is busy is asked again,
-// when it says; what was fetched whole stays. Whatever else is wrong, the log is replayed instead.
+// when it says, and so is one that is away once something has come of it; what was fetched whole stays.
+// Whatever else is wrong, the log is replayed instead.
 func Start(ctx context.Context, source *client.Client, log *slog.Logger, fetch func(progress func(done, all uint64)) error) bool {
-	said := time.Now()
+	said, came := time.Now(), false
 	for tries := 1; ; tries++ {
 		err := fetch(func(done, all uint64) {
+			came = came || done > 0
 			if time.Since(said) > 10*time.Second {
 				said = time.Now()
 				log.Info("fetching a snapshot of the register", "bytes", done, "of", all)
@@ -100,7 +103,7 @@ func Start(ctx context.Context, source *client.Client, log *slog.Logger, fetch f
 		if err == nil || ctx.Err() != nil {
 			return err == nil
 		}
-		pause, again := askAgain(err)
+		pause, again := askAgain(err, came)
 		if !again || tries == startTries {
 			log.Warn("no snapshot is begun with: the log is replayed", "url", source.URL(), "err", err)
 			return false
@@ -114,8 +117,9 @@ func Start(ctx context.Context, source *client.Client, log *slog.Logger, fetch f
 	}
 }
 
-// askAgain says of an error whether the same snapshot, or a newer one, may be had a little later.
-func askAgain(err error) (pause time.Duration, again bool) {
+// askAgain says of an error whether the same snapshot, or a newer one, may be had a little later. Who is away
+// and has handed out nothing may be so for long.
+func askAgain(err error, came bool) (pause time.Duration, again bool) {
 	var file *client.Problem
 	var manifest *wire.StatusError
 	switch {
@@ -123,6 +127,7 @@ func askAgain(err error) (pause time.Duration, again bool) {
 		pause = file.RetryAfter
 	case errors.As(err, &manifest) && manifest.Retryable():
 		pause = manifest.RetryAfter
+	case came && (errors.As(err, new(*wire.UnreachableError)) || errors.Is(err, io.ErrUnexpectedEOF)):
 	default:
 		return 0, false
 	}

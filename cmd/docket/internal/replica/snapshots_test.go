@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -33,26 +34,32 @@ func TestWrongSnapshotEnds(t *testing.T) {
 
 // A source that is busy, or has a newer snapshot by then, is asked again when it says, and not for ever.
 func TestStartAsksAgain(t *testing.T) {
+	away, cut := &wire.UnreachableError{Err: errors.New("refused")}, fmt.Errorf("fetching: %w", io.ErrUnexpectedEOF)
 	busy, gone := &client.Problem{Status: 503, RetryAfter: 5 * time.Second}, &client.Problem{Status: 404}
 	source, err := client.New("http://writer.example", nil)
 	check(t, err)
 	for name, c := range map[string]struct {
 		answers []error // the last one for ever
+		came    uint64  // bytes, before the first
 		begins  bool
 		asked   int
 		took    time.Duration
 	}{
-		"busy":                {[]error{busy, fmt.Errorf("fetching: %w", busy), nil}, true, 3, 10 * time.Second},
-		"a newer one":         {[]error{gone, nil}, true, 2, time.Second},
-		"its manifest":        {[]error{&wire.StatusError{Code: 429, RetryAfter: time.Hour}, nil}, true, 2, 30 * time.Second},
-		"busy for ever":       {[]error{busy}, false, startTries, (startTries - 1) * 5 * time.Second},
-		"another's signature": {[]error{snapshot.ErrNotSigned, nil}, false, 1, 0},
-		"none":                {[]error{client.ErrNoSnapshot, nil}, false, 1, 0},
+		"busy":                {[]error{busy, fmt.Errorf("fetching: %w", busy), nil}, 0, true, 3, 10 * time.Second},
+		"a newer one":         {[]error{gone, nil}, 0, true, 2, time.Second},
+		"its manifest":        {[]error{&wire.StatusError{Code: 429, RetryAfter: time.Hour}, nil}, 0, true, 2, 30 * time.Second},
+		"busy for ever":       {[]error{busy}, 0, false, startTries, (startTries - 1) * 5 * time.Second},
+		"away on the way":     {[]error{away, cut, nil}, 1, true, 3, 2 * time.Second},
+		"away":                {[]error{away, nil}, 0, false, 1, 0},
+		"another's signature": {[]error{snapshot.ErrNotSigned, nil}, 0, false, 1, 0},
+		"none":                {[]error{client.ErrNoSnapshot, nil}, 0, false, 1, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begun, asked := time.Now(), 0
-			begins := Start(t.Context(), source, slog.New(slog.DiscardHandler), func(func(done, all uint64)) error {
-				asked++
+			begins := Start(t.Context(), source, slog.New(slog.DiscardHandler), func(progress func(done, all uint64)) error {
+				if asked++; asked == 1 {
+					progress(c.came, 100)
+				}
 				return c.answers[min(asked, len(c.answers))-1]
 			})
 			if took := time.Since(begun); begins != c.begins || asked != c.asked || took != c.took {
