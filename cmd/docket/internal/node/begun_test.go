@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,7 +40,9 @@ type sharedNode struct {
 	signer    *snapshot.Signer
 	files     vfs.FS // of the writer's snapshots
 	snapshots *snapshot.Dir
-	taken     ledger.Shared // the handle of who stands by, by which it would write
+	trusted   []proof.Key // with whose snapshot who stands by may begin
+	link      *objectstoretest.Link
+	taken     ledger.Shared // the handle of who stands by, over link, by which it would write
 }
 
 func newSharedNode(t *testing.T) *sharedNode {
@@ -55,6 +58,7 @@ func newSharedNode(t *testing.T) *sharedNode {
 	check(t, err)
 	w.signer, err = snapshot.ParseSigner(secret)
 	check(t, err)
+	w.trusted = []proof.Key{w.signer.Key()}
 	w.snapshots, err = snapshot.OpenDir(w.files, "snapshots", w.signer)
 	check(t, err)
 	s, err := server.New(server.Config{Ledger: w.writer.Ledger, Register: w.writer.Register, Snapshots: w.snapshots})
@@ -72,8 +76,10 @@ func (w *sharedNode) admit(env record.Envelope) {
 }
 
 // store is another handle on the bucket.
-func (w *sharedNode) store() ledger.Shared {
-	s, err := objectstore.Open(w.t.Context(), objectstoretest.Config(objectstoretest.NewLink(w.bucket)))
+func (w *sharedNode) store() ledger.Shared { return w.storeOver(objectstoretest.NewLink(w.bucket)) }
+
+func (w *sharedNode) storeOver(link *objectstoretest.Link) ledger.Shared {
+	s, err := objectstore.Open(w.t.Context(), objectstoretest.Config(link))
 	check(w.t, err)
 	w.t.Cleanup(func() { s.Close() })
 	return s
@@ -135,10 +141,13 @@ func (w *sharedNode) follow(files vfs.FS, said *bytes.Buffer, named ...auditors.
 	w.t.Helper()
 	source, err := client.New("http://writer.example", w)
 	check(w.t, err)
-	w.taken = w.store()
+	w.link = objectstoretest.NewLink(w.bucket)
+	w.taken = w.storeOver(w.link)
 	f, err := node.Follow(w.t.Context(), node.Config{Files: files, Dir: "standby", Keys: w.keys, Store: w.taken, Auditors: named, Log: slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))}, node.FollowConfig{
-		Reads: time.Minute, Source: source, URL: "s3://ledger", Snapshots: []proof.Key{w.signer.Key()},
-		Standby: func() server.StandbyState { return server.StandbyState{Epoch: 1, Writer: "http://writer.example"} },
+		Reads: time.Minute, Source: source, URL: "s3://ledger", Snapshots: w.trusted,
+		Standby: func() server.StandbyState {
+			return server.StandbyState{Epoch: 1, Writer: "http://writer.example", Able: true}
+		},
 	})
 	check(w.t, err)
 	return f
@@ -153,6 +162,19 @@ func (w *sharedNode) serve(f *node.Follower) (url string, stop func(), ended <-c
 	over := make(chan error, 1)
 	go func() { over <- f.Serve(ctx, l, server.Config{}) }()
 	return "http://" + l.Addr().String(), stop, over
+}
+
+// catchUp has who serves catch up, until it has replayed behind the snapshot that it began with.
+func catchUp(t *testing.T, f *node.Follower) {
+	t.Helper()
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := f.CatchUp(t.Context())
+		if err == nil {
+			return
+		} else if !errors.Is(err, node.ErrUnreplayed) || time.Since(begun) > 30*time.Second {
+			t.Fatal(err)
+		}
+	}
 }
 
 func dump(t *testing.T, r *register.Register) string {
@@ -196,13 +218,7 @@ func TestStandbyBeginsWithSnapshot(t *testing.T) {
 	}
 	f := w.follow(files, said)
 	url, stop, ended := w.serve(f)
-	var err error
-	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if err = f.CatchUp(t.Context()); err == nil || time.Since(begun) > 30*time.Second {
-			break
-		}
-	}
-	check(t, err)
+	catchUp(t, f)
 	res, err := http.Get(url + "/v1/register/parties/acme-cloud")
 	check(t, err)
 	if res.Body.Close(); res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Docket-Replica"), "size=3, lag=0") {
@@ -388,4 +404,95 @@ func TestStandbyGoesOnFetching(t *testing.T) {
 		t.Errorf("the next start: %v\n%s", err, said)
 	}
 	check(t, f.Close())
+}
+
+// Without the key of who signed the snapshot, as of a node that is trusted no longer, nothing of it is left:
+// what it says wrong is in no register that one writes by.
+func TestStandbyWithoutTheKeyOfItsSnapshot(t *testing.T) {
+	w := newSharedNode(t)
+	w.makeSnapshot(true)
+	files, said := vfs.NewMem(), new(bytes.Buffer)
+	f := w.follow(files, said)
+	if err := f.CatchUp(t.Context()); !errors.Is(err, node.ErrUnreplayed) {
+		t.Fatal(err)
+	}
+	check(t, f.Close())
+	w.trusted = nil
+	f = w.follow(files, said)
+	check(t, f.CatchUp(t.Context()))
+	n, err := f.Open(t.Context(), w.take)
+	check(t, err)
+	if got := dump(t, n.Register); got != dump(t, w.writer.Register) {
+		t.Error("its register has other rows than the writer's")
+	}
+	check(t, errors.Join(f.Close(), n.Close()))
+}
+
+// Who is killed once the log was replayed behind the snapshot, before all of it is cleared away, goes on with
+// the register that it has.
+func TestStandbyKilledWhileItsSnapshotGoes(t *testing.T) {
+	w := newSharedNode(t)
+	w.makeSnapshot(false)
+	files, said := vfs.NewMem(), new(bytes.Buffer)
+	f := w.follow(files, said)
+	if err := f.CatchUp(t.Context()); !errors.Is(err, node.ErrUnreplayed) {
+		t.Fatal(err)
+	}
+	check(t, errors.Join(f.Close(), files.Remove("standby/begun/snapshot.note")))
+	said.Reset()
+	f = w.follow(files, said)
+	check(t, f.CatchUp(t.Context()))
+	if strings.Contains(said.String(), "snapshot") || strings.Contains(said.String(), "from=0") {
+		t.Errorf("the next start:\n%s", said)
+	}
+	if _, err := files.Stat("standby/begun"); err == nil {
+		t.Error("what is left of the snapshot is there still")
+	}
+	check(t, f.Close())
+}
+
+// Who stands by says whether it answers, and could write: not before it has caught up, not while it takes the
+// writer's place, again where that came to nothing, and on with what it has while the store is away.
+func TestStandbySaysHowItStands(t *testing.T) {
+	w := newSharedNode(t)
+	w.makeSnapshot(false)
+	f := w.follow(vfs.NewMem(), new(bytes.Buffer))
+	url, stop, ended := w.serve(f)
+	asked := func(what string, status int, words ...string) {
+		t.Helper()
+		res, err := http.Get(url + "/readyz")
+		check(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		check(t, err)
+		for _, one := range words {
+			if !strings.Contains(string(text), one) {
+				t.Errorf("%s: %s, want %q in it", what, text, one)
+			}
+		}
+		if res.StatusCode != status {
+			t.Errorf("%s: %s %s", what, res.Status, text)
+		}
+	}
+	asked("at first", http.StatusServiceUnavailable, "answers once it has caught up", "at http://writer.example", `"able":false`)
+	catchUp(t, f)
+	asked("once it has replayed", http.StatusOK, `"able":true`, `"lag":0`)
+	none := errors.New("no quorum of witnesses")
+	if n, err := f.Open(t.Context(), func(context.Context) error {
+		asked("while it takes over", http.StatusServiceUnavailable, "takes the place", "at http://writer.example")
+		return none
+	}); n != nil || !errors.Is(err, none) {
+		t.Errorf("it opens: %v", err)
+	}
+	asked("after it came to nothing", http.StatusOK, `"able":true`)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.link.Set(func(objectstoretest.Request) objectstoretest.Fault { cancel(); return objectstoretest.Hang })
+	if err := f.CatchUp(ctx); err == nil {
+		t.Error("it caught up with a store that is away")
+	}
+	asked("without its store", http.StatusOK, `"away":`)
+	w.link.Set(nil)
+	catchUp(t, f)
+	stop()
+	check(t, errors.Join(<-ended, f.Close()))
 }
