@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -97,6 +98,25 @@ func newCluster(t testing.TB, store string, env []string, witnesses int) *cluste
 	l.world.NoteAdmitted(charter)
 	l.id = l.world.Ledger
 	return l
+}
+
+// openStore opens the store beside those that write to it, until the test ends.
+func (l *cluster) openStore() stores.Shared {
+	l.t.Helper()
+	for _, e := range l.env {
+		name, value, _ := strings.Cut(e, "=")
+		l.t.Setenv(name, value)
+	}
+	s, err := stores.OpenShared(l.t.Context(), must(stores.Parse(l.store)), stores.Options{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			l.t.Error(err)
+		}
+	})
+	return s
 }
 
 // machine is a docket serve that may become the writer, with a directory of its own and the

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// rounds is how often each thing dies in TestKills: once in CI, more for a longer run.
+// rounds is how often each thing dies: once in CI, more for a longer run.
 var rounds = flag.Int("rounds", 1, "how often each process is killed, and the writer frozen")
 
 // TestKills kills each process of a ledger in a bucket in turn, with −9, while records are
@@ -40,7 +40,7 @@ func TestKills(t *testing.T) {
 			k.kill(p)
 		}
 		for _, p := range l.witnesses {
-			k.kill(p)
+			k.killWitness(p)
 		}
 		k.freezeWriter()
 	}
@@ -59,6 +59,7 @@ type kills struct {
 	watch           *watch
 	rng             *rand.Rand
 	seed            uint64
+	first           []byte // a checkpoint from before all that happens
 
 	killed, promotions int
 }
@@ -75,6 +76,7 @@ func newKills(t testing.TB, l *cluster) *kills {
 	k.watch = startWatch(l, k.writer, k.standby)
 	k.submit(4, k.writer, k.standby)
 	k.more()
+	k.first = must(newClient(t, k.writer).Source().Checkpoint(t.Context()))
 	return k
 }
 

@@ -9,31 +9,44 @@ import (
 
 // TestPostgres kills the primary of a database under load, −9, and promotes the standby that
 // followed it synchronously; and the writer before and after, and the replicas. Every machine has
-// both servers in its URL, and is started again, as by its supervisor, where it ended.
+// all servers in its URL, and is started again, as by its supervisor, where it ended.
 func TestPostgres(t *testing.T) {
 	primary := pgstoretest.Start(t)
-	follower := primary.Standby()
-	l := newCluster(t, primary.URL(follower), nil, 1)
+	followers := []*pgstoretest.Server{primary.Standby()}
+	for range *rounds { // of which there is one at all times
+		followers = append(followers, primary.Reserve())
+	}
+	l := newCluster(t, primary.URL(followers...), nil, 1)
 	k := newKills(t, l)
 	k.follow("--store", l.store)
 	k.follow("--from", k.replicas[0].url) // whoever writes
 	k.submit(4, k.all()...)
-	k.killWriter()
-	for _, p := range k.replicas {
-		k.killReplica(p)
+	for n := range *rounds {
+		k.killWriter()
+		for _, p := range k.replicas {
+			k.killReplica(p)
+		}
+		k.killPrimary(primary, followers[n])
+		primary = followers[n]
+		primary.Follow(followers[n+1])
+		k.revived()
+		k.killWriter()
+		k.freezeWriter()
 	}
-
-	thaw := follower.Freeze() // whatever does not wait for it now is lost
-	primary.Await("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'", "t")
-	primary.Kill()
-	thaw()
-	follower.Promote()
-	follower.Standby() // of which there is one at all times
-	k.revived()
-	k.killWriter()
-	k.freezeWriter()
 	k.finish()
 	k.writer.terminate()
+}
+
+// killPrimary kills a database's server while commits wait for the one that follows it, which takes its
+// place. Whatever does not wait is lost: so it has to be the log that waits, and not only who reads it.
+func (k *kills) killPrimary(primary, follower *pgstoretest.Server) {
+	k.t.Helper()
+	thaw := follower.Freeze()
+	primary.Await("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query ~ 'UPDATE (head|published)'", "t")
+	primary.Kill()
+	k.killed++
+	thaw()
+	follower.Promote()
 }
 
 // revived waits until records have receipts again, and revives who has ended meanwhile. Either

@@ -99,6 +99,16 @@ type process struct {
 	err   error
 }
 
+// apart is the same program over the same files, at an address that nobody has been told.
+func (p *process) apart() *process {
+	address := freeAddress(p.t)
+	other := &process{t: p.t, name: p.name + " apart", path: p.path, env: p.env, log: p.log, url: "http://" + address, says: p.says}
+	for _, arg := range p.args {
+		other.args = append(other.args, strings.ReplaceAll(arg, strings.TrimPrefix(p.url, "http://"), address))
+	}
+	return other
+}
+
 // start starts a life, and waits until it serves.
 func (p *process) start() {
 	p.t.Helper()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stores"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
@@ -21,11 +23,14 @@ import (
 
 // watch looks at every checkpoint that anybody shows: the machines, the witnesses, the bucket.
 type watch struct {
-	t    testing.TB
-	http *http.Client
-	ctx  context.Context // of the looking
-	end  context.CancelFunc
-	wg   sync.WaitGroup
+	t     testing.TB
+	http  *http.Client
+	store stores.Shared
+	ctx   context.Context // of the looking
+	end   context.CancelFunc
+	wg    sync.WaitGroup
+
+	answered atomic.Bool // the store, once
 
 	mu   sync.Mutex
 	seen map[proof.Tree]string // where it was seen first; guarded by mu
@@ -34,23 +39,26 @@ type watch struct {
 // startWatch looks at these machines, and at the witnesses, until stop.
 func startWatch(l *cluster, machines ...*process) *watch {
 	l.t.Helper()
-	w := &watch{t: l.t, http: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}, seen: make(map[proof.Tree]string)}
+	w := &watch{t: l.t, http: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{}}, store: l.openStore(), seen: make(map[proof.Tree]string)}
 	w.ctx, w.end = context.WithCancel(l.t.Context())
-	for _, p := range l.witnesses { // one that was killed has its newest cosignature no more, and shows the one before
+	for _, p := range l.witnesses { // one that was killed may show less for a while: see killWitness
 		w.add(p.url+"/"+wire.OriginHash(origin), func(_, _ proof.Tree) {})
 	}
 	for _, p := range machines {
 		w.addMachine(p)
 	}
+	w.addStore()
 	l.t.Cleanup(func() { w.stop() })
 	return w
 }
 
-// addMachine looks at one more machine. What it shows never goes back, and it hands out all of it.
+// addMachine looks at one more machine. What it shows never goes back, the store has it as published, and
+// it hands out all of it.
 func (w *watch) addMachine(p *process) {
 	w.add(p.url, func(last, tree proof.Tree) {
 		w.wantNoSmaller(p.name, last, tree)
 		if tree.Size > last.Size {
+			w.wantPublished(p.name, tree)
 			if status, body := w.get(fmt.Sprint(p.url, "/v1/entries/", tree.Size-1)); status != 0 && status < 500 && status != http.StatusOK {
 				w.t.Errorf("%s shows %v, and of its last entry it says %d: %s", p.name, tree, status, body)
 			}
@@ -63,25 +71,69 @@ func (w *watch) addPublic(url string) {
 	w.add(url, func(last, tree proof.Tree) { w.wantNoSmaller(url, last, tree) })
 }
 
+// addStore looks at what the store has as published, which never goes back: closely, since what a zombie puts
+// there is gone with the next publication of the writer.
+func (w *watch) addStore() {
+	const where = "the store"
+	w.repeat(20*time.Millisecond, func() (tree proof.Tree, is bool) {
+		if tree, _, is = w.published(); is {
+			w.note(tree, where)
+		}
+		return tree, is
+	}, func(last, tree proof.Tree) { w.wantNoSmaller(where, last, tree) })
+}
+
+// published is what the store has as published, and how many entries at least, if it answers: it may be one of those
+// that are killed.
+func (w *watch) published() (tree proof.Tree, entries uint64, is bool) {
+	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
+	defer cancel()
+	note, err := w.store.Published(ctx)
+	head, headErr := w.store.Head(ctx) // after it: what is published is never ahead
+	if err != nil || headErr != nil {
+		return tree, 0, false
+	}
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		w.t.Errorf("the store has no checkpoint as published: %v\n%s", err, note)
+		return tree, 0, false
+	}
+	w.answered.Store(true)
+	return cp.Tree(), head.Size, true
+}
+
 func (w *watch) wantNoSmaller(where string, last, tree proof.Tree) {
 	if tree.Size < last.Size {
 		w.t.Errorf("%s showed %v, and then %v", where, last, tree)
 	}
 }
 
+// wantPublished asks the store, after a tree was shown, whether it has that as published, and the entries
+// below it: what it has not by then is forgotten if the writer dies.
+func (w *watch) wantPublished(where string, tree proof.Tree) {
+	if published, entries, is := w.published(); is && (published.Size < tree.Size || entries < published.Size) {
+		w.t.Errorf("%s showed %v, and the store has %v as published and %d entries", where, tree, published, entries)
+	}
+}
+
 // add looks at the checkpoint below one more URL, and has it judged beside the one before.
 func (w *watch) add(url string, judge func(last, tree proof.Tree)) {
+	w.repeat(100*time.Millisecond, func() (proof.Tree, bool) { return w.look(url + "/checkpoint") }, judge)
+}
+
+// repeat looks again and again, and has judged what is seen.
+func (w *watch) repeat(pause time.Duration, look func() (tree proof.Tree, is bool), judge func(last, tree proof.Tree)) {
 	w.wg.Go(func() {
 		var last proof.Tree
 		for {
-			if tree, is := w.look(url + "/checkpoint"); is {
+			if tree, is := look(); is {
 				judge(last, tree)
 				last = tree
 			}
 			select {
 			case <-w.ctx.Done():
 				return
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(pause):
 			}
 		}
 	})
@@ -132,6 +184,9 @@ func (w *watch) stop() map[proof.Tree]string {
 	w.end()
 	w.wg.Wait()
 	w.http.CloseIdleConnections()
+	if !w.answered.Load() {
+		w.t.Error("the store never said what is published")
+	}
 	return w.seen
 }
 
