@@ -340,7 +340,7 @@ func (l *Live) Follow(ctx context.Context, c *Client, notify func(err error, nex
 			return l.show()
 		})
 		var fork *InconsistencyError
-		if ctx.Err() != nil || errors.As(err, &fork) && fork.uncompared == nil {
+		if ctx.Err() != nil || errors.As(err, &fork) {
 			return err
 		}
 		next := pauses.NextBackOff()

@@ -146,7 +146,7 @@ func TestLiveForkWithinReplay(t *testing.T) {
 	w := newWorld(t)
 	trust := w.syncedTrust()
 	w.growTo(1100)
-	for _, c := range []struct{ parts, size int }{{600, 1150}, {1050, 1150}, {600, 1060}} {
+	for _, c := range []struct{ parts, size, older int }{{600, 1150, 0}, {1050, 1150, 0}, {600, 1060, 0}, {1080, 1150, 1060}} {
 		l := openLive(t, trust)
 		w.net.respond = func(r *http.Request) *http.Response {
 			if strings.HasPrefix(r.URL.Path, "/tile/entries/004") { // the last: what came before is folded
@@ -156,6 +156,10 @@ func TestLiveForkWithinReplay(t *testing.T) {
 		}
 		if err := l.Sync(t.Context(), w.client()); !mayPass(err) || l.Reader().PublishedSize() != 2 || l.Register().Size() != 1024 {
 			t.Fatalf("cut off: %v at size %d of %d", err, l.Reader().PublishedSize(), l.Register().Size())
+		}
+		if c.older > 0 { // what is shown between is of the one history, and makes nothing unsigned
+			w.net.respond = mirrored(sourceOf(t, w.entries()[:c.older]))
+			must(t, l.Sync(t.Context(), w.client()))
 		}
 		others := append(w.entries(), w.entries()[:50]...)[:c.size]
 		others[c.parts].Admitted = others[c.parts].Admitted.Add(time.Millisecond)

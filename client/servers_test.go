@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -222,6 +223,17 @@ func TestSyncLeavesAServerThatIsCutOff(t *testing.T) {
 				}
 				s.wantTold(t, c.told, c.words)
 			}
+		}
+		// What was mended by the one that is left counts.
+		files := vfs.NewMem()
+		trust := w.trust(files, "trust")
+		s := w.servers()
+		cutOff(s.a)
+		must(t, trust.Sync(t.Context(), s.Client, nil))
+		must(t, disk.WriteFile(files, "trust/tile/entries/000.p/4", []byte("spoilt"), 0o644, disk.SyncNow))
+		trust.MaxAge = time.Hour
+		if mended, err := trust.VerifyCopy(t.Context(), s.Client, nil); mended != 1 || err != nil || trust.size() != 5 {
+			t.Errorf("mended %d bundles, %v, size %d", mended, err, trust.size())
 		}
 	})
 }

@@ -317,8 +317,8 @@ func changeRow(t *testing.T, db *pebble.DB, change func(key, value []byte) error
 func TestSnapshotsThatAreRefused(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
 	w.growTo(300)
-	mine := SnapshotKeys{Own: []proof.Key{nodeSigner().Key()}}
-	other := newNode("n2.example")
+	other, named := newNode("n2.example"), newNode(origin)
+	mine := SnapshotKeys{Own: []proof.Key{nodeSigner().Key(), named.Key()}}
 	for name, c := range map[string]struct {
 		signer *snapshot.Signer
 		lie    func(*snapshot.Manifest)
@@ -326,6 +326,7 @@ func TestSnapshotsThatAreRefused(t *testing.T) {
 		words  string
 	}{
 		"another key":    {signer: other, words: "not signed by a node whose key was given"},
+		"the log's name": {signer: named, words: "a node's key is nobody else's"},
 		"another log":    {lie: func(m *snapshot.Manifest) { m.Origin = "other.example/log" }, words: `of the log "other.example/log"`},
 		"another root":   {lie: func(m *snapshot.Manifest) { m.Tree.Root[0] ^= 1 }, words: "is of another log"},
 		"another size":   {lie: func(m *snapshot.Manifest) { m.Tree, _ = treeAt(w, 299) }, words: "its rows are of size 300"},
@@ -424,6 +425,17 @@ func TestSnapshotAndSourceBehind(t *testing.T) {
 		return l.Follow(ctx, w.client(), notify)
 	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a snapshot: told %v, ended with %v", told, err)
+	}
+	w.net.respond = func(r *http.Request) *http.Response {
+		if r.URL.Path == "/checkpoint" {
+			return answerOf(200, older)
+		}
+		return nil
+	}
+	if told, err := untilPause(t, func(ctx context.Context, notify func(error, time.Duration)) error {
+		return l.Follow(ctx, w.client(), notify)
+	}); !errors.As(told, new(*BehindError)) || !errors.Is(err, context.Canceled) {
+		t.Errorf("with the source's tiles: told %v, ended with %v", told, err)
 	}
 	w.net.respond = nil
 	must(t, l.Sync(t.Context(), w.client()))

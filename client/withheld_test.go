@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -129,6 +130,23 @@ func TestWithheldEntryEndsWhatIsJudged(t *testing.T) {
 			must(t, trust.Close())
 		})
 	}
+
+	t.Run("spoilt beyond it", func(t *testing.T) { // all that is there is read anew, hashes too
+		w.withhold(10)
+		files := vfs.NewMem()
+		trust := w.trust(files, "trust")
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		const tile = "trust/tile/0/001"
+		good, err := disk.ReadFile(files, tile)
+		must(t, err)
+		must(t, disk.WriteFile(files, tile, make([]byte, len(good)), 0o644, disk.SyncNow))
+		_, err = trust.VerifyCopy(t.Context(), w.client(), nil)
+		must(t, err)
+		if got, err := disk.ReadFile(files, tile); err != nil || !bytes.Equal(got, good) {
+			t.Errorf("%s is not as it was: %v", tile, err)
+		}
+		w.wantWithheld(trust, 10, 700)
+	})
 
 	t.Run("served again", func(t *testing.T) {
 		w.withhold(300, 310, 620)

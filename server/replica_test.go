@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,11 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/reader"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
 // published is a ledger as the source of a copy.
@@ -48,7 +53,13 @@ func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
 	t.Helper()
 	r := &replicaWorld{state: ReplicaState{Size: w.ledger.PublishedSize(), Verified: true, Reached: time.Now()}}
 	verify := func(note []byte) (*proof.Published, error) { return w.policy.Verify(note, time.Now()) }
-	set.Register = w.register
+	if set.Register == nil {
+		set.Register = w.register
+	}
+	var past func(context.Context, time.Time) (*proof.Published, error)
+	if set.Copy != nil {
+		past = set.Copy.Replica.CheckpointAt
+	}
 	set.Copy = &Copy{
 		Reader: reader.New(published{w.ledger}, reader.Config{Published: w.ledger.Published(), Verify: verify}),
 		Replica: &Replica{
@@ -56,7 +67,8 @@ func newReplica(t *testing.T, w *world, set Config) *replicaWorld {
 			ReceiptUpTo: func(context.Context, uint64, uint64) (proof.Receipt, error) {
 				return proof.Receipt{}, ledger.ErrNotArchived
 			},
-			Verify: func(_ context.Context, note []byte) (*proof.Published, error) { return verify(note) },
+			CheckpointAt: past,
+			Verify:       func(_ context.Context, note []byte) (*proof.Published, error) { return verify(note) },
 		},
 	}
 	s, err := New(set)
@@ -94,14 +106,17 @@ func TestReplicaForwards(t *testing.T) {
 	if verdict["admissible"] != true || len(r.asked) != 1 {
 		t.Errorf("a dry run: %v, asked %d times", verdict, len(r.asked))
 	}
-	answer := r.post(body)
+	q := httptest.NewRequest(http.MethodPost, "/v1/records", bytes.NewReader(body))
+	q.Header.Set("Content-Type", "application/json")
+	q.Header.Set("X-Forwarded-For", "203.0.113.9") // of no proxy that is trusted here
+	answer := r.do(q)
 	if answer.Code != http.StatusCreated || answer.Header().Get("Docket-Index") != "3" || answer.Header().Get("Location") == "" {
 		t.Errorf("a new record: %d %v", answer.Code, answer.Header())
 	}
 	r.verifyReceipt(answer.Body.Bytes())
 	sent := r.asked[len(r.asked)-1]
-	if via := sent.Header.Get("Via"); via != "1.1 docket-"+r.server.processID || sent.Header.Get("X-Forwarded-For") == "" {
-		t.Errorf("sent on with Via %q, X-Forwarded-For %q", via, sent.Header.Get("X-Forwarded-For"))
+	if via := sent.Header.Get("Via"); via != "1.1 docket-"+r.server.processID || strings.Join(sent.Header.Values("X-Forwarded-For"), ", ") != "192.0.2.1" {
+		t.Errorf("sent on with Via %q, X-Forwarded-For %q", via, sent.Header.Values("X-Forwarded-For"))
 	}
 	if got := answer.Header().Get("Docket-Replica"); got != "size=3, lag=0, age=0, verified" {
 		t.Errorf("Docket-Replica: %s", got)
@@ -199,6 +214,49 @@ func TestReplicaSendsNotOn(t *testing.T) {
 	if len(r.asked) != 2 {
 		t.Errorf("asked %d times", len(r.asked))
 	}
+	r = newReplica(t, w, Config{})
+	r.server.forwarding = newConcurrencyLimiter("requests for the writer", 1, 0, 0)
+	if err := r.server.forwarding.acquire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.wantProblem(r.post(body), problemOverloaded)
+	if len(r.asked) > 0 {
+		t.Errorf("with as many at work as may be, asked %d times", len(r.asked))
+	}
+	r.server.forwarding.release()
+	if got := r.post(body); got.Code != http.StatusCreated {
+		t.Errorf("once it is through: %d", got.Code)
+	}
+}
+
+// Of a checkpoint of which the beginning is judged, as up to an entry that is withheld, that is shown.
+func TestReplicaShowsWhatIsJudged(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	judged, err := register.Open(vfs.NewMem(), "r", register.Options{Health: registertest.Health()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { judged.Close() })
+	entries, err := w.ledger.Entries(t.Context(), 0, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := w.ledger.TreeAt(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replayer := judged.NewReplayer(0)
+	b, err := replayer.Verify(t.Context(), entries)
+	if err == nil {
+		err = replayer.Fold(b, tree.Root)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReplica(t, w, Config{Register: judged})
+	if got := r.wantJSON(r.get("/healthz"), http.StatusOK)["published"]; got != 2.0 {
+		t.Errorf("it shows %v entries, and 2 are judged", got)
+	}
 }
 
 // Pages, /readyz and metrics say how far behind a replica is, and whether it has replayed; a fork
@@ -265,16 +323,32 @@ func TestStandbySays(t *testing.T) {
 	r.wantJSON(r.get("/healthz"), http.StatusOK)
 }
 
-// What a copy knows of the past is asked where its checkpoints are kept.
+// What a copy knows of the past is asked where its checkpoints are kept, and of nobody else: those are handed
+// on, none is so old, or they are not read now.
 func TestStandbyKnowsThePast(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud")
-	r := newReplica(t, w, Config{})
 	var asked []time.Time
-	r.server.cfg.Copy.Replica.CheckpointAt = func(ctx context.Context, at time.Time) (*proof.Published, error) {
+	var lost error
+	r := newReplica(t, w, Config{Copy: &Copy{Replica: &Replica{CheckpointAt: func(ctx context.Context, at time.Time) (*proof.Published, error) {
 		asked = append(asked, at)
+		if lost != nil {
+			return nil, lost
+		}
 		return w.ledger.CheckpointAt(ctx, at)
-	}
-	if got := r.get("/v1/register/parties?at=2030-01-02T00:00:00Z"); got.Code != http.StatusOK || len(asked) == 0 {
+	}}}})
+	const records, checkpoint = "/v1/register/parties?at=2030-01-02T00:00:00Z", "/v1/checkpoints?at=2030-01-02T00:00:00Z"
+	if got := r.get(records); got.Code != http.StatusOK || len(asked) == 0 {
 		t.Errorf("records as of a moment: %d, asked for %v", got.Code, asked)
+	}
+	r.wantProblem(r.get(checkpoint), problemNotFound)
+	lost = errors.New("connection lost")
+	for _, path := range []string{records, checkpoint} {
+		answer := r.get(path)
+		if p := r.wantProblem(answer, problemWriterAway); answer.Header().Get("Retry-After") != "10" || strings.Contains(fmt.Sprint(p), "connection lost") {
+			t.Errorf("%s: %v, Retry-After %s", path, p, answer.Header().Get("Retry-After"))
+		}
+	}
+	if len(r.asked) > 0 {
+		t.Errorf("the writer was asked %d times", len(r.asked))
 	}
 }

@@ -235,12 +235,14 @@ func TestBusyServerIsAskedAgain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				left := c.busy
+				left := 0
 				l, err := NewLog("https://log.example", roundTripFunc(func(r *http.Request) *http.Response {
 					out := httptest.NewRecorder()
 					if left--; left >= 0 {
 						out.Header().Set("Retry-After", c.after)
 						http.Error(out, "busy", http.StatusServiceUnavailable)
+					} else if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
+						out.WriteString("\x00\x01x")
 					} else {
 						out.Write(make([]byte, 32))
 					}
@@ -249,12 +251,19 @@ func TestBusyServerIsAskedAgain(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				begun := time.Now()
-				_, err = l.Tiles(t.Context(), []proof.TileID{{Width: 1}})
-				if took := time.Since(begun); c.fails != (err != nil) || took != c.takes {
-					t.Errorf("after %s: %v; want %s", took, err, c.takes)
+				for what, ask := range map[string]func() error{
+					"tiles":   func() error { _, err := l.Tiles(t.Context(), []proof.TileID{{Width: 1}}); return err },
+					"entries": func() error { _, err := l.Bundle(t.Context(), proof.EntryBundleID{Width: 1}); return err },
+				} {
+					left = c.busy
+					begun := time.Now()
+					err := ask()
+					if took := time.Since(begun); c.fails != (err != nil) || took != c.takes {
+						t.Errorf("%s, after %s: %v; want %s", what, took, err, c.takes)
+					}
 				}
-				begun, left = time.Now(), 1
+				begun := time.Now()
+				left = 1
 				if _, err = l.Checkpoint(t.Context()); err == nil || time.Since(begun) > 0 {
 					t.Errorf("a checkpoint: %v after %s", err, time.Since(begun))
 				}

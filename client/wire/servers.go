@@ -40,6 +40,9 @@ type absence struct {
 	why   error
 }
 
+// lasts says that it is to be asked last.
+func (a absence) lasts() bool { return a.why != nil && time.Since(a.since) < awayFor }
+
 const (
 	// patience is how long a server may say nothing before another is asked: longer than a
 	// ledger keeps a submitter waiting for its quorum.
@@ -165,7 +168,7 @@ func (s *Servers) order() []int {
 	var here, gone []int
 	for n := range s.bases {
 		i := (s.current + n) % len(s.bases)
-		if a := s.away[i]; a.why != nil && time.Since(a.since) < awayFor {
+		if s.away[i].lasts() {
 			gone = append(gone, i)
 		} else {
 			here = append(here, i)
@@ -177,7 +180,7 @@ func (s *Servers) order() []int {
 func (s *Servers) isAway(i int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.away[i].why != nil && time.Since(s.away[i].since) < awayFor
+	return s.away[i].lasts()
 }
 
 func (s *Servers) leave(i int, why error) {

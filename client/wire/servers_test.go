@@ -125,6 +125,27 @@ func TestAwayServersAreAskedLast(t *testing.T) {
 		time.Sleep(awayFor + time.Second)
 		h["a.example"], h["c.example"] = http.NotFound, says("c")
 		ask("c", "http://a.example")
+		time.Sleep(awayFor + time.Second) // b was away, and has its turn again
+		h["a.example"], h["b.example"] = fails, says("b")
+		ask("b", "http://b.example")
+	})
+}
+
+// What one server lacks is not looked for at one that is away: nobody waits for that.
+func TestWhatOneServerLacksAndOthersAreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handlers{"a.example": http.NotFound, "b.example": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }}
+		s, err := NewServers(h, "http://a.example", "http://b.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			start := time.Now()
+			if _, err := LogAt(s).Checkpoint(t.Context()); !IsNotFound(err) || time.Since(start) > 0 {
+				t.Errorf("after %s: %v, want 404", time.Since(start), err)
+			}
+			h["b.example"] = nil // says nothing
+		}
 	})
 }
 
@@ -140,9 +161,9 @@ func TestWhatOneServerLacks(t *testing.T) {
 	if got, err := LogAt(s).Checkpoint(t.Context()); string(got) != "b" || s.URL() != "http://a.example" {
 		t.Errorf("got %q, %v; then asks %s", got, err, s.URL())
 	}
-	h["b.example"] = http.NotFound
+	h["b.example"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }
 	if _, err := LogAt(s).Checkpoint(t.Context()); !IsNotFound(err) {
-		t.Errorf("got %v, want 404", err)
+		t.Errorf("got %v, want the first one's 404", err)
 	}
 	h["a.example"], h["b.example"] = h["c.example"], h["c.example"]
 	var status *StatusError

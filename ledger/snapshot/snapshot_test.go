@@ -135,6 +135,16 @@ func TestDir(t *testing.T) {
 	for size := uint64(3); size < 7; size++ {
 		must(t, make(size))
 	}
+	must(t, make(6)) // signed anew: it takes the place of itself alone
+	for size, there := range map[uint64]bool{6: true, 5: true, 4: false} {
+		f, _, err := d.Open(size, "1.sst")
+		if (err == nil) != there {
+			t.Errorf("before the restart, %d: %v", size, err)
+		}
+		if err == nil {
+			f.Close()
+		}
+	}
 	if err := d.Make(t.Context(), func(string) (Manifest, error) { return Manifest{}, errors.New("no") }); err == nil {
 		t.Error("what was not made is made")
 	}
@@ -161,6 +171,10 @@ func TestDir(t *testing.T) {
 	if other.Newest() != nil {
 		t.Error("another node's snapshot is handed out")
 	}
+	must(t, files.Rename("snapshots/5", "snapshots/9"))
+	if moved, err := OpenDir(files, "snapshots", s); err != nil || moved.Newest().Tree.Size != 6 {
+		t.Errorf("a snapshot of size 5 is handed out as of size 9: %v", err)
+	}
 
 	// What is fetched is what was signed, and no byte more than that is written.
 	v := d.Newest()
@@ -181,6 +195,50 @@ func TestDir(t *testing.T) {
 		}
 		if left, _ := to.List("in"); len(left) > 0 || most > v.Bytes() {
 			t.Errorf("%s: %v is left, of %d bytes", name, left, most)
+		}
+	}
+}
+
+// scribbler is a disk that spoils the bytes that it was given to write, as an implementation of [vfs.FS] may.
+type scribbler struct{ vfs.FS }
+
+func (s scribbler) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := s.FS.Create(name, c)
+	return scribbled{f}, err
+}
+
+type scribbled struct{ vfs.File }
+
+func (f scribbled) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	clear(b)
+	return n, err
+}
+
+// A file that is there already stays where it is the one that was signed, and goes where it is another, as of
+// a snapshot that was signed anew: the size alone tells nothing.
+func TestFetchOverOtherFiles(t *testing.T) {
+	signer, content := newSigner(t, "n1.example"), bytes.Repeat([]byte("row "), 1000)
+	m := example()
+	m.Files = []File{{Name: "1.sst", Bytes: uint64(len(content)), SHA256: sha256.Sum256(content)}}
+	signed, err := signer.Sign(m)
+	must(t, err)
+	v, err := Verify(signed, signer.Key())
+	must(t, err)
+	for what, c := range map[string]struct {
+		there []byte
+		opens int
+	}{"nothing": {nil, 1}, "another": {bytes.Repeat([]byte("ROW "), 1000), 1}, "a part": {content[:100], 1}, "the same": {content, 0}} {
+		files, opened := scribbler{vfs.NewMem()}, 0
+		if c.there != nil {
+			must(t, errors.Join(files.MkdirAll("in", 0o755), disk.WriteFile(files.FS, "in/1.sst", c.there, 0o644, disk.SyncNow)))
+		}
+		must(t, v.Fetch(t.Context(), files, "in", func(_ context.Context, _ File, offset uint64) (io.ReadCloser, error) {
+			opened++
+			return io.NopCloser(bytes.NewReader(content[offset:])), nil
+		}, func(uint64) {}))
+		if got, err := disk.ReadFile(files.FS, "in/1.sst"); err != nil || !bytes.Equal(got, content) || opened != c.opens {
+			t.Errorf("%s was there: %d bytes, asked %d times, %v", what, len(got), opened, err)
 		}
 	}
 }

@@ -122,12 +122,12 @@ type serving struct {
 }
 
 // follow starts a replica of the writer.
-func (w *writer) follow(c Config, keys ...proof.Key) (*Replica, *serving) {
+func (w *writer) follow(c Config, keys client.SnapshotKeys) (*Replica, *serving) {
 	w.t.Helper()
 	s := &serving{t: w.t}
 	trust, err := client.CreateTrust(w.t.Context(), vfs.NewMem(), "trust", c.Source, w.charter)
 	check(w.t, err)
-	trust.Snapshots, trust.Remote = client.SnapshotKeys{Own: keys}, c.Source
+	trust.Snapshots, trust.Remote = keys, c.Source
 	c.Trust, c.Log, c.Forked = trust, slog.New(slog.DiscardHandler), func(error) { s.forked.Add(1) }
 	r, err := Open(w.t.Context(), c)
 	check(w.t, err)
@@ -180,7 +180,7 @@ func TestRecordsGoToWhoTookOver(t *testing.T) {
 	t.Cleanup(b.Close) // after the replica
 	servers, err := wire.NewServers(nil, a.URL, b.URL)
 	check(t, err)
-	r, s := w.follow(Config{Source: client.At(servers)})
+	r, s := w.follow(Config{Source: client.At(servers)}, client.SnapshotKeys{})
 	s.serve(r)
 	first := w.Provider("acme-cloud")
 	if res, text := s.do(http.MethodPost, "/v1/records", first.Marshal()); res.StatusCode != http.StatusCreated || s.of() != a.URL {
@@ -216,7 +216,7 @@ func TestForkOfThePastEnds(t *testing.T) {
 	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
-	r, s := w.follow(Config{Source: source})
+	r, s := w.follow(Config{Source: source}, client.SnapshotKeys{})
 	s.serve(r)
 	if res, text := s.do(http.MethodGet, "/checkpoint", nil); res.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s", res.StatusCode, text)
@@ -228,6 +228,9 @@ func TestForkOfThePastEnds(t *testing.T) {
 		if res, text := s.do(http.MethodGet, path, nil); res.StatusCode != http.StatusServiceUnavailable || path == "/readyz" && !strings.Contains(text, "fork: ") {
 			t.Errorf("%s after a fork: %d %s", path, res.StatusCode, text)
 		}
+	}
+	if _, err := r.verify(t.Context(), signed.Note()); !errors.As(err, new(*client.InconsistencyError)) { // who asked at the same time
+		t.Errorf("the same again: %v", err)
 	}
 	if err := <-s.ended; !errors.As(err, new(*client.InconsistencyError)) || s.forked.Load() != 1 {
 		t.Errorf("it ended with %v, and told %d times of a fork", err, s.forked.Load())
@@ -243,7 +246,7 @@ func TestNoSnapshotOfWhatIsNotReplayed(t *testing.T) {
 	t.Cleanup(h.Close)
 	source, err := client.New(h.URL, nil)
 	check(t, err)
-	r, _ := w.follow(Config{Source: source}, w.node.Key())
+	r, _ := w.follow(Config{Source: source}, client.SnapshotKeys{Own: []proof.Key{w.node.Key()}})
 	defer r.Close()
 	if v, own := r.live.Unreplayed(); v == nil || !own {
 		t.Fatal("it did not begin with the snapshot")
@@ -255,6 +258,102 @@ func TestNoSnapshotOfWhatIsNotReplayed(t *testing.T) {
 	if !r.snapshots(nil).May() {
 		t.Error("it never signs any")
 	}
+	other, _ := w.follow(Config{Source: source}, client.SnapshotKeys{Others: []proof.Key{w.node.Key()}})
+	defer other.Close()
+	if other.state().Verified {
+		t.Error("it says that another's rows were replayed")
+	}
+	check(t, other.live.Replay(t.Context(), source, nil))
+	if !other.state().Verified {
+		t.Error("it has replayed, and does not say so")
+	}
+}
+
+// A snapshot that was wrong ends a replica as a fork does, which it is not.
+func TestWrongSnapshotIsServedNoMore(t *testing.T) {
+	w := newWriter(t)
+	h := httptest.NewServer(w.handler)
+	t.Cleanup(h.Close)
+	source, err := client.New(h.URL, nil)
+	check(t, err)
+	r, s := w.follow(Config{Source: source}, client.SnapshotKeys{})
+	s.serve(r)
+	if res, text := s.do(http.MethodGet, "/checkpoint", nil); res.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	r.end(&client.SnapshotError{Wrong: 1})
+	if res, text := s.do(http.MethodGet, "/readyz", nil); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "is not what the log says") {
+		t.Errorf("%d %s", res.StatusCode, text)
+	}
+	if err := <-s.ended; !errors.As(err, new(*client.SnapshotError)) || s.forked.Load() != 0 {
+		t.Errorf("it ended with %v, and told %d times of a fork", err, s.forked.Load())
+	}
+}
+
+// A store is asked once a second who writes, however many ask; one that has ended is nobody.
+func TestWhoWritesIsAskedOnceASecond(t *testing.T) {
+	w := newWriter(t)
+	at := func(l standby.Lease) (*Store, *objectstoretest.Link) {
+		l.Epoch, l.URL, l.Length = 1, "http://writer.example", standby.DefaultLease
+		check(t, w.shared.PutBlob(t.Context(), "lease", l.Bytes()))
+		link := objectstoretest.NewLink(w.bucket)
+		store, err := objectstore.Open(t.Context(), objectstoretest.Config(link))
+		check(t, err)
+		t.Cleanup(func() { store.Close() })
+		return NewStore(store, &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{}), link
+	}
+	over, link := at(standby.Lease{Nonce: "a"})
+	begun, asked := time.Now(), 0
+	for i := range 3 {
+		if u, err := over.writer(t.Context()); err != nil || u.String() != "http://writer.example" {
+			t.Errorf("%v, %v", u, err)
+		}
+		if i == 0 {
+			begun, asked = over.looked, link.Count(http.MethodGet)
+		}
+	}
+	if got := link.Count(http.MethodGet); got != asked && time.Since(begun) < lookEvery || asked == 0 {
+		t.Errorf("the store was asked %d times, by the first one %d", got, asked)
+	}
+	over, _ = at(standby.Lease{Nonce: "b", Ended: true})
+	if u, err := over.writer(t.Context()); !errors.Is(err, errNoWriter) {
+		t.Errorf("one that has ended: %v, %v", u, err)
+	}
+}
+
+// What a copy that began with a snapshot shows a checkpoint of is judged before it is served.
+func TestJudgedBeforeItIsServed(t *testing.T) {
+	w := newWriter(t)
+	check(t, w.made.Make(t.Context()))
+	w.admit(w.Provider("acme-cloud"))
+	h := httptest.NewServer(w.handler)
+	t.Cleanup(h.Close)
+	source, err := client.New(h.URL, nil)
+	check(t, err)
+	r, _ := w.follow(Config{Source: source}, client.SnapshotKeys{Own: []proof.Key{w.node.Key()}})
+	defer r.Close()
+	if v, _ := r.live.Unreplayed(); v == nil || v.Tree.Size != 2 {
+		t.Fatalf("it did not begin with the snapshot: %+v", v)
+	}
+	if s := r.state(); s.Size != 3 || s.Lag != 0 {
+		t.Errorf("it would serve %+v", s)
+	}
+}
+
+// A stream of a store says that a record is there once one is, and before that only that it lives.
+func TestStreamOfAStore(t *testing.T) {
+	w := newWriter(t)
+	over := NewStore(w.store(), &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{})
+	for from, want := range map[string]string{"1": "id: 1\n\n", "2": ":\n"} {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "s3://records/cip/v1/stream?from="+from, nil)
+		check(t, err)
+		res, err := over.RoundTrip(q)
+		check(t, err)
+		b := make([]byte, 64)
+		if n, err := res.Body.Read(b); err != nil || string(b[:n]) != want {
+			t.Errorf("from %s: %q, %v", from, b[:n], err)
+		}
+	}
 }
 
 // What is asked of the past is answered from the store as the writer answers it, and each refusal is a
@@ -262,12 +361,19 @@ func TestNoSnapshotOfWhatIsNotReplayed(t *testing.T) {
 func TestPastFromTheStore(t *testing.T) {
 	w := newWriter(t)
 	over := NewStore(w.store(), &url.URL{Scheme: "s3", Host: "records", Path: "/cip"}, standby.Config{})
-	h := httptest.NewServer(w.handler) // where the chain of charters is
-	t.Cleanup(h.Close)                 // after the replica
+	var asked atomic.Int32
+	h := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, q *http.Request) { // where the chain of charters is
+		if q.URL.Path == "/v1/checkpoints" {
+			asked.Add(1)
+		}
+		w.handler.ServeHTTP(a, q)
+	}))
+	t.Cleanup(h.Close) // after the replica
 	source, err := client.New(h.URL, nil)
 	check(t, err)
-	r, s := w.follow(Config{Source: source, Over: over})
+	r, s := w.follow(Config{Source: source, Over: over}, client.SnapshotKeys{})
 	s.serve(r)
+	asked.Store(0)
 	for query, status := range map[string]int{"?at=2027-06-01": http.StatusNotFound, "?at=2027-06-01T00:00:00Z": http.StatusNotFound, "": http.StatusUnprocessableEntity, "?at=june": http.StatusUnprocessableEntity, "?when=2027-06-01": http.StatusUnprocessableEntity} {
 		theirs := httptest.NewRecorder()
 		w.handler.ServeHTTP(theirs, httptest.NewRequest(http.MethodGet, "/v1/checkpoints"+query, nil))
@@ -275,6 +381,25 @@ func TestPastFromTheStore(t *testing.T) {
 		if res.StatusCode != theirs.Code || res.StatusCode != status && theirs.Code == status || res.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%q: %d %s %s, and the writer answers %d", query, res.StatusCode, res.Header.Get("Content-Type"), text, theirs.Code)
 		}
+	}
+	if asked.Load() > 0 {
+		t.Errorf("the writer was asked %d times", asked.Load())
+	}
+}
+
+// A snapshot of what is committed is signed once that is published.
+func TestSnapshotWaitsForThePublication(t *testing.T) {
+	w := newWriter(t)
+	asked := 0
+	w.made.Published = func() uint64 {
+		if asked++; asked < 3 {
+			return 1
+		}
+		return w.ledger.PublishedSize()
+	}
+	check(t, w.made.Make(t.Context()))
+	if newest := w.made.Dir.Newest(); asked != 3 || newest == nil || newest.Tree.Size != 2 {
+		t.Errorf("asked %d times what is published: %+v", asked, newest)
 	}
 }
 
