@@ -17,5 +17,5 @@
 // taken twice after a fail-over, a witness and a replica that forget. They do not find what needs a request
 // that arrives late, or somebody who lies: a write to the bucket without its condition is
 // found by TestLaws, a database's outcome that is not asked for by pgstore's TestSynchronousStandby and
-// TestFailover, a replica that verifies nothing by client's TestLiveFork.
+// TestFailover, a replica that follows another history by client's TestLiveForkWithinReplay.
 package stores
