@@ -159,7 +159,7 @@ func (k *kills) promoted() {
 // and the writer does.
 func (k *kills) finish() proof.Tree {
 	k.t.Helper()
-	var receipts []*client.Receipt
+	var receipts []told
 	for _, l := range k.loads {
 		receipts = append(receipts, l.stop()...)
 	}

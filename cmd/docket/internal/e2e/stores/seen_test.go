@@ -71,25 +71,32 @@ func (w *watch) addPublic(url string) {
 	w.add(url, func(last, tree proof.Tree) { w.wantNoSmaller(url, last, tree) })
 }
 
-// addStore looks at what the store has as published, which never goes back: closely, since what a zombie puts
-// there is gone with the next publication of the writer.
+// addStore looks at what the store has, which never goes back: closely, since what a zombie puts there is gone
+// with the next commit, and the next publication, of the writer.
 func (w *watch) addStore() {
 	const where = "the store"
-	w.repeat(20*time.Millisecond, func() (tree proof.Tree, is bool) {
-		if tree, _, is = w.published(); is {
-			w.note(tree, where)
+	var most uint64
+	w.repeat(20*time.Millisecond, func() (proof.Tree, bool) {
+		tree, entries, is := w.published()
+		if !is {
+			return tree, false
 		}
-		return tree, is
+		w.note(tree, where)
+		if entries < most {
+			w.t.Errorf("%s had %d entries, and then %d", where, most, entries)
+		}
+		most = entries
+		return tree, true
 	}, func(last, tree proof.Tree) { w.wantNoSmaller(where, last, tree) })
 }
 
-// published is what the store has as published, and how many entries at least, if it answers: it may be one of those
+// published is what the store has as published, and then how many entries, if it answers: it may be among those
 // that are killed.
 func (w *watch) published() (tree proof.Tree, entries uint64, is bool) {
 	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
 	defer cancel()
 	note, err := w.store.Published(ctx)
-	head, headErr := w.store.Head(ctx) // after it: what is published is never ahead
+	head, headErr := w.store.Head(ctx) // after what is published, which is never ahead
 	if err != nil || headErr != nil {
 		return tree, 0, false
 	}
@@ -194,7 +201,7 @@ func (w *watch) stop() map[proof.Tree]string {
 // of any of the servers finds nothing, each record is there once, at the index and with the bytes of its
 // receipts, and every tree that was ever signed is a beginning of this one. others are
 // the entries that were not of the load.
-func check(l *cluster, servers []*process, receipts []*client.Receipt, seen map[proof.Tree]string, others int) {
+func check(l *cluster, servers []*process, receipts []told, seen map[proof.Tree]string, others int) {
 	t := l.t
 	t.Helper()
 	c := newClient(t, servers[0])
@@ -226,17 +233,17 @@ func check(l *cluster, servers []*process, receipts []*client.Receipt, seen map[
 		t.Fatalf("the checkpoint is of %v, the entries hash to %v", now, log.Head(len(entries)))
 	}
 
-	told := make(map[record.ID]bool)
+	records := make(map[record.ID]bool)
 	for _, r := range receipts {
-		told[r.ID] = true
-		if i, there := at[r.ID]; !there || i != r.Index() || !bytes.Equal(entries[i], r.Entry()) {
-			t.Errorf("record %s was told that it stands at %d: there %v, at %d", r.ID, r.Index(), there, i)
+		records[r.id] = true
+		if i, there := at[r.id]; !there || i != r.index || !bytes.Equal(entries[i], r.entry) {
+			t.Errorf("record %s was told that it stands at %d: there %v, at %d", r.id, r.index, there, i)
 		}
-		report, err := client.Verify(t.Context(), r.Text, trust, time.Now())
+		report, err := client.Verify(t.Context(), r.text, trust, time.Now())
 		if err != nil || report.Authorship != client.AuthorshipByReplay {
-			t.Errorf("the receipt of index %d: %+v, %v", r.Index(), report, err)
+			t.Errorf("the receipt of index %d: %+v, %v", r.index, report, err)
 		}
-		seen[r.Published().Checkpoint().Tree()] = "a receipt"
+		seen[r.tree] = "a receipt"
 	}
 	for tree, where := range seen {
 		if tree.Size > uint64(len(entries)) {
@@ -245,7 +252,7 @@ func check(l *cluster, servers []*process, receipts []*client.Receipt, seen map[
 			t.Errorf("a fork: %s showed %v, which was %v", where, tree, then)
 		}
 	}
-	if want := len(told) + others; len(entries) != want {
+	if want := len(records) + others; len(entries) != want {
 		t.Errorf("%d entries, want %d: each record once, and nothing else", len(entries), want)
 	}
 	for _, p := range servers {
@@ -254,5 +261,5 @@ func check(l *cluster, servers []*process, receipts []*client.Receipt, seen map[
 			t.Errorf("the audit of %s: %+v, %v", p.name, audit, err)
 		}
 	}
-	t.Logf("%d entries, %d receipts of %d records, %d trees shown", len(entries), len(receipts), len(told), len(seen))
+	t.Logf("%d entries, %d receipts of %d records, %d trees shown", len(entries), len(receipts), len(records), len(seen))
 }
