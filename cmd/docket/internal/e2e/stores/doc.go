@@ -13,9 +13,10 @@
 //     hands out of the bucket.
 //
 // Of faults planted in the program the kills find a commit or a checkpoint that is told before the store has
-// it, a commit that does not wait for the standby, a zombie that publishes in a database, a record
-// taken twice after a fail-over, a witness and a replica that forget. They do not find what needs a request
-// that arrives late, or somebody who lies: a write to the bucket without its condition is
-// found by TestLaws, a database's outcome that is not asked for by pgstore's TestSynchronousStandby and
-// TestFailover, a replica that follows another history by client's TestLiveForkWithinReplay.
+// it, a commit that does not wait for the standby, a zombie that publishes in a database, a record taken
+// twice after a fail-over, a witness and a replica that forget. They do not find what needs a request that
+// arrives late, or somebody who lies: a write to the bucket without its condition, and a taking that
+// minds no other, TestLaws finds; a public checkpoint that goes back objectstore's
+// TestCheckpointNeverGoesBack; a database's outcome that is not asked for pgstore's TestFailover and
+// TestSynchronousStandby; a replica that follows another history client's TestLiveForkWithinReplay.
 package stores
