@@ -35,6 +35,11 @@ func (l look) see(p *browsertest.Page) {
 	browsertest.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: l.media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}}})
 }
 
+// slow makes the browser's processor so many times slower.
+func slow(p *browsertest.Page, times float64) {
+	browsertest.Call(p, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: times})
+}
+
 // Of every page: nothing moves once it is there; axe finds nothing to say of it, light on a phone and dark on a desk
 // (WCAG 2.2 AA as far as a machine can judge it); at 390 px, and at the 320 that are 400 % of 1280, it scrolls downwards
 // alone and hides no state; printed, it has what it says and no controls. Beside that no page may say anything on the
@@ -47,10 +52,14 @@ func (s site) walk(t *testing.T) {
 	p := s.open(390, 844)
 	for _, path := range append(s.pagesToSee(), "/verify.html") {
 		look{390, 844, "light", ""}.see(p)
+		if path == "/verify.html" {
+			slow(p, 20) // what its script brings late is seen to come
+		}
 		p.Open(s.url + path)
 		if moved := browsertest.Evaluate[[]string](p, layoutShifts); len(moved) > 0 {
 			t.Errorf("%s moves while it is shown: %q", path, moved)
 		}
+		slow(p, 1)
 		s.wantItFits(p, path, 390)
 		if axe != nil {
 			browsertest.Evaluate[bool](p, string(axe)+"; true")
