@@ -234,9 +234,7 @@ func TestUnreadableCopy(t *testing.T) {
 // Damage in a register is the error of whoever meets it, and the next sync that has
 // something to do, or is asked to look, is not stopped by it.
 func TestDamagedRegister(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and its goroutines are those of every sync: run without -short")
-	}
+	skipSerial(t)
 	w := newWorld(t)
 	w.growTo(300)
 	files := vfs.NewMem()

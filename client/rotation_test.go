@@ -179,9 +179,7 @@ func (w *witnessedWorld) amend(policy string) record.Envelope {
 // the root keys name others. Whoever followed it, slept through it, or comes at the
 // end, believes the same, and every receipt ever given still verifies.
 func TestRotationsOverSevenYears(t *testing.T) {
-	if testing.Short() {
-		t.Skip("nothing here runs side by side, and the race detector makes seven years long")
-	}
+	skipSerial(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := newEmptyWitnessedWorld(t)
 		type follower struct {

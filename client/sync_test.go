@@ -273,9 +273,7 @@ func TestSyncFromDishonestServer(t *testing.T) {
 // copy is behind the trusted checkpoint, as receipts leave it that bring the checkpoint
 // along.
 func TestSyncFromSpoiltMirror(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and its goroutines are those of every sync: run without -short")
-	}
+	skipSerial(t)
 	spoil := func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path != "/tile/entries/004" {
 			return answer
@@ -379,9 +377,7 @@ func TestSyncOfGrownBundle(t *testing.T) {
 
 // Tiles that do not make the signed root are the source's fault as well.
 func TestSyncFromSpoiltTiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and its goroutines are those of every sync: run without -short")
-	}
+	skipSerial(t)
 	w := newWorld(t)
 	w.growTo(300)
 	trust := w.syncedTrust()
@@ -422,9 +418,7 @@ func TestSyncFromPoisonedCopy(t *testing.T) {
 // A copy whose files are damaged gives no entry and no receipt that is wrong; where
 // the damage is at its edge, the next sync begins anew.
 func TestDamagedCopy(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and its goroutines are those of every sync: run without -short")
-	}
+	skipSerial(t)
 	w := newWorld(t)
 	w.growTo(300)
 	for _, c := range []struct {

@@ -191,12 +191,12 @@ func (w *world) wantSameRegister(t *Trust) {
 	}
 }
 
-// skipSerial leaves a long test out where only the race detector would learn from it: what meets in it
-// meets in shorter ones.
+// skipSerial leaves a long test out where the race detector would learn nothing from it: what runs side by
+// side in it does so in shorter ones.
 func skipSerial(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("left out by -short")
+		t.Skip("long, and its goroutines are those of shorter tests: run without -short")
 	}
 }
 

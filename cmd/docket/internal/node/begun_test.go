@@ -184,6 +184,13 @@ func dump(t *testing.T, r *register.Register) string {
 	return b.String()
 }
 
+func (w *sharedNode) wantSameRegister(n *node.Node) {
+	w.t.Helper()
+	if dump(w.t, n.Register) != dump(w.t, w.writer.Register) {
+		w.t.Error("its register has other rows than the writer's")
+	}
+}
+
 // take takes the store for who stands by.
 func (w *sharedNode) take(ctx context.Context) error {
 	epoch, err := w.taken.Epoch(ctx)
@@ -231,9 +238,7 @@ func TestStandbyBeginsWithSnapshot(t *testing.T) {
 	}
 	n, err := f.Open(t.Context(), w.take)
 	check(t, err)
-	if got := dump(t, n.Register); got != dump(t, w.writer.Register) {
-		t.Error("its register has other rows than the writer's")
-	}
+	w.wantSameRegister(n)
 	check(t, errors.Join(f.Close(), n.Close()))
 }
 
@@ -262,9 +267,7 @@ func TestStandbyBeginsWithWrongSnapshot(t *testing.T) {
 	}
 	n, err := f.Open(t.Context(), w.take)
 	check(t, err)
-	if got := dump(t, n.Register); got != dump(t, w.writer.Register) {
-		t.Error("its register has other rows than the writer's")
-	}
+	w.wantSameRegister(n)
 	check(t, errors.Join(f.Close(), n.Close()))
 }
 
@@ -280,9 +283,7 @@ func TestWriterOfAnUnreplayedRegister(t *testing.T) {
 	check(t, f.Close())
 	n, err := node.Open(t.Context(), node.Config{Files: files, Dir: "standby", Keys: w.keys, Store: w.store()})
 	check(t, err)
-	if got := dump(t, n.Register); got != dump(t, w.writer.Register) {
-		t.Error("its register has other rows than the writer's")
-	}
+	w.wantSameRegister(n)
 	if _, err := files.Stat("standby/begun"); err == nil {
 		t.Error("the snapshot is there still")
 	}
@@ -422,9 +423,7 @@ func TestStandbyWithoutTheKeyOfItsSnapshot(t *testing.T) {
 	check(t, f.CatchUp(t.Context()))
 	n, err := f.Open(t.Context(), w.take)
 	check(t, err)
-	if got := dump(t, n.Register); got != dump(t, w.writer.Register) {
-		t.Error("its register has other rows than the writer's")
-	}
+	w.wantSameRegister(n)
 	check(t, errors.Join(f.Close(), n.Close()))
 }
 
